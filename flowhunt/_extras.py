@@ -1,0 +1,21 @@
+"""What an optional extra says when it is not installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Import what an extra brings; where it is missing, say how to install it.
+
+    :raises ImportError: the extra is not installed
+    """
+    try:
+        yield
+    except ImportError as error:
+        remedy = f"Install it with: pip install 'flowhunt[{name}]'"
+        raise ImportError(
+            f"{error.name or error} is not installed. {remedy}", name=error.name
+        ) from error

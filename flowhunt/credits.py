@@ -1,0 +1,24 @@
+"""From the integers on the wire to a number of credits that one can show.
+
+The API documents no unit. FlowHunt's own clients, its WordPress plugin and its desktop app, divide
+balances by 1,000,000 to show credits. That ``amount`` of a transaction has the same unit is only
+likely. So the models keep the integers as they come, and dividing is a step of its own.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+UNITS_PER_CREDIT = 1_000_000
+"""What FlowHunt's own clients divide balances by."""
+
+
+def to_decimal(units: int) -> Decimal:
+    """Credits to show for an integer of the wire, to 28 digits.
+
+    >>> to_decimal(1_250_000)
+    Decimal('1.25')
+
+    :param units: ``CreditBalanceResponse.credits``, or an ``amount`` if its unit is the same
+    """
+    return Decimal(units) / UNITS_PER_CREDIT

@@ -1,0 +1,404 @@
+"""Everything that a call can raise.
+
+::
+
+    OpenApiException
+    ├── ApiTypeError, ApiValueError,
+    │   ApiAttributeError, ApiKeyError   a bad argument, nothing was sent
+    ├── ClientClosedError                  the client was closed before the call
+    └── ApiException                       the call was made and did not succeed
+        ├── BadRequestException            400
+        ├── UnauthorizedException          401
+        │   └── MissingCredentialError     no credential is configured, nothing was sent
+        ├── PaymentRequiredException       402
+        ├── ForbiddenException             403
+        ├── NotFoundException              404
+        ├── RequestTimeoutException        408
+        ├── ConflictException              409
+        ├── UnprocessableEntityException   422
+        ├── RateLimitException             429
+        ├── ServiceException               500 to 599
+        ├── RedirectException              300 to 399: refused, the service has no redirects
+        ├── InvalidResponseException       an answer that is not what the contract promises
+        │   └── ResponseTooLargeException  more bytes than ``Configuration.max_response_bytes``
+        └── ApiConnectionException         no whole answer arrived
+            ├── ApiTimeoutException        ... in time
+            ├── TLSException               ... because TLS could not be agreed or trusted
+            └── ProxyException             ... because the proxy did not pass it on
+
+Arguments that pydantic checks raise ``pydantic.ValidationError``, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar, Protocol
+
+__all__ = [
+    "ApiAttributeError",
+    "ApiConnectionException",
+    "ApiException",
+    "ApiKeyError",
+    "ApiTimeoutException",
+    "ApiTypeError",
+    "ApiValueError",
+    "BadRequestException",
+    "ClientClosedError",
+    "ConflictException",
+    "ForbiddenException",
+    "InvalidResponseException",
+    "MissingCredentialError",
+    "NotFoundException",
+    "OpenApiException",
+    "PaymentRequiredException",
+    "ProxyException",
+    "RateLimitException",
+    "RedirectException",
+    "RequestTimeoutException",
+    "ResponseTooLargeException",
+    "ServiceException",
+    "TLSException",
+    "UnauthorizedException",
+    "UnprocessableEntityException",
+]
+
+_LONGEST_PART = 500  # characters of one part of str(error)
+_LONGEST_NUMBER = 12  # digits of a Retry-After; more is no time to wait
+_REQUEST_ID_HEADERS = ("X-Request-ID", "Request-ID", "X-Correlation-ID")
+
+
+class OpenApiException(Exception):
+    """Base of every exception that this package defines."""
+
+
+class _ArgumentError(OpenApiException):
+    def __init__(self, msg: str, path_to_item: Sequence[str | int] | None = None) -> None:
+        self.path_to_item = path_to_item
+        where = "".join(f"[{step!r}]" for step in path_to_item or ())
+        super().__init__(f"{msg} at {where}" if where else msg)
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show the repr
+
+
+class ApiTypeError(_ArgumentError, TypeError):
+    """An argument has the wrong type."""
+
+    def __init__(
+        self,
+        msg: str,
+        path_to_item: Sequence[str | int] | None = None,
+        valid_classes: tuple[type, ...] | None = None,
+        key_type: bool | None = None,
+    ) -> None:
+        super().__init__(msg, path_to_item)
+        self.valid_classes = valid_classes
+        self.key_type = key_type
+
+
+class ApiValueError(_ArgumentError, ValueError):
+    """An argument has the right type and a value that cannot be used."""
+
+
+class ApiAttributeError(_ArgumentError, AttributeError):
+    """An attribute does not exist or cannot be set."""
+
+
+class ApiKeyError(_ArgumentError, KeyError):
+    """A key does not exist."""
+
+
+class ClientClosedError(OpenApiException, RuntimeError):
+    """The client was used after ``close()`` or after its ``with`` block."""
+
+
+class _Answer(Protocol):
+    """What an exception reads of an answer; ``RESTResponse`` has it."""
+
+    status: int
+    reason: str | None
+    data: bytes | None
+
+    def getheaders(self) -> Mapping[str, str]: ...
+
+
+class ApiException(OpenApiException):
+    """A call did not succeed.
+
+    ``str()`` is one line for a log: what was asked, what came, what to do. It holds no credential,
+    also when the service echoes one. Everything received stays on the attributes.
+
+    :ivar status: HTTP status of the answer, ``None`` when there was none
+    :ivar reason: reason phrase of the answer, or what went wrong on the way
+    :ivar headers: headers of the answer; names compare without case
+    :ivar body: body of the answer, as text, or as bytes where it is not text
+    :ivar data: body of the answer as a model, ``HTTPValidationError`` for a 422
+    :ivar request: method and URL of the call, without its query
+    :ivar tries: how many requests were sent for the call
+    """
+
+    retryable: ClassVar[bool] = False
+    """Whether the same call may succeed later, unchanged."""
+
+    remedy: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        status: int | None = None,
+        reason: str | None = None,
+        http_resp: _Answer | None = None,
+        *,
+        body: str | bytes | None = None,
+        data: Any = None,
+        request: str | None = None,
+        tries: int | None = None,
+        hide: Iterable[str] = (),
+    ) -> None:
+        super().__init__()
+        self.status = status
+        self.reason = reason
+        self.headers: Mapping[str, str] | None = None
+        self.body = body
+        self.data = data
+        self.request = request
+        self.tries = tries
+        if http_resp is not None:
+            self.status = http_resp.status if status is None else status
+            self.reason = http_resp.reason if reason is None else reason
+            self.headers = http_resp.getheaders()
+            if body is None and http_resp.data is not None:
+                self.body = text_or_bytes(http_resp.data)
+        self._text = self._describe(hide)
+
+    @classmethod
+    def from_response(
+        cls,
+        *,
+        http_resp: _Answer,
+        body: str | bytes | None = None,
+        data: Any = None,
+        request: str | None = None,
+        tries: int | None = None,
+        hide: Iterable[str] = (),
+    ) -> ApiException:
+        """The exception for the status of an answer.
+
+        :param hide: texts that ``str()`` must not show, such as the credentials that were sent
+        """
+        kind = _BY_STATUS.get(http_resp.status) or _BY_HUNDRED.get(
+            http_resp.status // 100, ApiException
+        )
+        return kind(
+            http_resp=http_resp, body=body, data=data, request=request, tries=tries, hide=hide
+        )
+
+    @property
+    def detail(self) -> str | None:
+        """The service's own message, whether it came as a text or as a list of problems."""
+        try:
+            found = json.loads(self.body or "").get("detail")
+        except (ValueError, AttributeError, RecursionError):
+            return None
+        if isinstance(found, list):
+            return "; ".join(map(_problem, found))
+        return found if found is None or isinstance(found, str) else json.dumps(found)
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds the service asked to wait, ``None`` when it did not say."""
+        return seconds_to_wait(self.headers.get("Retry-After")) if self.headers else None
+
+    @property
+    def request_id(self) -> str | None:
+        """ID of the request as the answer names it; quote it when you report a problem."""
+        headers = self.headers or {}
+        return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+
+    def __str__(self) -> str:
+        return self._text
+
+    def _describe(self, hide: Iterable[str]) -> str:
+        secrets = tuple(filter(None, hide))
+
+        def clean(text: str) -> str:
+            for secret in secrets:
+                text = text.replace(secret, "***")
+            text = " ".join(text.split())
+            return text if len(text) <= _LONGEST_PART else f"{text[:_LONGEST_PART]}…"
+
+        came = f"answered {self.status} {self.reason or ''}" if self.status else self.reason
+        text = clean(f"{self.request or 'The call'} {came or 'failed'}")
+        if self.detail:
+            text += f": {clean(self.detail)}"
+        if advice := self._advice():
+            text += f". {advice}"
+        notes = [f"request ID {clean(self.request_id)}"] if self.request_id else []
+        if self.tries and self.tries > 1:
+            notes.append(f"{self.tries} tries")
+        return f"{text} ({', '.join(notes)})" if notes else text
+
+    def _advice(self) -> str:
+        if self.retry_after is not None:
+            return f"Wait {self.retry_after:g} s, then call again"
+        return self.remedy
+
+
+class BadRequestException(ApiException):
+    """400: the service does not understand the request."""
+
+
+class UnauthorizedException(ApiException):
+    """401: the credential is missing, wrong, or of another workspace."""
+
+    remedy = "Check the API key or access token; a key belongs to one workspace"
+
+
+class MissingCredentialError(UnauthorizedException):
+    """No credential is configured. Nothing was sent, ``status`` is ``None``."""
+
+    remedy = (
+        "Set FLOWHUNT_API_KEY or FLOWHUNT_ACCESS_TOKEN and use Configuration.from_env(), "
+        "or pass api_key or access_token to Configuration"
+    )
+
+
+class PaymentRequiredException(ApiException):
+    """402: credits or a plan are missing."""
+
+    remedy = "Check the credit balance and the plan"
+
+
+class ForbiddenException(ApiException):
+    """403: the credential is known and not allowed to do this."""
+
+
+class NotFoundException(ApiException):
+    """404: there is nothing at this address."""
+
+    remedy = "Check Configuration.host"
+
+
+class RequestTimeoutException(ApiException):
+    """408: the service waited too long for the request."""
+
+    retryable = True
+
+
+class ConflictException(ApiException):
+    """409: the request conflicts with the state of the service."""
+
+
+class UnprocessableEntityException(ApiException):
+    """422: the service refuses an argument; ``data`` is its ``HTTPValidationError``."""
+
+
+class RateLimitException(ApiException):
+    """429: too many requests; ``retry_after`` holds the seconds to wait, where the answer says."""
+
+    retryable = True
+    remedy = "Call less often"
+
+
+class ServiceException(ApiException):
+    """500 to 599: the service failed."""
+
+    retryable = True
+    remedy = "Try again later"
+
+
+class RedirectException(ApiException):
+    """300 to 399: the answer points elsewhere. It is not followed; ``location`` is the target."""
+
+    remedy = "Check Configuration.host; redirects are never followed"
+
+    @property
+    def location(self) -> str | None:
+        """Where the answer points to."""
+        return self.headers.get("Location") if self.headers else None
+
+
+class InvalidResponseException(ApiException):
+    """The answer has a good status and is not what the contract promises.
+
+    The cause (``__cause__``) is the error of the decoder, ``body`` the whole answer.
+    """
+
+    remedy = "The whole answer is in .body"
+
+
+class ResponseTooLargeException(InvalidResponseException):
+    """The answer is larger than ``Configuration.max_response_bytes``; the rest was not read."""
+
+    remedy = "Ask for less, with limit for example, or raise Configuration.max_response_bytes"
+
+
+class ApiConnectionException(ApiException):
+    """No connection came about, or it broke before the whole answer was here."""
+
+    retryable = True
+    remedy = "Check the network and Configuration.host"
+
+
+class ApiTimeoutException(ApiConnectionException):
+    """The time for a step or for the whole call ran out."""
+
+    remedy = "Try again later, or give more time with _request_timeout"
+
+
+class TLSException(ApiConnectionException):
+    """TLS failed: a certificate that is not trusted, not for this host or expired, for example."""
+
+    retryable = False
+    remedy = "Check Configuration.ssl_ca_cert, ca_cert_data and the host's certificate"
+
+
+class ProxyException(ApiConnectionException):
+    """The proxy could not be reached, or refused to pass the call on."""
+
+    retryable = False
+    remedy = "Check Configuration.proxy, or HTTPS_PROXY and NO_PROXY"
+
+
+_BY_STATUS: dict[int, type[ApiException]] = {
+    400: BadRequestException,
+    401: UnauthorizedException,
+    402: PaymentRequiredException,
+    403: ForbiddenException,
+    404: NotFoundException,
+    408: RequestTimeoutException,
+    409: ConflictException,
+    422: UnprocessableEntityException,
+    429: RateLimitException,
+}
+_BY_HUNDRED: dict[int, type[ApiException]] = {3: RedirectException, 5: ServiceException}
+
+
+def seconds_to_wait(retry_after: str | None) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for, ``None`` where it makes no sense."""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER:
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def text_or_bytes(body: bytes) -> str | bytes:
+    """The body as text where it is UTF-8, else as it came: nothing is lost."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body
+
+
+def _problem(problem: Any) -> str:
+    """One entry of the service's validation errors as ``body.limit: what is wrong``."""
+    if not isinstance(problem, dict):
+        return str(problem)
+    where = ".".join(map(str, problem.get("loc") or ()))
+    said = str(problem.get("msg", ""))
+    return f"{where}: {said}" if where else said

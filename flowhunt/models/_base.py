@@ -1,0 +1,99 @@
+"""What all models share: strict in requests, open in answers, and the methods of the models."""
+
+from __future__ import annotations
+
+import pprint
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
+from typing_extensions import Self
+
+
+class Model(BaseModel):
+    """A JSON object of the API."""
+
+    model_config = ConfigDict(
+        defer_build=True,
+        populate_by_name=True,
+        protected_namespaces=(),
+        validate_assignment=True,
+    )
+
+    def to_str(self) -> str:
+        """All fields, as a text for people."""
+        return pprint.pformat(self.model_dump(by_alias=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by their names on the wire, dates and enumerations as Python objects.
+
+        A null is left out unless it was set on purpose or came from the service.
+        """
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+    def to_json(self) -> str:
+        """The JSON object as it goes over the wire; ``from_json`` reads it back.
+
+        Dates are ISO 8601 with the UTC offset they have, and without one where they have none.
+        """
+        return self.model_dump_json(by_alias=True, exclude_unset=True)
+
+    @classmethod
+    def from_dict(cls, obj: dict[str, Any] | None) -> Self | None:
+        """The model of a JSON object, ``None`` of ``None``.
+
+        :raises pydantic.ValidationError: the object does not fit the model
+        """
+        return None if obj is None else cls.model_validate(obj)
+
+    @classmethod
+    def from_json(cls, json_str: str | bytes) -> Self | None:
+        """The model of a JSON text, ``None`` of ``null``.
+
+        :raises pydantic.ValidationError: the text is not JSON or does not fit the model
+        """
+        return None if json_str.strip() in ("null", b"null") else cls.model_validate_json(json_str)
+
+
+class Answer(Model):
+    """An object that the service sends. Fields it may add are kept, in ``model_extra``."""
+
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+
+
+class Request(Model):
+    """An object that the caller sends. A field that the contract does not have is refused."""
+
+    model_config = ConfigDict(extra="forbid", revalidate_instances="always")
+
+    _defaults: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        fields = cls.model_fields.items()
+        cls._defaults = frozenset(name for name, field in fields if field.default is not None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Count defaults as set, so that they travel and the service's own never decide."""
+        self.__pydantic_fields_set__.update(self._defaults)
+
+
+class _IntegralSchema:
+    """Reads an integer, and a float without a fraction as one (1e3); never a bool or a text."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[int], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        integral_float = core_schema.chain_schema(
+            [core_schema.float_schema(strict=True), core_schema.int_schema()]
+        )
+        return core_schema.union_schema(
+            [core_schema.int_schema(strict=True), integral_float],
+            mode="left_to_right",
+            custom_error_type="int_type",
+        )
+
+
+Integer = Annotated[int, _IntegralSchema, WithJsonSchema({"type": "integer"})]
+"""An integer of an answer."""

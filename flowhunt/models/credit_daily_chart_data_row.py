@@ -1,0 +1,16 @@
+"""CreditDailyChartDataRow: one period of a chart."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from flowhunt.models._base import Answer, Integer
+
+
+class CreditDailyChartDataRow(Answer):
+    """One period of a chart. ``var_date`` is ``date`` on the wire."""
+
+    var_date: str = Field(alias="date", description="First day of the period as YYYY-MM-DD")
+    transaction_types: dict[str, Integer] = Field(
+        description="Credits of each transaction type in this period"
+    )

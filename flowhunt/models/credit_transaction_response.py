@@ -1,0 +1,29 @@
+"""CreditTransactionResponse: one credit transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from flowhunt.models._base import Answer, Integer
+from flowhunt.models.transaction_type import TransactionType
+
+
+class CreditTransactionResponse(Answer):
+    """One credit transaction."""
+
+    transaction_id: str = Field(description="Transaction ID")
+    workspace_id: str = Field(description="Workspace the transaction was charged to")
+    user_id: str = Field(description="User the transaction is assigned to")
+    created_at: datetime = Field(
+        description="When the transaction was made; naive where the service sends no UTC offset"
+    )
+    transaction_type: TransactionType = Field(description="What the credits were spent on")
+    context_id: str = Field(description="What the credits were spent in, a chatbot ID for example")
+    context_desc: str | None = Field(
+        default=None, description="Human name of the context, a chatbot name for example"
+    )
+    amount: Integer = Field(
+        description="Credits of this transaction; the contract does not say what its sign means"
+    )

@@ -1,0 +1,24 @@
+"""GroupingPeriod: how long one period of a sum is."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+
+from typing_extensions import Self
+
+
+class GroupingPeriod(str, Enum):
+    """How long one period of a sum is."""
+
+    DATE = "date"
+    WEEK = "week"
+    MONTH = "month"
+
+    @classmethod
+    def from_json(cls, json_str: str) -> Self:
+        """The member of a JSON string such as ``"week"``, quotes included."""
+        return cls(json.loads(json_str))
+
+    def __str__(self) -> str:
+        return self.value

@@ -1,0 +1,19 @@
+"""ValidationErrorLocInner: one step on the way to a refused value."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, RootModel, StrictInt, StrictStr
+
+
+class ValidationErrorLocInner(RootModel[StrictStr | StrictInt]):
+    """One step on the way to a refused value: a name, or an index."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    @property
+    def actual_instance(self) -> str | int:
+        """The name or index itself."""
+        return self.root
+
+    def __str__(self) -> str:
+        return str(self.root)
