@@ -1,0 +1,281 @@
+"""Connections of urllib3 that keep to a deadline, and the pool of them for one host."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.response import BaseHTTPResponse, HTTPResponse
+from urllib3.util import make_headers
+
+from flowhunt import _proxy
+from flowhunt._extras import extra
+from flowhunt.exceptions import ApiValueError
+
+if TYPE_CHECKING:
+    from flowhunt.configuration import Configuration
+
+_SHORTEST = 0.001  # seconds; urllib3 takes no timeout of 0
+_PORTS = {"http": 80, "https": 443}
+
+
+class Clock(NamedTuple):
+    """Where time comes from; tests bring their own."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class Deadline(float):
+    """Seconds to connect, as a timeout for urllib3, that knows of all other limits of a call.
+
+    urllib3 bounds each single read from a socket, so an answer that drips never ends. It hands a
+    timeout on to its connection as it got it, and ours reads the rest from there.
+
+    :ivar read: seconds without a byte
+    :ivar end: when the whole call must be over, in the clock's time
+    """
+
+    __slots__ = ("clock", "end", "read")
+    clock: Clock
+    end: float
+    read: float
+
+    @classmethod
+    def of(cls, connect: float, read: float, end: float, clock: Clock) -> Deadline:
+        """The limits of one try; its time to connect does not go past ``end`` either."""
+        self = cls(max(min(connect, end - clock.monotonic()), _SHORTEST))
+        self.read = read
+        self.end = end
+        self.clock = clock
+        return self
+
+    def left(self) -> float:
+        """Seconds to wait for a byte from now on.
+
+        :raises TimeoutError: there are none
+        """
+        left = self.end - self.clock.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time is over")
+        return min(self.read, left)
+
+
+class _Socket(socket.socket):
+    """Receives within a deadline: sets the time that is left before each read."""
+
+    deadline: Deadline | None = None
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        if self.deadline is not None:
+            self.settimeout(self.deadline.left())
+        return super().recv_into(*args, **kwargs)
+
+
+class _TLSSocket(ssl.SSLSocket):
+    """Receives within a deadline, over TLS and, below TLS in TLS, for the one inside."""
+
+    deadline: Deadline | None = None
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        if self.deadline is not None:
+            self.settimeout(self.deadline.left())
+        return super().recv_into(*args, **kwargs)
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        if self.deadline is not None:
+            self.settimeout(self.deadline.left())
+        return super().recv(*args, **kwargs)
+
+
+class _BoundedConnection(HTTPConnection):
+    """Answers are read, and proxies listened to, within the deadline."""
+
+    timeout: Deadline  # pyright: ignore[reportIncompatibleVariableOverride]
+    sock: _Socket | _TLSSocket
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        timeout = sock.gettimeout()
+        bounded = _Socket(fileno=sock.detach())
+        bounded.settimeout(timeout)
+        return bounded
+
+    def _tunnel(self) -> None:
+        self.sock.deadline = self.timeout
+        super()._tunnel()
+        self.sock.settimeout(self.timeout.left())  # for the TLS handshake that follows
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
+        # TLS inside the TLS of a proxy is no socket and reads from one of its own.
+        getattr(self.sock, "socket", self.sock).deadline = self.timeout
+        return super().getresponse()
+
+
+class _HTTPConnection(_BoundedConnection):
+    """All addresses of a host, and the TLS handshake after them, share one connect timeout."""
+
+    def _new_conn(self) -> socket.socket:
+        host, whole = self.host, self.timeout
+        clock = whole.clock
+        step = Deadline.of(whole, whole, clock.monotonic() + whole, clock)
+        try:
+            found = socket.getaddrinfo(host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(host, self, error) from error
+        try:
+            for *_, (address, *_) in found[:-1]:
+                try:
+                    return self._connect_to(str(address), step)
+                except (NewConnectionError, ConnectTimeoutError):
+                    continue
+            return self._connect_to(str(found[-1][-1][0]), step)
+        finally:
+            self.host, self.timeout = host, whole
+
+    def _connect_to(self, address: str, step: Deadline) -> socket.socket:
+        self.host, self.timeout = address, Deadline.of(step, step, step.end, step.clock)
+        sock = super()._new_conn()
+        sock.settimeout(step.left())
+        return sock
+
+
+class _HTTPSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
+    _HTTPConnection, HTTPSConnection
+):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection  # type: ignore[assignment]  # typed as a protocol
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection  # type: ignore[assignment]  # typed as a protocol
+
+
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class Wire(NamedTuple):
+    """An open way to one host, for one process."""
+
+    base: str
+    """What the URLs of this host begin with, up to the slash after its name."""
+    skip: int
+    """How many characters of a URL to leave out in ``urlopen``."""
+    urlopen: Callable[..., BaseHTTPResponse]
+    close: Callable[[], None]
+    slots: BoundedSemaphore
+    """One for each connection that calls may use at once."""
+
+
+def open_wire(configuration: Configuration) -> Wire:
+    """The pool of connections that a configuration describes. Nothing is connected yet.
+
+    :raises ApiValueError: a setting that cannot be used
+    """
+    host = urlsplit(configuration.host)
+    name, port = host.hostname or "", host.port or _PORTS[host.scheme]
+    base = configuration.host[: configuration.host.index("//") + 2] + host.netloc + "/"
+    if host.scheme == "http" and not (configuration.allow_plain_http or _is_loopback(name)):
+        raise ApiValueError(
+            f"{configuration.host} would send credentials unencrypted: use https, "
+            "or set allow_plain_http if the way there is safe"
+        )
+    settings: dict[str, Any] = {"maxsize": configuration.connection_pool_maxsize}
+    if configuration.socket_options is not None:
+        settings["socket_options"] = configuration.socket_options
+    if host.scheme == "https":
+        settings["ssl_context"] = _tls(configuration)
+        settings["assert_hostname"] = configuration.assert_hostname
+        settings["server_hostname"] = configuration.tls_server_name
+    slots = BoundedSemaphore(configuration.connection_pool_maxsize)
+    proxy = configuration.proxy
+    if not proxy and configuration.trust_env:
+        proxy = _proxy.from_environment(host.scheme, name, port)
+    if proxy:
+        manager = _proxy_manager(proxy, configuration.proxy_headers, settings)
+        return Wire(base, 0, manager.urlopen, manager.clear, slots)
+    pool = _POOLS[host.scheme](name, port, **settings)
+    return Wire(base, len(base) - 1, pool.urlopen, pool.close, slots)
+
+
+def _tls(configuration: Configuration) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(
+            cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
+        )
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    except (OSError, ValueError) as error:
+        raise ApiValueError(
+            f"the TLS settings cannot be used: {error}. "
+            "Check ssl_ca_cert, ca_cert_data, cert_file and key_file"
+        ) from error
+    context.sslsocket_class = _TLSSocket
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _proxy_manager(
+    proxy: str, headers: Mapping[str, str] | None, settings: dict[str, Any]
+) -> urllib3.PoolManager:
+    address, credentials = _without_credentials(proxy)
+    if urlsplit(address).scheme.startswith("socks"):
+        return _socks_manager(address, credentials, settings)
+    if credentials:
+        headers = {**make_headers(proxy_basic_auth=":".join(credentials)), **(headers or {})}
+    try:
+        manager = urllib3.ProxyManager(
+            address,
+            proxy_headers=headers,
+            proxy_ssl_context=settings.get("ssl_context"),
+            **settings,
+        )
+    except ValueError as error:
+        raise ApiValueError(f"proxy {address!r} cannot be used: {error}") from error
+    manager.pool_classes_by_scheme = _POOLS
+    return manager
+
+
+def _socks_manager(
+    address: str, credentials: tuple[str, str] | None, settings: dict[str, Any]
+) -> urllib3.PoolManager:
+    with extra("socks"):
+        import socks  # noqa: F401  urllib3 would warn before it fails
+    from flowhunt._socks import SOCKSProxyManager
+
+    user, password = credentials or (None, None)
+    return SOCKSProxyManager(address, username=user, password=password, **settings)
+
+
+def _without_credentials(proxy: str) -> tuple[str, tuple[str, str] | None]:
+    """A proxy's URL without user and password, and those two."""
+    parts = urlsplit(proxy)
+    if "@" not in parts.netloc:
+        return proxy, None
+    userinfo, _, netloc = parts.netloc.rpartition("@")
+    user, _, password = userinfo.partition(":")
+    return parts._replace(netloc=netloc).geturl(), (unquote(user), unquote(password))
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

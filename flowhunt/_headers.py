@@ -1,0 +1,104 @@
+"""Request headers: names compare without case, values stay out of sight."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, MutableMapping
+
+from flowhunt._secrets import REDACTED
+from flowhunt.exceptions import ApiTypeError, ApiValueError
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*").fullmatch
+
+# Headers whose values are no secret. A list of the secret ones would miss tomorrow's.
+_PUBLIC = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "host",
+        "location",
+        "request-id",
+        "retry-after",
+        "server",
+        "transfer-encoding",
+        "user-agent",
+        "x-correlation-id",
+        "x-request-id",
+    }
+)
+
+
+class Headers(MutableMapping[str, str]):
+    """Headers by name. A name or value that HTTP cannot carry is refused, and not shown."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        self._items: dict[str, tuple[str, str]] = {}
+        self.update(headers or {})
+
+    def __setitem__(self, name: str, value: str) -> None:
+        _add(self._items, {name: value})
+
+    def __getitem__(self, name: str) -> str:
+        return self._items[name.lower()][1]
+
+    def __delitem__(self, name: str) -> None:
+        del self._items[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return repr(shown(self))
+
+    def merged(self, *others: Mapping[str, str] | None) -> dict[str, str]:
+        """These and other headers as they are sent; of two with one name the later counts."""
+        items = self._items.copy()
+        for headers in others:
+            if headers:
+                _add(items, headers)
+        return dict(items.values())
+
+
+def _add(items: dict[str, tuple[str, str]], headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _NAME(name):
+            raise ApiValueError(f"{name!r} is not a header name")
+        if not isinstance(value, (str, int)):
+            raise ApiTypeError(f"the value of header {name!r} must be a str")
+        text = str(value)
+        if not _VALUE(text):
+            raise ApiValueError(
+                f"the value of header {name!r} has control characters or ones beyond latin-1"
+            )
+        items[name.lower()] = (name, text)
+
+
+def shown(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers with every value redacted that may be a secret."""
+    return {name: value if _is_public(name) else REDACTED for name, value in headers.items()}
+
+
+def public(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers whose values are no secret."""
+    return {name: value for name, value in headers.items() if _is_public(name)}
+
+
+def secrets_of(headers: Mapping[str, str]) -> list[str]:
+    """The values in headers that may be secrets, bearer tokens without their word too."""
+    hidden = [value for name, value in headers.items() if not _is_public(name)]
+    return hidden + [value.removeprefix("Bearer ") for value in hidden]
+
+
+def _is_public(name: str) -> bool:
+    return name.lower() in _PUBLIC

@@ -1,0 +1,39 @@
+"""Which proxy the environment names for a host."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+
+
+def from_environment(scheme: str, host: str, port: int) -> str | None:
+    """The proxy's URL by ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``.
+
+    Names in lower case count too, and first.
+    """
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    proxies = getproxies_environment()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(f"{host}:{port}", proxies):
+        return None
+    if _in_range(host, proxies.get("no", "")):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _in_range(host: str, no_proxy: str) -> bool:
+    """Whether the host is an address in one of the ranges (10.0.0.0/8), which urllib ignores."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in no_proxy.split(","):
+        try:
+            if address in ipaddress.ip_network(entry.strip(), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False

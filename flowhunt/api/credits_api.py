@@ -1,0 +1,453 @@
+"""CreditsApi: the five endpoints of the FlowHunt Credits API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowhunt._operation import Operation
+from flowhunt._secrets import leaves_no_locals
+from flowhunt._types import HostIndex, RequestAuth, RequestHeaders, RequestTimeout
+from flowhunt.api_client import ApiClient
+from flowhunt.api_response import ApiResponse
+from flowhunt.models.credit_balance_response import CreditBalanceResponse
+from flowhunt.models.credit_daily_chart_request import CreditDailyChartRequest
+from flowhunt.models.credit_daily_chart_response import CreditDailyChartResponse
+from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
+from flowhunt.models.credit_daily_transaction_search_request import (
+    CreditDailyTransactionSearchRequest,
+)
+from flowhunt.models.credit_transaction_response import CreditTransactionResponse
+from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
+from flowhunt.rest import RESTResponseType
+
+GET_CREDIT_BALANCE = Operation(
+    name="get_credit_balance",
+    method="GET",
+    path="/v2/credits/balance",
+    answer=CreditBalanceResponse,
+    of_workspace=False,
+)
+GET_WORKSPACE_CREDIT_BALANCE = Operation(
+    name="get_workspace_credit_balance",
+    method="GET",
+    path="/v2/credits/workspace_balance",
+    answer=CreditBalanceResponse,
+)
+SEARCH_CREDIT_TRANSACTIONS = Operation(
+    name="search_credit_transactions",
+    method="POST",
+    path="/v2/credits/search",
+    answer=list[CreditTransactionResponse],
+    body=CreditTransactionSearchRequest,
+)
+SEARCH_DAILY_CREDIT_TRANSACTIONS = Operation(
+    name="search_daily_credit_transactions",
+    method="POST",
+    path="/v2/credits/search_daily",
+    answer=list[CreditDailyTransactionResponse],
+    body=CreditDailyTransactionSearchRequest,
+)
+GET_DAILY_CHART_DATA = Operation(
+    name="get_daily_chart_data",
+    method="POST",
+    path="/v2/credits/daily/chart",
+    answer=CreditDailyChartResponse,
+    body=CreditDailyChartRequest,
+)
+
+
+class CreditsApi:
+    """The five endpoints of the FlowHunt Credits API.
+
+    Each comes in three forms: ``x`` returns the answer, ``x_with_http_info`` an ``ApiResponse``
+    with status, headers and raw body too, ``x_without_preload_content`` the raw answer of urllib3,
+    unread and whatever its status; read it or call its ``release_conn()``.
+
+    All take these too, for one call:
+
+    - ``_request_timeout``: seconds for the whole call, retries included, or a pair of seconds
+      (to connect, between two reads); by default as ``Configuration`` says
+    - ``_request_auth``: a credential instead of the configured ones, in the form of an entry of
+      ``Configuration.auth_settings()``
+    - ``_content_type``: the JSON content type to send a request body as
+    - ``_headers``: headers, which win over default ones and credentials
+    - ``_host_index``: 0, there is one host
+
+    All raise, before anything is sent, ``pydantic.ValidationError`` for a request body that does
+    not fit, ``ApiTypeError`` or ``ApiValueError`` for other arguments, ``MissingCredentialError``
+    without a credential and ``ClientClosedError`` after ``close()``; and ``ApiException``, in its
+    many kinds, for all that can go wrong from there (see ``flowhunt.exceptions``).
+
+    :param api_client: ``ApiClient.get_default()`` if none, which reads the environment
+    """
+
+    def __init__(self, api_client: ApiClient | None = None) -> None:
+        self.api_client = ApiClient.get_default() if api_client is None else api_client
+
+    @leaves_no_locals
+    def get_credit_balance(
+        self,
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> CreditBalanceResponse:
+        """Credits of the user who makes the call.
+
+        :return: the user and the credits that remain, as an integer of the service's own unit;
+            ``flowhunt.credits.to_decimal`` makes a number to show of it
+        """
+        return self.api_client.execute(
+            GET_CREDIT_BALANCE,
+            None,
+            None,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        ).data
+
+    @leaves_no_locals
+    def get_credit_balance_with_http_info(
+        self,
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> ApiResponse[CreditBalanceResponse]:
+        """``get_credit_balance``, with status, headers and raw body."""
+        return self.api_client.execute(
+            GET_CREDIT_BALANCE,
+            None,
+            None,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+
+    @leaves_no_locals
+    def get_credit_balance_without_preload_content(
+        self,
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> RESTResponseType:
+        """``get_credit_balance``, as the raw answer, unread, of any status."""
+        return self.api_client.open(
+            GET_CREDIT_BALANCE,
+            None,
+            None,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+
+    @leaves_no_locals
+    def get_workspace_credit_balance(
+        self,
+        workspace_id: str,
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> CreditBalanceResponse:
+        """Credits of one workspace.
+
+        :param workspace_id: the workspace; an API key belongs to one
+        :return: the user that the balance belongs to and the credits that remain
+        """
+        return self.api_client.execute(
+            GET_WORKSPACE_CREDIT_BALANCE,
+            workspace_id,
+            None,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        ).data
+
+    @leaves_no_locals
+    def get_workspace_credit_balance_with_http_info(
+        self,
+        workspace_id: str,
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> ApiResponse[CreditBalanceResponse]:
+        """``get_workspace_credit_balance``, with status, headers and raw body."""
+        return self.api_client.execute(
+            GET_WORKSPACE_CREDIT_BALANCE,
+            workspace_id,
+            None,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+
+    @leaves_no_locals
+    def get_workspace_credit_balance_without_preload_content(
+        self,
+        workspace_id: str,
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> RESTResponseType:
+        """``get_workspace_credit_balance``, as the raw answer, unread, of any status."""
+        return self.api_client.open(
+            GET_WORKSPACE_CREDIT_BALANCE,
+            workspace_id,
+            None,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+
+    @leaves_no_locals
+    def search_credit_transactions(
+        self,
+        workspace_id: str,
+        credit_transaction_search_request: CreditTransactionSearchRequest | dict[str, Any],
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> list[CreditTransactionResponse]:
+        """Single transactions of a workspace that match every given criterion.
+
+        At most ``limit`` rows come, 100 unless said otherwise. The contract does not say in which
+        order, nor how a next page is asked for.
+
+        :param workspace_id: the workspace; an API key belongs to one
+        :param credit_transaction_search_request: the criteria, as model or as dict
+        :return: the transactions
+        """
+        return self.api_client.execute(
+            SEARCH_CREDIT_TRANSACTIONS,
+            workspace_id,
+            credit_transaction_search_request,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        ).data
+
+    @leaves_no_locals
+    def search_credit_transactions_with_http_info(
+        self,
+        workspace_id: str,
+        credit_transaction_search_request: CreditTransactionSearchRequest | dict[str, Any],
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> ApiResponse[list[CreditTransactionResponse]]:
+        """``search_credit_transactions``, with status, headers and raw body."""
+        return self.api_client.execute(
+            SEARCH_CREDIT_TRANSACTIONS,
+            workspace_id,
+            credit_transaction_search_request,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+
+    @leaves_no_locals
+    def search_credit_transactions_without_preload_content(
+        self,
+        workspace_id: str,
+        credit_transaction_search_request: CreditTransactionSearchRequest | dict[str, Any],
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> RESTResponseType:
+        """``search_credit_transactions``, as the raw answer, unread, of any status."""
+        return self.api_client.open(
+            SEARCH_CREDIT_TRANSACTIONS,
+            workspace_id,
+            credit_transaction_search_request,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+
+    @leaves_no_locals
+    def search_daily_credit_transactions(
+        self,
+        workspace_id: str,
+        credit_daily_transaction_search_request: CreditDailyTransactionSearchRequest
+        | dict[str, Any],
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> list[CreditDailyTransactionResponse]:
+        """Transactions of a workspace, summed by period and transaction type.
+
+        At most ``limit`` rows come, 100 unless said otherwise. The contract does not say in which
+        order, nor how a next page is asked for.
+
+        :param workspace_id: the workspace; an API key belongs to one
+        :param credit_daily_transaction_search_request: the criteria, as model or as dict
+        :return: one row for each period and type
+        """
+        return self.api_client.execute(
+            SEARCH_DAILY_CREDIT_TRANSACTIONS,
+            workspace_id,
+            credit_daily_transaction_search_request,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        ).data
+
+    @leaves_no_locals
+    def search_daily_credit_transactions_with_http_info(
+        self,
+        workspace_id: str,
+        credit_daily_transaction_search_request: CreditDailyTransactionSearchRequest
+        | dict[str, Any],
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> ApiResponse[list[CreditDailyTransactionResponse]]:
+        """``search_daily_credit_transactions``, with status, headers and raw body."""
+        return self.api_client.execute(
+            SEARCH_DAILY_CREDIT_TRANSACTIONS,
+            workspace_id,
+            credit_daily_transaction_search_request,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+
+    @leaves_no_locals
+    def search_daily_credit_transactions_without_preload_content(
+        self,
+        workspace_id: str,
+        credit_daily_transaction_search_request: CreditDailyTransactionSearchRequest
+        | dict[str, Any],
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> RESTResponseType:
+        """``search_daily_credit_transactions``, as the raw answer, unread, of any status."""
+        return self.api_client.open(
+            SEARCH_DAILY_CREDIT_TRANSACTIONS,
+            workspace_id,
+            credit_daily_transaction_search_request,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+
+    @leaves_no_locals
+    def get_daily_chart_data(
+        self,
+        workspace_id: str,
+        credit_daily_chart_request: CreditDailyChartRequest | dict[str, Any],
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> CreditDailyChartResponse:
+        """Transactions of a workspace, summed by period, one row a period, ready to plot.
+
+        :param workspace_id: the workspace; an API key belongs to one
+        :param credit_daily_chart_request: the criteria, as model or as dict
+        :return: the rows, and the transaction types that occur in them
+        """
+        return self.api_client.execute(
+            GET_DAILY_CHART_DATA,
+            workspace_id,
+            credit_daily_chart_request,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        ).data
+
+    @leaves_no_locals
+    def get_daily_chart_data_with_http_info(
+        self,
+        workspace_id: str,
+        credit_daily_chart_request: CreditDailyChartRequest | dict[str, Any],
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> ApiResponse[CreditDailyChartResponse]:
+        """``get_daily_chart_data``, with status, headers and raw body."""
+        return self.api_client.execute(
+            GET_DAILY_CHART_DATA,
+            workspace_id,
+            credit_daily_chart_request,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )
+
+    @leaves_no_locals
+    def get_daily_chart_data_without_preload_content(
+        self,
+        workspace_id: str,
+        credit_daily_chart_request: CreditDailyChartRequest | dict[str, Any],
+        _request_timeout: RequestTimeout | None = None,
+        _request_auth: RequestAuth | None = None,
+        _content_type: str | None = None,
+        _headers: RequestHeaders | None = None,
+        _host_index: HostIndex = 0,
+    ) -> RESTResponseType:
+        """``get_daily_chart_data``, as the raw answer, unread, of any status."""
+        return self.api_client.open(
+            GET_DAILY_CHART_DATA,
+            workspace_id,
+            credit_daily_chart_request,
+            _request_timeout,
+            _request_auth,
+            _content_type,
+            _headers,
+            _host_index,
+        )

@@ -1,0 +1,358 @@
+"""ApiClient: builds a request, sends it, decodes the answer."""
+
+from __future__ import annotations
+
+import copy
+import platform
+import re
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from urllib.parse import quote
+
+import pydantic
+from pydantic_core import to_json
+from typing_extensions import Self
+
+from flowhunt import __version__
+from flowhunt._headers import Headers, public, secrets_of
+from flowhunt._operation import Operation
+from flowhunt._secrets import leaves_no_locals
+from flowhunt.api_response import ApiResponse
+from flowhunt.configuration import Configuration
+from flowhunt.exceptions import (
+    ApiException,
+    ApiTypeError,
+    ApiValueError,
+    InvalidResponseException,
+    MissingCredentialError,
+)
+from flowhunt.models._base import Model, Request
+from flowhunt.models.http_validation_error import HTTPValidationError
+from flowhunt.rest import RESTClientObject, RESTResponse, RESTResponseType
+
+if TYPE_CHECKING:
+    from flowhunt._types import RequestAuth, RequestHeaders, RequestTimeout
+
+T = TypeVar("T")
+
+USER_AGENT = f"flowhunt-python/{__version__} python/{platform.python_version()} ({sys.platform})"
+
+_CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE).search
+_CREDENTIALS = frozenset({"api-key", "authorization", "cookie"})
+_MARK = b"\xef\xbb\xbf"
+
+
+class ApiClient:
+    """Builds requests, sends them, decodes the answers. Threads may share one.
+
+    ``with ApiClient() as client:`` closes its connections at the end; so does ``close()``.
+
+    :param configuration: ``Configuration.get_default()`` if none, which reads the environment
+    :param header_name: a header to send with every call
+    :param header_value: its value
+    :param cookie: a ``Cookie`` header to send with every call
+    """
+
+    _default: ClassVar[ApiClient | None] = None
+
+    def __init__(
+        self,
+        configuration: Configuration | None = None,
+        header_name: str | None = None,
+        header_value: str | None = None,
+        cookie: str | None = None,
+    ) -> None:
+        self.configuration = Configuration.get_default() if configuration is None else configuration
+        self.rest_client = RESTClientObject(self.configuration)
+        self.default_headers = Headers(
+            {
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+                "User-Agent": USER_AGENT,
+            }
+        )
+        """Headers to send with every call; names compare without case."""
+        if header_name is not None:
+            self.default_headers[header_name] = header_value or ""
+        self.cookie = cookie
+
+    @classmethod
+    def get_default(cls) -> ApiClient:
+        """The client of every ``CreditsApi`` made with none."""
+        if ApiClient._default is None:
+            ApiClient._default = cls()
+        return ApiClient._default
+
+    @classmethod
+    def set_default(cls, default: ApiClient | None) -> None:
+        """Set what ``get_default`` returns; ``None`` makes it a new one."""
+        ApiClient._default = default
+
+    @property
+    def user_agent(self) -> str:
+        """The ``User-Agent`` header."""
+        return self.default_headers["User-Agent"]
+
+    @user_agent.setter
+    def user_agent(self, value: str) -> None:
+        self.default_headers["User-Agent"] = value
+
+    @property
+    def cookie(self) -> str | None:
+        """The ``Cookie`` header to send with every call."""
+        return self.default_headers.get("Cookie")
+
+    @cookie.setter
+    def cookie(self, value: str | None) -> None:
+        if value:
+            self.default_headers["Cookie"] = value
+        else:
+            self.default_headers.pop("Cookie", None)
+
+    def set_default_header(self, header_name: str, header_value: str) -> None:
+        """Send a header with every call."""
+        self.default_headers[header_name] = header_value
+
+    def close(self) -> None:
+        """Close all connections. Calls after it raise ``ClientClosedError``."""
+        self.rest_client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def execute(
+        self,
+        operation: Operation[T],
+        workspace_id: str | None,
+        body: Any,
+        timeout: RequestTimeout | None,
+        auth: RequestAuth | None,
+        content_type: str | None,
+        headers: RequestHeaders | None,
+        host_index: int,
+    ) -> ApiResponse[T]:
+        """Make a call and decode its answer."""
+        url, sent, data = self._build(
+            operation, workspace_id, body, auth, content_type, headers, host_index
+        )
+        answer = self.rest_client.request(
+            operation.method, url, sent, data, None, timeout, preload_content=True, only_reads=True
+        )
+        if not 200 <= answer.status < 300:
+            raise _refusal(answer, sent)
+        return ApiResponse(
+            status_code=answer.status,
+            data=_decoded(operation, answer, sent),
+            headers=answer.headers,
+            raw_data=answer.data or b"",
+        )
+
+    def open(
+        self,
+        operation: Operation[Any],
+        workspace_id: str | None,
+        body: Any,
+        timeout: RequestTimeout | None,
+        auth: RequestAuth | None,
+        content_type: str | None,
+        headers: RequestHeaders | None,
+        host_index: int,
+    ) -> RESTResponseType:
+        """Make a call and return its raw answer, whatever its status, with the body unread."""
+        url, sent, data = self._build(
+            operation, workspace_id, body, auth, content_type, headers, host_index
+        )
+        return self.rest_client.request(
+            operation.method, url, sent, data, None, timeout, only_reads=True
+        ).response
+
+    @leaves_no_locals
+    def call_api(
+        self,
+        method: str,
+        url: str,
+        header_params: RequestHeaders | None = None,
+        body: Any = None,
+        post_params: None = None,
+        _request_timeout: RequestTimeout | None = None,
+    ) -> RESTResponse:
+        """Send a request of one's own to the host, without the configured credentials.
+
+        :param url: whole URL, below ``Configuration.host``
+        :param header_params: headers besides the default ones
+        :param body: sent as JSON, unless it is a ``str`` or ``bytes`` already
+        :param post_params: accepted and not used: the API takes no forms
+        :return: the answer, unread, whatever its status
+        """
+        json_type = None
+        if body is not None and not isinstance(body, (str, bytes)):
+            json_type = {"Content-Type": "application/json"}
+            body = to_json(body)
+        return self.rest_client.request(
+            method,
+            url,
+            self.default_headers.merged(json_type, header_params),
+            body,
+            None,
+            _request_timeout,
+            only_reads=method in ("GET", "HEAD", "OPTIONS"),
+        )
+
+    def _build(
+        self,
+        operation: Operation[Any],
+        workspace_id: str | None,
+        body: Any,
+        auth: RequestAuth | None,
+        content_type: str | None,
+        headers: RequestHeaders | None,
+        host_index: int,
+    ) -> tuple[str, dict[str, str], bytes | None]:
+        """The URL, headers and body of a request, checked."""
+        if host_index != 0 or isinstance(host_index, bool):
+            raise ApiValueError(f"_host_index must be 0, there is one host, not {host_index!r}")
+        url = self.configuration.host + operation.path
+        if operation.of_workspace:
+            url += f"?workspace_id={_quoted(workspace_id)}"
+        json_type = data = None
+        if operation.request is not None:
+            data = self._encoded(operation.request, body)
+            json_type = {"Content-Type": _json_type(content_type)}
+        credentials = self.configuration.auth_headers() if auth is None else _header_of(auth)
+        sent = self.default_headers.merged(json_type, credentials, headers)
+        if not credentials and not _CREDENTIALS.intersection(map(str.lower, sent)):
+            raise self._no_credential(
+                f"{operation.method} {self.configuration.host}{operation.path}"
+            )
+        return url, sent, data
+
+    def _encoded(self, adapter: pydantic.TypeAdapter[Request], body: Any) -> bytes:
+        """The body as JSON text."""
+        if self.configuration.client_side_validation:
+            checked = adapter.validator.validate_python(body)
+            return adapter.serializer.to_json(checked, by_alias=True, exclude_unset=True)
+        return to_json(body.to_dict() if isinstance(body, Model) else body)
+
+    def _no_credential(self, request: str) -> MissingCredentialError:
+        left_behind = self.configuration.credentials_left_behind
+        why = "they stayed behind when it was pickled" if left_behind else "none is configured"
+        return MissingCredentialError(
+            reason=f"was not sent, it has no credential: {why}", request=request
+        )
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = type(self)(copy.deepcopy(self.configuration, memo))
+        twin.default_headers = Headers(self.default_headers)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = self.configuration.pickle_credentials
+        headers = dict(self.default_headers) if kept else public(self.default_headers)
+        return {"configuration": self.configuration, "headers": headers}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.configuration = state["configuration"]
+        self.rest_client = RESTClientObject(self.configuration)
+        self.default_headers = Headers(state["headers"])
+
+
+def _header_of(auth: RequestAuth) -> dict[str, str]:
+    """The header of a credential that is given for one call."""
+    try:
+        if auth["in"] == "header":
+            return {auth["key"]: auth["value"]}
+    except (TypeError, KeyError):
+        pass
+    raise ApiValueError(
+        "_request_auth must be a dict such as "
+        "{'type': 'api_key', 'in': 'header', 'key': 'Api-Key', 'value': '...'}"
+    )
+
+
+def _quoted(workspace_id: str | None) -> str:
+    if not isinstance(workspace_id, str):
+        raise ApiTypeError(f"workspace_id must be a str, not {workspace_id!r}")
+    try:
+        return quote(workspace_id, safe="")
+    except UnicodeEncodeError as error:
+        raise ApiValueError(f"workspace_id {workspace_id!r} is not Unicode text") from error
+
+
+def _json_type(content_type: str | None) -> str:
+    if content_type is None:
+        return "application/json"
+    if "json" not in content_type.lower():
+        raise ApiValueError(f"_content_type must be one of JSON, not {content_type!r}")
+    return content_type
+
+
+def _decoded(operation: Operation[T], answer: RESTResponse, sent: Mapping[str, str]) -> T:
+    """The answer's body as its models."""
+    body = answer.data or b""
+    try:
+        if answer.headers.get("Content-Type") != "application/json" or body[:1] == _MARK[:1]:
+            return operation.decode(_json_text(answer))
+        return operation.decode(body)
+    except (pydantic.ValidationError, UnicodeError, LookupError) as error:
+        raise InvalidResponseException(
+            http_resp=answer,
+            reason=f"{answer.reason or ''} with {_misfit(error, answer)}",
+            request=answer.request,
+            tries=answer.tries,
+            hide=secrets_of(sent),
+        ) from error
+
+
+def _json_text(answer: RESTResponse) -> bytes | str:
+    """The body in a form that pydantic reads: UTF-8, or text where it has another charset."""
+    body = answer.data or b""
+    content_type = answer.headers.get("Content-Type")
+    charset = _CHARSET(content_type) if content_type else None
+    if charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
+        return body.decode(charset[1]).lstrip("\ufeff")
+    return body.removeprefix(_MARK)
+
+
+def _misfit(error: Exception, answer: RESTResponse) -> str:
+    """Where the body does not fit and why, without any value of it."""
+    kind = answer.headers.get("Content-Type", "no Content-Type")
+    if not answer.data:
+        return "an empty body"
+    if not isinstance(error, pydantic.ValidationError):
+        return f"a body that is not text as its {kind} says"
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return f"a body that is not JSON ({kind}): {first['msg']}"
+    where = ".".join(map(str, first["loc"])) or "the body"
+    more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    return f"a body that does not fit at {where}: {first['msg']}{more}"
+
+
+def _refusal(answer: RESTResponse, sent: Mapping[str, str]) -> ApiException:
+    """The exception for an answer that is not a success."""
+    data = None
+    if answer.status == 422:
+        try:
+            data = HTTPValidationError.from_json(answer.data or b"")
+        except pydantic.ValidationError:
+            data = None  # body and detail hold what came instead
+    return ApiException.from_response(
+        http_resp=answer,
+        data=data,
+        request=answer.request,
+        tries=answer.tries,
+        hide=secrets_of(sent),
+    )

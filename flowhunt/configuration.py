@@ -1,0 +1,467 @@
+"""Configuration: where, as whom, how patiently, through what TLS and proxy."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import os
+import re
+import sys
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from typing_extensions import Self
+
+from flowhunt import __version__
+from flowhunt._secrets import Secret, Secrets
+from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
+from flowhunt.exceptions import ApiTypeError, ApiValueError
+
+if TYPE_CHECKING:
+    from urllib3 import Retry
+
+DEFAULT_CONNECT_TIMEOUT = 5.0
+DEFAULT_READ_TIMEOUT = 60.0
+DEFAULT_DEADLINE = 120.0
+DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+DEFAULT_LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+API_KEY = "APIKeyHeader"
+
+_API_VERSION = "2.0.0"
+_HOSTS: list[HostSetting] = [{"url": "https://api.flowhunt.io", "description": "FlowHunt"}]
+
+
+class Configuration:
+    """Where, as whom, how patiently, through what TLS and proxy.
+
+    ``Configuration(...)`` reads no credentials from the environment; ``Configuration.from_env()``
+    does, and so does a client made with no configuration at all. Settings without a parameter are
+    attributes, to be set before the first call. Credentials may change at any time.
+
+    :param host: base URL; plain ``http`` only to this machine, unless ``allow_plain_http``
+    :param api_key: ``{"APIKeyHeader": key}``, or the key alone; a key may be a callable that
+        returns it. An API key belongs to one workspace.
+    :param api_key_prefix: ``{"APIKeyHeader": prefix}``, a word to send before the key
+    :param username: accepted and not used: the API has no basic authentication
+    :param password: accepted and not used, not even kept
+    :param access_token: bearer token, or a callable that returns it
+    :param server_index: index into ``get_host_settings()``, where no ``host`` is given
+    :param server_variables: values for the variables of that host
+    :param server_operation_index: accepted and not used: no endpoint has a host of its own
+    :param server_operation_variables: accepted and not used, likewise
+    :param ignore_operation_servers: accepted and not used, likewise
+    :param ssl_ca_cert: path of a file with the CA certificates to trust, PEM
+    :param retries: how many more times to try, 2 by default, or a ``urllib3.Retry`` to follow
+    :param ca_cert_data: CA certificates to trust, as PEM text or DER bytes
+    :param debug: log each call at level DEBUG to the logger ``flowhunt``, without credentials;
+        no handler is added and no level changed, so ``logging`` decides where it shows
+    :param workspace_id: not sent by itself; a place for programs to keep the workspace they ask
+    :param connect_timeout: seconds to reach the service, TLS included
+    :param read_timeout: seconds without a byte
+    :param deadline: seconds for a whole call, retries and the waits between them included; by
+        default 120, or as long as one try may take where that is more
+    :param max_response_bytes: largest answer, after decompression, in bytes
+    :param allow_plain_http: allow ``http`` to other machines, where all can read the credentials
+    :param trust_env: take the proxy from ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``
+    :param pickle_credentials: pickle literal credentials too; without, they stay behind
+    :raises ApiValueError: a value that cannot be used, named in the message
+    """
+
+    _default: ClassVar[Configuration | None] = None
+
+    access_token = Secret["Credential | None"]()
+    """Bearer token, or a callable that returns it."""
+    proxy = Secret["str | None"]()
+    """URL of the proxy, which may hold a user and password; wins over the environment."""
+    proxy_headers = Secret["Mapping[str, str] | None"]()
+    """Headers for the proxy alone."""
+    _api_key = Secret["Secrets[Credential]"]()
+    _secrets: Secrets[Any]
+
+    def __init__(
+        self,
+        host: str | None = None,
+        api_key: Mapping[str, Credential] | Credential | None = None,
+        api_key_prefix: Mapping[str, str] | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        access_token: Credential | None = None,
+        server_index: int | None = None,
+        server_variables: Mapping[str, str] | None = None,
+        server_operation_index: Mapping[int, int] | None = None,
+        server_operation_variables: Mapping[int, Mapping[str, str]] | None = None,
+        ignore_operation_servers: bool = False,
+        ssl_ca_cert: str | None = None,
+        retries: int | Retry | None = None,
+        ca_cert_data: str | bytes | None = None,
+        *,
+        debug: bool | None = None,
+        workspace_id: str | None = None,
+        connect_timeout: float = DEFAULT_CONNECT_TIMEOUT,
+        read_timeout: float = DEFAULT_READ_TIMEOUT,
+        deadline: float | None = None,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+        allow_plain_http: bool = False,
+        trust_env: bool = True,
+        pickle_credentials: bool = False,
+    ) -> None:
+        self.server_index = 0 if host is None and server_index is None else server_index
+        self.server_variables = dict(server_variables or {})
+        self._base_path = _HOSTS[0]["url"] if host is None else _checked_host(host)
+
+        self.api_key = api_key
+        self.api_key_prefix = dict(api_key_prefix or {})
+        self.refresh_api_key_hook: Callable[[Configuration], None] | None = None
+        """Called with the configuration before each use of the API key, to renew it."""
+        self.access_token = access_token
+        self.workspace_id = workspace_id
+        self.pickle_credentials = pickle_credentials
+        self.credentials_left_behind = False
+        """Whether this is a copy that was pickled without its credentials."""
+        self._from_environment = False
+
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self.deadline = deadline
+        self.retries = retries
+        self.max_response_bytes = max_response_bytes
+        self.client_side_validation = True
+        """Check request bodies before sending; false sends a dict as it is."""
+
+        self.verify_ssl = True
+        """Check certificates; false accepts any, and so anyone between here and the service."""
+        self.ssl_ca_cert = ssl_ca_cert
+        self.ca_cert_data = ca_cert_data
+        self.cert_file: str | None = None
+        """Path of the client certificate, PEM."""
+        self.key_file: str | None = None
+        """Path of the key of the client certificate, PEM; without, it is in ``cert_file``."""
+        self.assert_hostname: str | bool | None = None
+        """The name that the certificate must have instead of the host's; false checks none."""
+        self.tls_server_name: str | None = None
+        """The name to ask for in TLS (SNI) and to expect in the certificate."""
+
+        self.allow_plain_http = allow_plain_http
+        self.trust_env = trust_env
+        self.proxy = None
+        self.proxy_headers = None
+        self.connection_pool_maxsize = (os.cpu_count() or 1) * 5
+        """Most connections of one client; more calls at once wait for a free one."""
+        self.socket_options: list[tuple[int, int, int | bytes]] | None = None
+        """``setsockopt`` arguments for new connections, instead of urllib3's ``TCP_NODELAY``."""
+
+        self.debug = bool(debug)
+        self.logger = {
+            "package_logger": logging.getLogger("flowhunt"),
+            "urllib3_logger": logging.getLogger("urllib3"),
+        }
+        """The loggers, for programs that set them up here; nothing in here does."""
+        self.logger_file_handler: logging.FileHandler | None = None
+        self.logger_format = DEFAULT_LOG_FORMAT
+        self.logger_file = None
+
+    @classmethod
+    def from_env(cls, **settings: Any) -> Self:
+        """A configuration as the environment says.
+
+        Reads ``FLOWHUNT_API_KEY``, ``FLOWHUNT_ACCESS_TOKEN``, ``FLOWHUNT_BASE_URL`` and
+        ``FLOWHUNT_WORKSPACE_ID``; an empty variable counts as none.
+
+        :param settings: parameters of ``Configuration``, which win over the environment
+        """
+        found = {
+            "host": os.environ.get("FLOWHUNT_BASE_URL"),
+            "workspace_id": os.environ.get("FLOWHUNT_WORKSPACE_ID"),
+        }
+        configuration = cls(**{**{k: v for k, v in found.items() if v}, **settings})
+        configuration._from_environment = True
+        configuration._read_credentials()
+        return configuration
+
+    @classmethod
+    def set_default(cls, default: Configuration | None) -> None:
+        """Set what ``get_default`` returns; ``None`` goes back to the environment."""
+        Configuration._default = default
+
+    @classmethod
+    def get_default(cls) -> Configuration:
+        """The configuration of clients made with none: ``from_env()`` unless another was set."""
+        if Configuration._default is None:
+            Configuration._default = cls.from_env()
+        return Configuration._default
+
+    @classmethod
+    def get_default_copy(cls) -> Configuration:
+        """A copy of ``get_default()``, to change without changing the default."""
+        return copy.deepcopy(cls.get_default())
+
+    @property
+    def host(self) -> str:
+        """Base URL of the service, without a slash at its end."""
+        if self.server_index is None:
+            return self._base_path
+        return self.get_host_from_settings(self.server_index, self.server_variables)
+
+    @host.setter
+    def host(self, value: str) -> None:
+        self._base_path = _checked_host(value)
+        self.server_index = None
+
+    def get_host_settings(self) -> list[HostSetting]:
+        """The hosts that the contract names."""
+        return copy.deepcopy(_HOSTS)
+
+    def get_host_from_settings(
+        self,
+        index: int | None,
+        variables: Mapping[str, str] | None = None,
+        servers: list[HostSetting] | None = None,
+    ) -> str:
+        """The URL of one of the hosts, its variables filled in.
+
+        :param index: which host; ``None`` for the one that was set with ``host``
+        :param variables: values for the placeholders in its URL
+        :param servers: hosts to choose from instead of ``get_host_settings()``
+        :raises ApiValueError: there is no such host, or a value is not one of its variable's
+        """
+        if index is None:
+            return self._base_path
+        servers = _HOSTS if servers is None else servers
+        if not 0 <= index < len(servers):
+            raise ApiValueError(f"there is no host {index}: there are {len(servers)}, from 0")
+        url = servers[index]["url"]
+        for name, variable in servers[index].get("variables", {}).items():
+            value = (variables or {}).get(name, variable["default_value"])
+            allowed = variable.get("enum_values")
+            if allowed and value not in allowed:
+                raise ApiValueError(f"{name} of host {url} must be one of {allowed}, not {value!r}")
+            url = url.replace(f"{{{name}}}", value)
+        return url
+
+    @property
+    def api_key(self) -> dict[str, Credential]:
+        """API keys by the name of their security scheme, which is ``APIKeyHeader``."""
+        return self._api_key
+
+    @api_key.setter
+    def api_key(self, value: Mapping[str, Credential] | Credential | None) -> None:
+        if isinstance(value, str) or callable(value):
+            value = {API_KEY: value}
+        self._api_key = Secrets(value or {})
+
+    def get_api_key_with_prefix(self, identifier: str, alias: str | None = None) -> str | None:
+        """The API key as it is sent, after its prefix where it has one.
+
+        :param identifier: name of the security scheme
+        :param alias: name to look under where ``identifier`` has no key
+        """
+        if self.refresh_api_key_hook is not None:
+            self.refresh_api_key_hook(self)
+        keys = self._secrets["_api_key"]
+        key = _text_of(keys.get(identifier) or keys.get(alias or ""), "api_key")
+        prefix = self.api_key_prefix.get(identifier)
+        return f"{prefix} {key}" if key and prefix else key
+
+    def auth_settings(self) -> AuthSettings:
+        """The credentials that are sent, by the name of their security scheme."""
+        settings: AuthSettings = {}
+        headers = self.auth_headers()
+        if key := headers.get("Api-Key"):
+            settings["APIKeyHeader"] = _setting("api_key", "Api-Key", key)
+        if token := headers.get("Authorization"):
+            settings["HTTPBearer"] = _setting("bearer", "Authorization", token)
+        return settings
+
+    def auth_headers(self) -> dict[str, str]:
+        """The credentials that are sent, as headers."""
+        headers = {}
+        if key := self.get_api_key_with_prefix(API_KEY):
+            headers["Api-Key"] = key
+        token = self._secrets["access_token"]
+        if token and (token := _text_of(token, "access_token")):
+            headers["Authorization"] = f"Bearer {token}"
+        if not headers and self._from_environment and self._read_credentials():
+            return self.auth_headers()
+        return headers
+
+    def limits(self, request_timeout: RequestTimeout | None = None) -> tuple[float, float, float]:
+        """Seconds to connect, between two reads, and for a whole call.
+
+        :param request_timeout: seconds for the whole call, or a pair (connect, read), of one call
+        :raises ApiTypeError: it is neither
+        :raises ApiValueError: seconds that are not positive and finite
+        """
+        connect, read, deadline = self.connect_timeout, self.read_timeout, self.deadline
+        if isinstance(request_timeout, tuple) and len(request_timeout) == 2:
+            connect = _seconds("the connect part of _request_timeout", request_timeout[0])
+            read = _seconds("the read part of _request_timeout", request_timeout[1])
+        elif request_timeout is not None:
+            deadline = read = _seconds("_request_timeout", request_timeout)
+        if deadline is None:
+            deadline = max(DEFAULT_DEADLINE, connect + read)
+        return connect, read, deadline
+
+    @property
+    def logger_file(self) -> str | None:
+        """Path of a file that gets what this configuration's calls log, and nothing else."""
+        return self._logger_file
+
+    @logger_file.setter
+    def logger_file(self, value: str | None) -> None:
+        if self.logger_file_handler:
+            self.logger_file_handler.close()
+        self._logger_file = value
+        self.logger_file_handler = logging.FileHandler(value, delay=True) if value else None
+        if self.logger_file_handler:
+            weakref.finalize(self, self.logger_file_handler.close)
+            self.logger_file_handler.setFormatter(self.logger_formatter)
+
+    @property
+    def logger_format(self) -> str:
+        """Format of the lines in ``logger_file``."""
+        return self._logger_format
+
+    @logger_format.setter
+    def logger_format(self, value: str) -> None:
+        self._logger_format = value
+        self.logger_formatter = logging.Formatter(value)
+        if self.logger_file_handler:
+            self.logger_file_handler.setFormatter(self.logger_formatter)
+
+    def to_debug_report(self) -> str:
+        """What to tell with a report of a problem: versions, and nothing of this configuration."""
+        return (
+            "Python SDK Debug Report:\n"
+            f"OS: {sys.platform}\n"
+            f"Python Version: {sys.version}\n"
+            f"Version of the API: {_API_VERSION}\n"
+            f"SDK Package Version: {__version__}"
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if check := _CHECKS.get(name):
+            check(name, value)
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self.host}>"
+
+    def _read_credentials(self) -> bool:
+        """Take from the environment what is not set; whether there was anything."""
+        key = os.environ.get("FLOWHUNT_API_KEY")
+        token = os.environ.get("FLOWHUNT_ACCESS_TOKEN")
+        if key:
+            self._api_key.setdefault(API_KEY, key)
+        if token and not self.access_token:
+            self.access_token = token
+        return bool(key or token)
+
+    def __copy__(self) -> Self:
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = object.__new__(type(self))
+        state = {k: v for k, v in self._state().items() if k != "_secrets"}
+        # A callable credential belongs to its owner, a vault or a session: it is shared.
+        secrets = {k: copy.copy(v) if isinstance(v, dict) else v for k, v in self._secrets.items()}
+        twin.__setstate__({**copy.deepcopy(state, memo), "_secrets": Secrets(secrets)})
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self._state()
+        if not self.pickle_credentials:
+            kept: Secrets[Any] = Secrets(proxy_headers=None)
+            kept["_api_key"] = Secrets({k: v for k, v in self._api_key.items() if callable(v)})
+            kept["access_token"] = self.access_token if callable(self.access_token) else None
+            kept["proxy"] = self.proxy if self.proxy and "@" not in self.proxy else None
+            state["credentials_left_behind"] |= kept != self._secrets
+            state["_secrets"] = kept
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.logger_file_handler = None
+        self.logger_file = self._logger_file
+
+    def _state(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "logger_file_handler"}
+
+
+def _setting(kind: Literal["api_key", "bearer"], header: str, value: str) -> AuthSetting:
+    return {"type": kind, "in": "header", "key": header, "value": value}
+
+
+def _text_of(credential: Credential | None, name: str) -> str | None:
+    """The credential as text, asked for where it is a callable, stripped; ``None`` if empty."""
+    text = credential() if callable(credential) else credential
+    if text is not None and not isinstance(text, str):
+        raise ApiTypeError(f"{name} must be a str, or a callable that returns one")
+    return text.strip() or None if text else None
+
+
+def _checked_host(url: str) -> str:
+    """The base URL, if requests can be sent there."""
+    if not isinstance(url, str):
+        raise ApiTypeError(f"host must be a str such as {_HOSTS[0]['url']!r}, not {url!r}")
+    url = url.strip()
+    if "@" in url:
+        raise ApiValueError(
+            "host must not hold a user or password: set api_key or access_token instead"
+        )
+    if not _is_base_url(url):
+        raise ApiValueError(
+            f"host {url!r} is not the URL of a server: write it as {_HOSTS[0]['url']!r}, "
+            "with scheme and name, and without query or fragment"
+        )
+    return url.rstrip("/")
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = parts.hostname and parts.hostname.encode("idna") and parts.port != 0
+    except ValueError:
+        return False
+    whole = parts.scheme in ("http", "https") and named and not parts.query and not parts.fragment
+    return bool(whole) and not re.search(r"[\s\x00-\x1f\x7f\\]", url)
+
+
+def _seconds(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ApiTypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not 0 < value < math.inf:
+        raise ApiValueError(f"{name} must be more than 0 and finite, not {value!r}")
+    return value
+
+
+def _seconds_or_default(name: str, value: Any) -> None:
+    if value is not None:
+        _seconds(name, value)
+
+
+def _count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ApiTypeError(f"{name} must be an int, not {value!r}")
+    if value < 1:
+        raise ApiValueError(f"{name} must be at least 1, not {value!r}")
+
+
+def _retries(name: str, value: Any) -> None:
+    if isinstance(value, int) and value < 0:
+        raise ApiValueError(f"{name} must be 0 or more, not {value!r}")
+    if not (value is None or isinstance(value, int) or hasattr(value, "increment")):
+        raise ApiTypeError(f"{name} must be an int or a urllib3.Retry, not {value!r}")
+
+
+_CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "connect_timeout": _seconds,
+    "read_timeout": _seconds,
+    "deadline": _seconds_or_default,
+    "max_response_bytes": _count,
+    "connection_pool_maxsize": _count,
+    "retries": _retries,
+}
