@@ -1,0 +1,137 @@
+"""`python -m flowhunt.sandbox serve` and `python -m flowhunt.sandbox demo`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, Literal, get_args, get_origin
+
+import pydantic
+
+from flowhunt.sandbox import Options, Sandbox, demo
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    parsed = vars(_parser().parse_args(arguments))
+    command = parsed.pop("command")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        command(**parsed)
+    except KeyboardInterrupt:
+        return 0
+    except pydantic.ValidationError as error:
+        return _fail("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()))
+    except (OSError, ValueError) as error:
+        return _fail(str(error))
+    return 0
+
+
+def _demo(live: bool) -> None:
+    from flowhunt import ApiException
+
+    try:
+        demo.run(live)
+    except ApiException as error:
+        raise ValueError(str(error)) from error
+
+
+def _serve(**settings: Any) -> None:
+    with Sandbox(**settings) as sandbox:
+        lines = [sandbox.url, *_exports(sandbox)]
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+        while True:
+            time.sleep(3600)
+
+
+def _exports(sandbox: Sandbox) -> list[str]:
+    variables = {
+        "FLOWHUNT_BASE_URL": sandbox.url,
+        "FLOWHUNT_API_KEY": sandbox.api_key,
+        "FLOWHUNT_ACCESS_TOKEN": sandbox.access_token,
+        "FLOWHUNT_WORKSPACE_ID": sandbox.workspace_id,
+    }
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"flowhunt.sandbox: {message}\n")
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flowhunt.sandbox", description="A local FlowHunt for the client to talk to."
+    )
+    commands = parser.add_subparsers(required=True, metavar="serve | demo")
+    _add_serve(
+        commands.add_parser(
+            "serve",
+            help="answer until stopped",
+            description="Answer until stopped. The first line printed is the URL, those after it "
+            "set the client's environment variables. Options after --port settle what the "
+            "contract leaves open: their defaults are assumptions.",
+        )
+    )
+    demonstration = commands.add_parser(
+        "demo",
+        help="make all five calls and show what they answer",
+        description="Make all five calls through the client and show what they answer.",
+    )
+    demonstration.add_argument(
+        "--live",
+        action="store_true",
+        help="ask the service instead of a sandbox; needs FLOWHUNT_API_KEY (or "
+        "FLOWHUNT_ACCESS_TOKEN) and FLOWHUNT_WORKSPACE_ID",
+    )
+    demonstration.set_defaults(command=_demo)
+    return parser
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_serve)
+    for flag, default, meaning in (
+        ("--seed", 0, "what all data are made from"),
+        ("--workspaces", 3, "how many workspaces there are"),
+        ("--transactions", 1_000, "how many transactions each workspace has"),
+    ):
+        parser.add_argument(
+            flag, type=int, default=default, metavar="N", help=f"{meaning} (default: {default})"
+        )
+    parser.add_argument(
+        "--database", metavar="FILE", help="keep the transactions in this file, not in memory"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="(default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="N", help="0, the default, is a free one"
+    )
+    for name, option in Options.model_fields.items():
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            default=option.default,
+            help=f"{option.description} (default: {option.default})",
+            **_kind(option.annotation),
+        )
+
+
+def _kind(annotation: Any) -> dict[str, Any]:
+    """How argparse reads an option of this type."""
+    if annotation is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if get_origin(annotation) is Literal:
+        return {"choices": get_args(annotation)}
+    return {"type": int, "metavar": "N"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

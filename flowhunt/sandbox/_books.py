@@ -1,0 +1,354 @@
+"""The books: transactions go in as rows, and come out as the JSON of searches, sums and balances.
+
+SQLite does the filtering, the sums and the JSON, a whole answer in one step of one statement: it
+is fast, and a step gives up Python's lock only once, however many rows it reads.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants, all values are bound
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any, Literal, NamedTuple
+
+from flowhunt.sandbox._contract import (
+    CODES,
+    AnyRequest,
+    CreditDailyChartRequest,
+    CreditDailyTransactionSearchRequest,
+    CreditTransactionSearchRequest,
+    wire_text,
+)
+from flowhunt.sandbox._history import LAST_MOMENT, GivenTransaction, Row, Workspace, fill_in
+from flowhunt.sandbox._options import Options
+
+_SCHEMA = """
+CREATE TABLE transactions (
+    workspace INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    transaction_type TEXT NOT NULL,
+    context_id TEXT NOT NULL,
+    context_desc TEXT,
+    amount INTEGER NOT NULL,
+    added INTEGER NOT NULL,
+    PRIMARY KEY (workspace, created_at, transaction_id)
+) WITHOUT ROWID;
+CREATE TABLE made_from (parameters TEXT NOT NULL);
+"""
+_INSERT = "INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, {added})"
+
+_TRANSACTION = """json_object(
+    'transaction_id', transaction_id, 'workspace_id', :workspace_id, 'user_id', user_id,
+    'created_at', created_at || :suffix, 'transaction_type', transaction_type,
+    'context_id', context_id, 'context_desc', context_desc, 'amount', amount)"""
+_SUM = """json_object(
+    'created_at', created_at || :suffix, 'workspace_id', :workspace_id,
+    'transaction_type', transaction_type, 'amount', amount, 'cnt', cnt)"""
+
+_PERIODS = {
+    "date": "substr(created_at, 1, 10)",
+    # 'weekday 1' goes on to the next Monday, unless the day is one.
+    "week": "date(substr(created_at, 1, 10), '-6 days', 'weekday 1')",
+    "month": "substr(created_at, 1, 7) || '-01'",
+}
+_BOUNDS = {"inclusive": (">=", "<="), "exclusive": (">", "<"), "half_open": (">=", "<")}
+_FILTERS = ("transaction_id", "transaction_type", "context_id", "context_desc")
+_LARGEST = 2**63 - 1
+
+End = Literal["newest", "oldest"]
+
+
+class Seen(NamedTuple):
+    """The last row that a reader has seen: its `created_at`, and what tells it from its equals."""
+
+    created_at: str
+    id: str
+
+
+class DatabaseRefused(ValueError):
+    """The database file cannot be used: it was made otherwise, is something else, or not there."""
+
+
+class Books:
+    """Transactions of all workspaces in one SQLite database; safe to use from several threads.
+
+    `parameters` is what the history is made from, `history` makes it if the database is new.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        seed: int,
+        options: Options,
+        parameters: dict[str, Any],
+        history: Callable[[], Iterable[Row]],
+    ) -> None:
+        self._seed = seed
+        self._options = options
+        self._suffix = "Z" if options.timestamps == "utc" else ""
+        self._lock = Lock()
+        try:
+            self._database = sqlite3.connect(path or ":memory:", check_same_thread=False)
+        except sqlite3.Error as error:
+            raise DatabaseRefused(f"cannot use the database {path}: {error}") from error
+        try:
+            self._prepare(path, json.dumps(parameters, sort_keys=True), history)
+        except sqlite3.Error as error:
+            self._database.close()
+            raise DatabaseRefused(f"cannot use the database {path}: {error}") from error
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _prepare(
+        self, path: str | None, parameters: str, history: Callable[[], Iterable[Row]]
+    ) -> None:
+        self._database.create_function("scatter", 1, _scatter, deterministic=True)
+        with self._database:
+            tables = self._value("SELECT COUNT(*) FROM sqlite_master")
+            if not tables:
+                self._make(parameters, history())
+            self._check_origin(path, parameters)
+            if self._options.order == "shuffled":
+                self._database.execute(
+                    "CREATE INDEX IF NOT EXISTS scattered ON transactions "
+                    "(workspace, scatter(created_at || transaction_id), created_at, transaction_id)"
+                )
+        self._added = self._value("SELECT COUNT(*) FROM transactions WHERE added")
+
+    def _make(self, parameters: str, rows: Iterable[Row]) -> None:
+        # A transaction around it all: a file is either complete or empty.
+        self._database.execute("BEGIN")
+        for statement in _SCHEMA.split(";"):
+            self._database.execute(statement)
+        self._database.executemany(_INSERT.format(added=0), rows)
+        self._database.execute("CREATE UNIQUE INDEX ids ON transactions (transaction_id)")
+        self._database.execute("INSERT INTO made_from VALUES (?)", (parameters,))
+
+    def _check_origin(self, path: str | None, parameters: str) -> None:
+        if not self._value("SELECT COUNT(*) FROM sqlite_master WHERE name = 'made_from'"):
+            raise DatabaseRefused(f"{path} is a database of something else than the sandbox")
+        made_from = self._value("SELECT parameters FROM made_from")
+        if made_from != parameters:
+            raise DatabaseRefused(
+                f"the database {path} was made with {made_from}, not with {parameters}: "
+                "use the same, or another file"
+            )
+
+    def close(self) -> None:
+        with self._lock:
+            self._database.close()
+
+    # What goes in
+
+    def add(self, workspace: Workspace, given: Sequence[GivenTransaction]) -> list[str]:
+        """Add transactions and return their IDs.
+
+        :raises ValueError: one of the IDs is taken already; then none is added
+        """
+        with self._lock:
+            rows = [
+                fill_in(transaction, workspace, f"{self._seed}/added", self._added + number)
+                for number, transaction in enumerate(given)
+            ]
+            try:
+                with self._database:
+                    self._database.executemany(_INSERT.format(added=1), rows)
+            except sqlite3.IntegrityError as error:
+                raise ValueError("a transaction with one of these IDs exists already") from error
+            self._added += len(rows)
+        return [row.transaction_id for row in rows]
+
+    def add_within(self, workspace: Workspace, asked: AnyRequest, end: End, count: int) -> None:
+        """Add `count` transactions that match what is asked for, at one end of its window."""
+        where, values = self._where(workspace, asked)
+        newest = end == "newest"
+        pick = "MAX" if newest else "MIN"
+        with self._lock:
+            edge = self._value(f"SELECT {pick}(created_at) FROM transactions WHERE {where}", values)
+        edge_moment = datetime.fromisoformat(edge) if edge else _inside(asked)
+        alike = {name: values[name] for name in _FILTERS[1:] if name in values}
+        step = timedelta(microseconds=1 if newest else -1)
+        self.add(
+            workspace,
+            [
+                GivenTransaction(
+                    created_at=_within(asked, edge_moment, step * (number + 1)), **alike
+                )
+                for number in range(count)
+            ],
+        )
+
+    def reset(self) -> None:
+        """Take out again all that was added since the history was made."""
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM transactions WHERE added")
+            self._added = 0
+
+    # What comes out
+
+    def knows(self, code: str) -> bool:
+        """Whether the service has this transaction type."""
+        return code in CODES or (
+            self._options.unlisted_codes
+            and bool(
+                self._locked_value(
+                    "SELECT EXISTS (SELECT 1 FROM transactions WHERE transaction_type = :code)",
+                    {"code": code},
+                )
+            )
+        )
+
+    def spent(self, workspace: Workspace) -> int:
+        """Units that the workspace has spent."""
+        total: int = self._locked_value(
+            "SELECT COALESCE(SUM(amount), 0) FROM transactions WHERE workspace = :workspace",
+            {"workspace": workspace.index},
+        )
+        return total if self._options.amount_sign == "positive" else -total
+
+    def everything(self, workspace: Workspace) -> bytes:
+        """Every transaction of the workspace as JSON, oldest first."""
+        return self._array(
+            _TRANSACTION,
+            "SELECT * FROM transactions WHERE workspace = :workspace "
+            "ORDER BY created_at, transaction_id LIMIT -1",
+            self._values(workspace),
+        )
+
+    def transactions(
+        self, workspace: Workspace, asked: CreditTransactionSearchRequest, seen: Seen | None
+    ) -> bytes:
+        """The transactions that match, as a JSON array."""
+        where, values = self._where(workspace, asked)
+        after, order = self._order("transaction_id", seen)
+        return self._array(
+            _TRANSACTION,
+            f"SELECT * FROM transactions WHERE {where} AND {after} ORDER BY {order} LIMIT :limit",
+            {**values, **_seen_values(seen), "limit": self._limit(asked.limit)},
+        )
+
+    def sums(
+        self, workspace: Workspace, asked: CreditDailyTransactionSearchRequest, seen: Seen | None
+    ) -> bytes:
+        """Sums per period and transaction type, as a JSON array."""
+        return self._sums(workspace, asked, seen, self._limit(asked.limit))
+
+    def chart(self, workspace: Workspace, asked: CreditDailyChartRequest) -> bytes:
+        """Sums per period, as the JSON of a chart."""
+        periods: dict[str, dict[str, int]] = {}
+        for row in json.loads(self._sums(workspace, asked, None, limit=_LARGEST)):
+            period = periods.setdefault(row["created_at"][:10], {})
+            period[row["transaction_type"]] = row["amount"]
+        chart = {
+            "per_day": [
+                {"date": period, "transaction_types": amounts}
+                for period, amounts in periods.items()
+            ],
+            "transaction_types": sorted({code for amounts in periods.values() for code in amounts}),
+        }
+        return json.dumps(chart, separators=(",", ":")).encode()
+
+    def _sums(
+        self, workspace: Workspace, asked: CreditDailyChartRequest, seen: Seen | None, limit: int
+    ) -> bytes:
+        where, values = self._where(workspace, asked)
+        after, order = self._order("transaction_type", seen)
+        period = _PERIODS[asked.grouping or "date"]
+        return self._array(
+            _SUM,
+            "SELECT * FROM ("
+            f"SELECT {period} || 'T00:00:00' AS created_at, transaction_type, "
+            "SUM(amount) AS amount, COUNT(*) AS cnt "
+            f"FROM transactions WHERE {where} GROUP BY 1, 2"
+            f") WHERE {after} ORDER BY {order} LIMIT :limit",
+            {**values, **_seen_values(seen), "limit": limit},
+        )
+
+    # How a question becomes SQL
+
+    def _where(self, workspace: Workspace, asked: AnyRequest) -> tuple[str, dict[str, Any]]:
+        terms = ["workspace = :workspace"]
+        values = self._values(workspace)
+        for name in _FILTERS:
+            if (value := getattr(asked, name, None)) is not None:
+                terms.append(f"{name} = :{name}")
+                values[name] = value
+        for name, comparison in zip(
+            ("created_at_from", "created_at_to"), _BOUNDS[self._options.bounds], strict=True
+        ):
+            if (moment := getattr(asked, name)) is not None:
+                terms.append(f"created_at {comparison} :{name}")
+                values[name] = wire_text(moment)
+        return " AND ".join(terms), values
+
+    def _values(self, workspace: Workspace) -> dict[str, Any]:
+        return {
+            "workspace": workspace.index,
+            "workspace_id": workspace.workspace_id,
+            "suffix": self._suffix,
+        }
+
+    def _order(self, tie_break: str, seen: Seen | None) -> tuple[str, str]:
+        """SQL that is true of the rows after the one last seen, and the SQL of their order."""
+        keys = ["created_at", tie_break]
+        seen_keys = [":seen_at", ":seen_id"]
+        if self._options.order == "shuffled":
+            keys.insert(0, f"scatter(created_at || {tie_break})")
+            seen_keys.insert(0, "scatter(:seen_at || :seen_id)")
+        comparison, direction = (
+            ("<", " DESC") if self._options.order == "newest_first" else (">", "")
+        )
+        after = f"({', '.join(keys)}) {comparison} ({', '.join(seen_keys)})" if seen else "TRUE"
+        return after, ", ".join(key + direction for key in keys)
+
+    def _limit(self, asked: int | None) -> int:
+        """Rows to return: a negative limit asks for none, as SQLite would take it for no limit."""
+        limit = 100 if asked is None else max(asked, 0)
+        return min(limit, self._options.max_limit or _LARGEST)
+
+    def _array(self, element: str, rows: str, values: dict[str, Any]) -> bytes:
+        # The LIMIT that each of the inner statements has makes SQLite keep their order.
+        array: bytes = self._locked_value(
+            f"SELECT CAST(json_group_array({element}) AS BLOB) FROM ({rows})", values
+        )
+        return array
+
+    def _locked_value(self, statement: str, values: dict[str, Any]) -> Any:
+        with self._lock:
+            return self._value(statement, values)
+
+    def _value(self, statement: str, values: dict[str, Any] | None = None) -> Any:
+        return self._database.execute(statement, values or {}).fetchone()[0]
+
+
+def _seen_values(seen: Seen | None) -> dict[str, str]:
+    return {"seen_at": seen.created_at, "seen_id": seen.id} if seen else {}
+
+
+def _scatter(text: str) -> int:
+    return zlib.crc32(text.encode())
+
+
+def _inside(asked: AnyRequest) -> datetime:
+    """A moment to start from in a window without a row."""
+    bound = asked.created_at_from or asked.created_at_to
+    return datetime.fromisoformat(wire_text(bound)) if bound else LAST_MOMENT
+
+
+def _within(asked: AnyRequest, edge: datetime, step: timedelta) -> datetime:
+    """The moment one step from the edge, or the edge itself if that would leave the window."""
+    try:
+        moment = edge + step
+    except OverflowError:
+        return edge
+    too_early = asked.created_at_from and wire_text(moment) <= wire_text(asked.created_at_from)
+    too_late = asked.created_at_to and wire_text(moment) >= wire_text(asked.created_at_to)
+    return edge if too_early or too_late else moment

@@ -1,0 +1,138 @@
+"""What every request passes on its way in and out: faults are done to it, the journal notes it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flowhunt.sandbox._contract import OPERATIONS, OperationId
+from flowhunt.sandbox._faults import Answer, Fault, Faults, refusal, spoiled
+from flowhunt.sandbox._journal import Journal, Request, shown
+
+CONTROL_PATH = "/_sandbox/"
+FAULTS = "flowhunt.faults"
+"""Where the scope holds the faults of a request, for the service to add rows before it reads."""
+TRANSPORT = "flowhunt.transport"
+"""Where the scope holds the connection."""
+
+_OPERATION_AT: dict[tuple[str, str], OperationId] = {
+    where: operation for operation, where in OPERATIONS.items()
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """An ASGI application in front of the service."""
+
+    service: ASGIApp
+    faults: Faults
+    journal: Journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(CONTROL_PATH):
+            await self.service(scope, receive, send)
+            return
+        operation = _OPERATION_AT.get((scope["method"], scope["path"]))
+        acting = self.faults.next(operation) if operation else []
+        faults = [fault for _, fault in acting]
+        if latency := sum(fault.latency for fault in faults):
+            await asyncio.sleep(latency)
+        reset = any(fault.reset for fault in faults)
+        answer = None if reset else await self._answer(scope, receive, faults)
+        # Noted first: whoever has the answer in hand must find its request in the journal.
+        self.journal.add(_entry(scope, operation, answer, [number for number, _ in acting]))
+        if answer is None:
+            await _reset_connection(scope, receive)
+        elif answer.truncated:
+            await _send_half(answer, scope, receive, send)
+        else:
+            await _send_all(answer, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, faults: Sequence[Fault]) -> Answer:
+        scope[FAULTS] = faults
+        answer = next(filter(None, map(refusal, faults)), None) or await _ask(
+            self.service, scope, receive
+        )
+        for fault in faults:
+            answer = spoiled(answer, fault)
+        return answer
+
+
+async def _ask(service: ASGIApp, scope: Scope, receive: Receive) -> Answer:
+    messages: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    await service(scope, receive, keep)
+    start, *parts = messages
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]
+    }
+    headers.pop("content-length", None)
+    return Answer(start["status"], headers, b"".join(part.get("body", b"") for part in parts))
+
+
+def _entry(
+    scope: Scope, operation: OperationId | None, answer: Answer | None, faults: Sequence[int]
+) -> Request:
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        headers=shown(scope["headers"]),
+        operation=operation,
+        status=answer.status if answer else None,
+        faults=tuple(faults),
+    )
+
+
+async def _send_all(answer: Answer, send: Send) -> None:
+    await _send_start(answer, send)
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_half(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    await _send_start(answer, send)
+    half = answer.body[: len(answer.body) // 2]
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+    _transport(scope).close()
+    await _wait_until_gone(receive)
+
+
+async def _send_start(answer: Answer, send: Send) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": answer.raw_headers(),
+        }
+    )
+
+
+async def _reset_connection(scope: Scope, receive: Receive) -> None:
+    transport = _transport(scope)
+    # A client that is still sending would notice there, and then read an orderly end.
+    while (await receive()).get("more_body"):
+        pass
+    # To linger for no time means that closing sends RST instead of FIN.
+    linger = struct.pack("hh" if hasattr(socket, "SO_EXCLUSIVEADDRUSE") else "ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()
+    await _wait_until_gone(receive)
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    # The server complains about an application that returns before the connection is closed.
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _transport(scope: Scope) -> asyncio.Transport:
+    return cast(asyncio.Transport, scope[TRANSPORT])

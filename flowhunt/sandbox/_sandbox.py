@@ -1,0 +1,247 @@
+"""The sandbox as Python sees it: made, started, looked into and stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from os import PathLike, fspath
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Self, Unpack
+
+from flowhunt.sandbox._app import Service, build_app
+from flowhunt.sandbox._books import Books
+from flowhunt.sandbox._faults import Faults
+from flowhunt.sandbox._gate import Gate
+from flowhunt.sandbox._history import (
+    GivenTransaction,
+    Row,
+    Workspace,
+    fill_in,
+    make_access_token,
+    make_transactions,
+    make_workspaces,
+)
+from flowhunt.sandbox._journal import Journal, Request
+from flowhunt.sandbox._options import OptionKeywords, Options
+from flowhunt.sandbox._server import Server
+
+if TYPE_CHECKING:
+    from flowhunt import Configuration
+
+
+class Sandbox:
+    """A FlowHunt of one's own: the five endpoints over made-up transactions, on this machine.
+
+    Used in a `with` statement, or between `start()` and `stop()`; each start begins with the
+    original data, unless they are in a `database`. The same seed and options give the same data.
+
+    :param seed: what all data and chances are made from
+    :param workspaces: how many workspaces there are, at least one
+    :param transactions: how many transactions each workspace has
+    :param history: transactions to have instead of made-up ones, in wire form; without a
+        `workspace_id` they belong to the first workspace, other missing fields are filled in
+    :param database: a file to keep the transactions in, made if it is not there; by default they
+        are in memory
+    :param host: the address to listen on
+    :param port: the port to listen on, 0 for a free one
+    :param options: how the sandbox does what the contract leaves open, see `Options`
+    :raises pydantic.ValidationError: an option or a transaction of the history is not valid
+    """
+
+    faults: Faults
+    """The faults that happen to requests: `add(status=503)`, `clear()`, `all()`."""
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        workspaces: int = 3,
+        transactions: int = 1_000,
+        history: Iterable[Mapping[str, Any]] | None = None,
+        database: str | PathLike[str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        **options: Unpack[OptionKeywords],
+    ) -> None:
+        if workspaces < 1 or transactions < 0:
+            raise ValueError("a sandbox needs a workspace, and no fewer than 0 transactions")
+        if not 0 <= port <= 65_535:
+            raise ValueError(f"there is no port {port}")
+        self.options = Options(**options)
+        self.workspaces = make_workspaces(seed, workspaces, transactions)
+        self.access_token = make_access_token(seed)
+        self.faults = Faults(seed)
+        self._journal = Journal()
+        self._seed = seed
+        self._transactions = transactions
+        self._history = None if history is None else [GivenTransaction(**row) for row in history]
+        self._database = None if database is None else fspath(database)
+        self._address = (host, port)
+        self._running = ExitStack()
+        self._server: Server | None = None
+        self._books: Books | None = None
+
+    # Whom to be
+
+    @property
+    def workspace_id(self) -> str:
+        """The first workspace."""
+        return self.workspaces[0].workspace_id
+
+    @property
+    def api_key(self) -> str:
+        """A key for the first workspace alone."""
+        return self.workspaces[0].api_key
+
+    @property
+    def url(self) -> str:
+        """Where the sandbox is, without a slash at the end.
+
+        :raises RuntimeError: it is not running
+        """
+        if self._server is None:
+            raise RuntimeError("the sandbox is not running: use it in a with statement")
+        return self._server.url
+
+    def configuration(self, **overrides: Any) -> Configuration:
+        """A configuration of the client for this sandbox; keywords go to it, and win."""
+        from flowhunt import Configuration
+
+        settings: dict[str, Any] = {
+            "host": self.url,
+            "api_key": {"APIKeyHeader": self.api_key},
+            "access_token": self.access_token,
+            "workspace_id": self.workspace_id,
+        }
+        return Configuration(**(settings | overrides))
+
+    # On and off
+
+    def start(self) -> Self:
+        """Start to answer; returns when it does.
+
+        :raises DatabaseRefused: the database file was made otherwise or cannot be used
+        :raises OSError: the address cannot be listened on
+        """
+        if self._server is not None:
+            raise RuntimeError("the sandbox is running already")
+        with ExitStack() as stack:
+            books = Books(self._database, self._seed, self.options, self._parameters(), self._rows)
+            stack.callback(books.close)
+            service = Service(
+                books,
+                self.faults,
+                self._journal,
+                self.options,
+                self.workspaces,
+                self.access_token,
+                self.reset,
+            )
+            gate = Gate(build_app(service), self.faults, self._journal)
+            server = Server(gate, *self._address)
+            server.start()
+            stack.callback(server.stop)
+            self._running = stack.pop_all()
+        self._books, self._server = books, server
+        return self
+
+    def stop(self) -> None:
+        """Stop to answer; returns when thread, sockets and database are closed."""
+        self._books = self._server = None
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # What is inside
+
+    @property
+    def requests(self) -> list[Request]:
+        """The last requests to the service, oldest first; those to the sandbox itself are not."""
+        return self._journal.all()
+
+    def transactions(self, workspace_id: str | None = None) -> list[dict[str, Any]]:
+        """Every transaction of a workspace (the first, if none is named) as the wire has it."""
+        rows: list[dict[str, Any]] = json.loads(
+            self._open_books().everything(self._workspace(workspace_id))
+        )
+        return rows
+
+    def add_transactions(
+        self, workspace_id: str | None, transactions: Iterable[Mapping[str, Any]]
+    ) -> list[str]:
+        """Add transactions to a workspace (the first, if None) and return their IDs.
+
+        Rows are in wire form; missing fields are filled in.
+
+        :raises ValueError: one of the IDs is taken already, there is no such workspace, or a row
+            names another
+        :raises pydantic.ValidationError: a field is not known, or cannot have this value
+        """
+        workspace = self._workspace(workspace_id)
+        given = [GivenTransaction(**row) for row in transactions]
+        for transaction in given:
+            if transaction.workspace_id not in (None, workspace.workspace_id):
+                raise ValueError(f"{transaction.workspace_id} is not the workspace to add to")
+        return self._open_books().add(workspace, given)
+
+    def reset(self) -> None:
+        """Take data, faults and journal back to where they were at first."""
+        self._open_books().reset()
+        self.faults.clear()
+        self._journal.clear()
+
+    def _open_books(self) -> Books:
+        if self._books is None:
+            raise RuntimeError("the sandbox is not running: use it in a with statement")
+        return self._books
+
+    def _workspace(self, workspace_id: str | None) -> Workspace:
+        if workspace_id is None:
+            return self.workspaces[0]
+        for workspace in self.workspaces:
+            if workspace.workspace_id == workspace_id:
+                return workspace
+        raise ValueError(f"the sandbox has no workspace {workspace_id}")
+
+    # What the data are made from
+
+    def _parameters(self) -> dict[str, Any]:
+        """All that shapes the data; a database made with something else is not reused."""
+        parameters: dict[str, Any] = {
+            "seed": self._seed,
+            "workspaces": len(self.workspaces),
+            "transactions": self._transactions,
+            "amount_sign": self.options.amount_sign,
+            "unlisted_codes": self.options.unlisted_codes,
+        }
+        if self._history is not None:
+            text = repr(self._history).encode()
+            parameters["history"] = hashlib.sha256(text).hexdigest()
+        return parameters
+
+    def _rows(self) -> Iterator[Row]:
+        if self._history is None:
+            for workspace in self.workspaces:
+                yield from make_transactions(
+                    self._seed, workspace, self._transactions, self.options
+                )
+        else:
+            yield from self._given_rows(self._history)
+
+    def _given_rows(self, history: Sequence[GivenTransaction]) -> Iterator[Row]:
+        for number, given in enumerate(history):
+            workspace = self._workspace(given.workspace_id)
+            yield fill_in(given, workspace, f"{self._seed}/history", number)

@@ -1,0 +1,67 @@
+"""What the tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import flowhunt
+from flowhunt.sandbox import Sandbox
+from raw_server import JumpingClock, RawServer
+
+Connect = Callable[..., flowhunt.CreditsApi]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test sees neither the environment's credentials and proxies nor another test's defaults."""
+    for name in ("FLOWHUNT_API_KEY", "FLOWHUNT_ACCESS_TOKEN", "FLOWHUNT_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.delenv("FLOWHUNT_WORKSPACE_ID", raising=False)
+    yield
+    flowhunt.ApiClient.set_default(None)
+    flowhunt.Configuration.set_default(None)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """One sandbox that all tests read and none changes."""
+    with Sandbox(seed=7) as running:
+        yield running
+
+
+@pytest.fixture
+def api(sandbox: Sandbox) -> Iterator[flowhunt.CreditsApi]:
+    """The five endpoints of that sandbox."""
+    with flowhunt.ApiClient(sandbox.configuration()) as client:
+        yield flowhunt.CreditsApi(client)
+
+
+@pytest.fixture
+def clock() -> JumpingClock:
+    """Time that does not have to be waited for."""
+    return JumpingClock()
+
+
+@pytest.fixture
+def connect(clock: JumpingClock) -> Iterator[Connect]:
+    """Make ``CreditsApi`` for a raw server, with a key and without real waits between tries."""
+    clients: list[flowhunt.ApiClient] = []
+
+    def make(server: RawServer | str, **settings: object) -> flowhunt.CreditsApi:
+        host = server if isinstance(server, str) else server.url
+        configuration = flowhunt.Configuration(
+            **{"host": host, "api_key": "key-1", **settings}  # type: ignore[arg-type]
+        )
+        client = flowhunt.ApiClient(configuration)
+        client.rest_client.clock = clock.as_clock()
+        clients.append(client)
+        return flowhunt.CreditsApi(client)
+
+    yield make
+    for client in clients:
+        client.close()

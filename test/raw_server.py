@@ -1,0 +1,199 @@
+"""A server that answers with exactly the bytes a test wants, on a port of loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from typing_extensions import Self
+
+from flowhunt._connection import Clock
+
+Answer = bytes | Callable[["Connection"], None]
+
+BALANCE = {"user_id": "user-1", "credits": 2_500_000}
+
+
+def response(
+    body: Any = BALANCE, status: str = "200 OK", headers: dict[str, str] | None = None
+) -> bytes:
+    """A whole answer: a body of bytes as it is, any other as JSON."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    fields = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(data)),
+        **(headers or {}),
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value)
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + data
+
+
+class Request(NamedTuple):
+    """A request, read from its bytes: target, header values and body exactly as they came."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @classmethod
+    def of(cls, data: bytes) -> Request:
+        head, _, body = data.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        method, target, _ = first.split(" ")
+        pairs = (line.split(": ", 1) for line in lines)
+        return cls(method, target, [(name, value) for name, value in pairs], body)
+
+    def values(self, name: str) -> list[str]:
+        """Every value that came under this name."""
+        return [value for given, value in self.headers if given.lower() == name.lower()]
+
+
+class Connection:
+    """One accepted connection, as an answer that is a function gets it."""
+
+    def __init__(self, sock: socket.socket, stopping: threading.Event) -> None:
+        self.sock = sock
+        self.stopping = stopping
+        self.open = True
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def drip(self, data: bytes, interval: float = 0.01) -> None:
+        """Send byte by byte, until all is sent, the client leaves or the server stops."""
+        for byte in data:
+            self.send(bytes([byte]))
+            if self.stopping.wait(interval):
+                break
+
+    def keep_silent(self) -> None:
+        """Say nothing until the client leaves or the server stops."""
+        self.sock.settimeout(0.05)
+        while not self.stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                if not self.sock.recv(1):
+                    break
+        self.open = False
+
+    def close(self) -> None:
+        self.open = False
+
+    def reset(self) -> None:
+        """Close with a TCP reset instead of an orderly end."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.open = False
+
+
+class RawServer:
+    """Serves its answers one a request, in order; the last one from then on.
+
+    :ivar requests: the bytes of each request, in order of arrival
+    :ivar connections: how many connections were accepted
+    """
+
+    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+        self.answers = answers or (response(),)
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0.05)
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self._tls else 'http'}://localhost:{self.port}"
+
+    def _start(self, target: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=target, args=args)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                sock, _ = self._listener.accept()
+                with self._lock:
+                    self.connections += 1
+                self._start(self._serve, sock)
+
+    def _serve(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            stack.callback(sock.close)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls:
+                sock = stack.enter_context(self._tls.wrap_socket(sock, server_side=True))
+            connection = Connection(sock, self._stopping)
+            while connection.open and (request := self._read_request(sock)):
+                with self._lock:
+                    answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+                    self.requests.append(request)
+                if isinstance(answer, bytes):
+                    connection.send(answer)
+                else:
+                    answer(connection)
+
+    def _read_request(self, sock: socket.socket) -> bytes:
+        sock.settimeout(0.05)
+        data = b""
+        while not _is_whole(data):
+            try:
+                more = sock.recv(65536)
+            except TimeoutError:
+                if self._stopping.is_set():
+                    return b""
+                continue
+            if not more:
+                return b""
+            data += more
+        sock.settimeout(None)
+        return data
+
+
+def _is_whole(data: bytes) -> bool:
+    head, end, body = data.partition(b"\r\n\r\n")
+    lengths = [
+        int(line.partition(b":")[2])
+        for line in head.lower().split(b"\r\n")
+        if line.startswith(b"content-length:")
+    ]
+    return bool(end) and len(body) >= sum(lengths)
+
+
+class JumpingClock:
+    """Real time that jumps over every sleep instead of sleeping, and remembers them."""
+
+    def __init__(self) -> None:
+        self.sleeps: list[float] = []
+
+    def monotonic(self) -> float:
+        return time.monotonic() + sum(self.sleeps)
+
+    def as_clock(self) -> Clock:
+        return Clock(monotonic=self.monotonic, sleep=self.sleeps.append)

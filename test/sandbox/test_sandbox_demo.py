@@ -1,0 +1,97 @@
+"""The demo shows through the client what the sandbox holds, and says what a live one lacks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from flowhunt.sandbox import Sandbox
+
+PATIENCE = 60
+
+
+def demo(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if "FLOWHUNT" not in name}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "flowhunt.sandbox", "demo", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+        env={**inherited, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8", **variables},
+    )
+
+
+def credits(units: int) -> str:
+    return f"{units // 1_000_000:,}.{units % 1_000_000:06}"
+
+
+def test_the_demo_shows_the_balance_the_latest_transactions_and_the_days() -> None:
+    with Sandbox() as sandbox:
+        rows = sandbox.transactions()
+        first = sandbox.workspaces[0]
+    shown = demo()
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert credits(first.grant - sum(row["amount"] for row in rows)) in shown.stdout
+    for row in rows[-10:]:
+        assert credits(row["amount"]) in shown.stdout
+    last_day = rows[-1]["created_at"][:10]
+    of_the_day = sum(row["amount"] for row in rows if row["created_at"].startswith(last_day))
+    (bar,) = [line for line in shown.stdout.splitlines() if line.startswith(f" {last_day}")]
+    assert bar.split()[-1] == credits(of_the_day)
+    assert "█" in bar
+
+
+@pytest.mark.parametrize(
+    ("present", "missing"),
+    [
+        ({}, "FLOWHUNT_API_KEY"),
+        ({"FLOWHUNT_API_KEY": "key"}, "FLOWHUNT_WORKSPACE_ID"),
+        ({"FLOWHUNT_ACCESS_TOKEN": "token"}, "FLOWHUNT_WORKSPACE_ID"),
+    ],
+)
+def test_a_live_demo_names_the_variable_that_is_missing(
+    present: dict[str, str], missing: str
+) -> None:
+    shown = demo("--live", **present)
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert missing in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_a_live_demo_asks_where_the_environment_says() -> None:
+    with Sandbox(seed=9) as sandbox:
+        shown = demo(
+            "--live",
+            FLOWHUNT_BASE_URL=sandbox.url,
+            FLOWHUNT_API_KEY=sandbox.api_key,
+            FLOWHUNT_WORKSPACE_ID=sandbox.workspace_id,
+        )
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert len({request.operation for request in sandbox.requests}) == 5
+
+
+def test_a_live_demo_says_in_one_line_why_a_call_failed() -> None:
+    with Sandbox(seed=9, transactions=1) as sandbox:
+        shown = demo(
+            "--live",
+            FLOWHUNT_BASE_URL=sandbox.url,
+            FLOWHUNT_API_KEY="wrong",
+            FLOWHUNT_WORKSPACE_ID=sandbox.workspace_id,
+        )
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert "401" in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_a_configuration_leads_to_the_sandbox_and_takes_overrides() -> None:
+    with Sandbox(transactions=1) as sandbox:
+        configuration = sandbox.configuration()
+        assert configuration.host == sandbox.url
+        assert configuration.workspace_id == sandbox.workspace_id
+        assert configuration.access_token == sandbox.access_token
+        assert sandbox.configuration(workspace_id="mine").workspace_id == "mine"
