@@ -71,6 +71,8 @@ class Headers(MutableMapping[str, str]):
 
 
 def _add(items: dict[str, tuple[str, str]], headers: Mapping[str, str]) -> None:
+    if not isinstance(headers, (dict, Mapping)):
+        raise ApiTypeError(f"headers must be a mapping of names to values, not a {type(headers)}")
     for name, value in headers.items():
         if not isinstance(name, str) or not _NAME(name):
             raise ApiValueError(f"{name!r} is not a header name")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from flowhunt.models._base import Request
 
@@ -32,8 +32,8 @@ class Operation(Generic[T]):
     @cached_property
     def decode(self) -> Callable[[bytes | str], T]:
         """The answer's JSON text to its models, in one step."""
-        is_model = isinstance(self.answer, type) and issubclass(self.answer, BaseModel)
-        adapter = TypeAdapter(self.answer, config=None if is_model else _ANSWER_CONFIG)
+        has_config = get_origin(self.answer) is None  # a model has its own, a list of them has none
+        adapter = TypeAdapter(self.answer, config=None if has_config else _ANSWER_CONFIG)
         return adapter.validator.validate_json
 
     @cached_property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 import pydantic
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import Self
 
 from flowhunt import __version__
@@ -238,10 +238,13 @@ class ApiClient:
 
     def _encoded(self, adapter: pydantic.TypeAdapter[Request], body: Any) -> bytes:
         """The body as JSON text."""
-        if self.configuration.client_side_validation:
-            checked = adapter.validator.validate_python(body)
-            return adapter.serializer.to_json(checked, by_alias=True, exclude_unset=True)
-        return to_json(body.to_dict() if isinstance(body, Model) else body)
+        try:
+            if self.configuration.client_side_validation:
+                checked = adapter.validator.validate_python(body)
+                return adapter.serializer.to_json(checked, by_alias=True, exclude_unset=True)
+            return to_json(body.to_dict() if isinstance(body, Model) else body)
+        except PydanticSerializationError as error:
+            raise ApiValueError(f"the request body cannot be written as JSON: {error}") from error
 
     def _no_credential(self, request: str) -> MissingCredentialError:
         left_behind = self.configuration.credentials_left_behind
@@ -294,7 +297,7 @@ def _quoted(workspace_id: str | None) -> str:
 def _json_type(content_type: str | None) -> str:
     if content_type is None:
         return "application/json"
-    if "json" not in content_type.lower():
+    if not isinstance(content_type, str) or "json" not in content_type.lower():
         raise ApiValueError(f"_content_type must be one of JSON, not {content_type!r}")
     return content_type
 

@@ -251,6 +251,8 @@ class Configuration:
     def api_key(self, value: Mapping[str, Credential] | Credential | None) -> None:
         if isinstance(value, str) or callable(value):
             value = {API_KEY: value}
+        if not isinstance(value, Mapping | None):
+            raise ApiTypeError(f"api_key must be a dict, a str or a callable, not a {type(value)}")
         self._api_key = Secrets(value or {})
 
     def get_api_key_with_prefix(self, identifier: str, alias: str | None = None) -> str | None:
@@ -426,8 +428,11 @@ def _is_base_url(url: str) -> bool:
         named = parts.hostname and parts.hostname.encode("idna") and parts.port != 0
     except ValueError:
         return False
-    whole = parts.scheme in ("http", "https") and named and not parts.query and not parts.fragment
-    return bool(whole) and not re.search(r"[\s\x00-\x1f\x7f\\]", url)
+    return (
+        parts.scheme in ("http", "https")
+        and bool(named)
+        and not re.search(r"[\s\x00-\x1f\x7f\\?#]", url)
+    )
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -451,10 +456,12 @@ def _count(name: str, value: Any) -> None:
 
 
 def _retries(name: str, value: Any) -> None:
+    if value is True or not (
+        value is None or isinstance(value, int) or hasattr(value, "increment")
+    ):
+        raise ApiTypeError(f"{name} must be an int or a urllib3.Retry, not {value!r}")
     if isinstance(value, int) and value < 0:
         raise ApiValueError(f"{name} must be 0 or more, not {value!r}")
-    if not (value is None or isinstance(value, int) or hasattr(value, "increment")):
-        raise ApiTypeError(f"{name} must be an int or a urllib3.Retry, not {value!r}")
 
 
 _CHECKS: dict[str, Callable[[str, Any], object]] = {

@@ -125,7 +125,7 @@ class TransactionType(str, Enum):
 
     def __repr__(self) -> str:
         unknown = "" if self.is_known else " (not in the contract)"
-        return f"<{type(self).__name__}.{self.name}{unknown}>"
+        return f"<{type(self).__name__}.{self.name}: {self.value!r}{unknown}>"
 
     @classmethod
     def _missing_(cls, value: object) -> TransactionType | None:

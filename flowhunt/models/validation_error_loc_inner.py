@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, RootModel, StrictInt, StrictStr
+from pydantic import RootModel, StrictInt, StrictStr
+
+from flowhunt.models._base import Model
 
 
-class ValidationErrorLocInner(RootModel[StrictStr | StrictInt]):
+class ValidationErrorLocInner(Model, RootModel[StrictStr | StrictInt]):
     """One step on the way to a refused value: a name, or an index."""
-
-    model_config = ConfigDict(defer_build=True)
 
     @property
     def actual_instance(self) -> str | int:
