@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
+import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Callable
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -14,17 +17,24 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+)
 from urllib3.response import BaseHTTPResponse, HTTPResponse
-from urllib3.util import make_headers
 
 from flowhunt import _proxy
 from flowhunt._extras import extra
+from flowhunt._headers import Headers
+from flowhunt._retry import policy_for
 from flowhunt.exceptions import ApiValueError
 
 if TYPE_CHECKING:
     from flowhunt.configuration import Configuration
 
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: \d{3}").match
 _SHORTEST = 0.001  # seconds; urllib3 takes no timeout of 0
 _PORTS = {"http": 80, "https": 443}
 
@@ -98,11 +108,27 @@ class _TLSSocket(ssl.SSLSocket):
         return super().recv(*args, **kwargs)
 
 
-class _BoundedConnection(HTTPConnection):
+class _Response(http.client.HTTPResponse):
+    """What a broken server sends is neither logged by urllib3 nor read without end."""
+
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 logs them as a warning, with the text that could not be read.
+        self.msg.defects.clear()
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("http.client would take it for all there is")
+        return size
+
+
+class BoundedConnection(HTTPConnection):
     """Answers are read, and proxies listened to, within the deadline."""
 
     timeout: Deadline  # pyright: ignore[reportIncompatibleVariableOverride]
     sock: _Socket | _TLSSocket
+    response_class = _Response
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
@@ -113,7 +139,12 @@ class _BoundedConnection(HTTPConnection):
 
     def _tunnel(self) -> None:
         self.sock.deadline = self.timeout
-        super()._tunnel()
+        try:
+            super()._tunnel()
+        except OSError as error:
+            if refused := _REFUSED_TUNNEL(str(error)):
+                raise OSError(refused[0]) from None  # without the proxy's own words
+            raise
         self.sock.settimeout(self.timeout.left())  # for the TLS handshake that follows
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
@@ -122,7 +153,7 @@ class _BoundedConnection(HTTPConnection):
         return super().getresponse()
 
 
-class _HTTPConnection(_BoundedConnection):
+class _HTTPConnection(BoundedConnection):
     """All addresses of a host, and the TLS handshake after them, share one connect timeout."""
 
     def _new_conn(self) -> socket.socket:
@@ -146,7 +177,11 @@ class _HTTPConnection(_BoundedConnection):
     def _connect_to(self, address: str, step: Deadline) -> socket.socket:
         self.host, self.timeout = address, Deadline.of(step, step, step.end, step.clock)
         sock = super()._new_conn()
-        sock.settimeout(step.left())
+        try:
+            sock.settimeout(step.left())
+        except TimeoutError:
+            sock.close()
+            raise
         return sock
 
 
@@ -178,6 +213,8 @@ class Wire(NamedTuple):
     close: Callable[[], None]
     slots: BoundedSemaphore
     """One for each connection that calls may use at once."""
+    retries: urllib3.Retry
+    """When to try again."""
 
 
 def open_wire(configuration: Configuration) -> Wire:
@@ -201,14 +238,15 @@ def open_wire(configuration: Configuration) -> Wire:
         settings["assert_hostname"] = configuration.assert_hostname
         settings["server_hostname"] = configuration.tls_server_name
     slots = BoundedSemaphore(configuration.connection_pool_maxsize)
+    retries = policy_for(configuration.retries)
     proxy = configuration.proxy
     if not proxy and configuration.trust_env:
         proxy = _proxy.from_environment(host.scheme, name, port)
     if proxy:
-        manager = _proxy_manager(proxy, configuration.proxy_headers, settings)
-        return Wire(base, 0, manager.urlopen, manager.clear, slots)
+        manager = _proxy_manager(proxy, configuration, settings)
+        return Wire(base, 0, manager.urlopen, manager.clear, slots, retries)
     pool = _POOLS[host.scheme](name, port, **settings)
-    return Wire(base, len(base) - 1, pool.urlopen, pool.close, slots)
+    return Wire(base, len(base) - 1, pool.urlopen, pool.close, slots, retries)
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:
@@ -231,45 +269,55 @@ def _tls(configuration: Configuration) -> ssl.SSLContext:
 
 
 def _proxy_manager(
-    proxy: str, headers: Mapping[str, str] | None, settings: dict[str, Any]
+    proxy: str, configuration: Configuration, settings: dict[str, Any]
 ) -> urllib3.PoolManager:
-    address, credentials = _without_credentials(proxy)
-    if urlsplit(address).scheme.startswith("socks"):
-        return _socks_manager(address, credentials, settings)
-    if credentials:
-        headers = {**make_headers(proxy_basic_auth=":".join(credentials)), **(headers or {})}
+    address, user, password = _parts_of(proxy)
+    parts = urlsplit(address)
+    open_to_read = "ssl_context" not in settings and parts.scheme != "https"
+    if open_to_read and not (configuration.allow_plain_http or _is_loopback(parts.hostname or "")):
+        raise ApiValueError(
+            f"{configuration.host} through the proxy {address} would send credentials "
+            "unencrypted: except the host in NO_PROXY, set trust_env to False, "
+            "or set allow_plain_http if the way there is safe"
+        )
     try:
+        if parts.scheme.startswith("socks"):
+            return _socks_manager(address, user, password, settings)
+        headers = Headers(configuration.proxy_headers)
+        if user is not None:
+            credentials = f"{user}:{password}".encode()
+            headers.setdefault("Proxy-Authorization", f"Basic {b64encode(credentials).decode()}")
         manager = urllib3.ProxyManager(
             address,
-            proxy_headers=headers,
+            proxy_headers=headers.merged(),
             proxy_ssl_context=settings.get("ssl_context"),
             **settings,
         )
-    except ValueError as error:
-        raise ApiValueError(f"proxy {address!r} cannot be used: {error}") from error
+    except (ValueError, LocationValueError) as error:
+        raise ApiValueError(f"the proxy {address} cannot be used: {error}") from error
     manager.pool_classes_by_scheme = _POOLS
     return manager
 
 
 def _socks_manager(
-    address: str, credentials: tuple[str, str] | None, settings: dict[str, Any]
+    address: str, user: str | None, password: str | None, settings: dict[str, Any]
 ) -> urllib3.PoolManager:
     with extra("socks"):
         import socks  # noqa: F401  urllib3 would warn before it fails
     from flowhunt._socks import SOCKSProxyManager
 
-    user, password = credentials or (None, None)
     return SOCKSProxyManager(address, username=user, password=password, **settings)
 
 
-def _without_credentials(proxy: str) -> tuple[str, tuple[str, str] | None]:
+def _parts_of(proxy: str) -> tuple[str, str | None, str | None]:
     """A proxy's URL without user and password, and those two."""
-    parts = urlsplit(proxy)
-    if "@" not in parts.netloc:
-        return proxy, None
-    userinfo, _, netloc = parts.netloc.rpartition("@")
+    scheme, found, rest = proxy.rpartition("://")
+    userinfo, at, address = rest.rpartition("@")
+    if re.search("[/?#]", userinfo):
+        raise ApiValueError("user and password in the URL of a proxy must be percent-encoded")
     user, _, password = userinfo.partition(":")
-    return parts._replace(netloc=netloc).geturl(), (unquote(user), unquote(password))
+    url = f"{scheme if found else 'http'}://{address}"
+    return (url, unquote(user), unquote(password)) if at else (url, None, None)
 
 
 def _is_loopback(name: str) -> bool:

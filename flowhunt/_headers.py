@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
 
-from flowhunt._secrets import REDACTED
+from flowhunt._secrets import REDACTED, leaves_no_locals
 from flowhunt.exceptions import ApiTypeError, ApiValueError
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*").fullmatch
+_WORDS = re.compile(r"[^\s;,=]+").findall
+_SHORTEST_SECRET = 4  # characters; shorter ones would hide half of every text
 
 # Headers whose values are no secret. A list of the secret ones would miss tomorrow's.
 _PUBLIC = frozenset(
@@ -39,10 +42,12 @@ class Headers(MutableMapping[str, str]):
 
     __slots__ = ("_items",)
 
+    @leaves_no_locals
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
         self._items: dict[str, tuple[str, str]] = {}
         self.update(headers or {})
 
+    @leaves_no_locals
     def __setitem__(self, name: str, value: str) -> None:
         _add(self._items, {name: value})
 
@@ -74,8 +79,11 @@ def _add(items: dict[str, tuple[str, str]], headers: Mapping[str, str]) -> None:
     if not isinstance(headers, (dict, Mapping)):
         raise ApiTypeError(f"headers must be a mapping of names to values, not a {type(headers)}")
     for name, value in headers.items():
-        if not isinstance(name, str) or not _NAME(name):
-            raise ApiValueError(f"{name!r} is not a header name")
+        if not isinstance(name, str):
+            raise ApiTypeError(f"a header name must be a str, not a {type(name)}")
+        if not _NAME.fullmatch(name):
+            fits = _NAME.match(name)
+            raise ApiValueError(f"{fits[0] if fits else ''!r}… is not a header name")
         if not isinstance(value, (str, int)):
             raise ApiTypeError(f"the value of header {name!r} must be a str")
         text = str(value)
@@ -97,9 +105,13 @@ def public(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def secrets_of(headers: Mapping[str, str]) -> list[str]:
-    """The values in headers that may be secrets, bearer tokens without their word too."""
-    hidden = [value for name, value in headers.items() if not _is_public(name)]
-    return hidden + [value.removeprefix("Bearer ") for value in hidden]
+    """What in headers may be a secret, the longest first: whole values and their longer words."""
+    found: set[str] = set()
+    for name, value in headers.items():
+        if not _is_public(name):
+            found.update(part for part in (value, *_WORDS(value)) if len(part) >= _SHORTEST_SECRET)
+    found.update([json.dumps(secret)[1:-1] for secret in found])
+    return sorted(found, key=len, reverse=True)
 
 
 def _is_public(name: str) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar, get_origin
+from typing import Generic, TypeVar, cast, get_origin
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import CoreConfig, CoreSchema, SchemaValidator
 
 from flowhunt.models._base import Request
 
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 # Values of an answer are other people's data: they stay out of error texts. Only the keys of an
 # answer repeat often enough to be worth remembering while it is read.
-_ANSWER_CONFIG = ConfigDict(hide_input_in_errors=True, cache_strings="keys")
+_ANSWER_CONFIG = CoreConfig(hide_input_in_errors=True, cache_strings="keys")
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,14 @@ class Operation(Generic[T]):
     @cached_property
     def decode(self) -> Callable[[bytes | str], T]:
         """The answer's JSON text to its models, in one step."""
-        has_config = get_origin(self.answer) is None  # a model has its own, a list of them has none
-        adapter = TypeAdapter(self.answer, config=None if has_config else _ANSWER_CONFIG)
-        return adapter.validator.validate_json
+        return SchemaValidator(self._schema(), _ANSWER_CONFIG).validate_json
+
+    def _schema(self) -> CoreSchema:
+        if get_origin(self.answer) is None:
+            model = cast("type[BaseModel]", self.answer)
+            model.model_rebuild()  # it is put off until here
+            return model.__pydantic_core_schema__
+        return TypeAdapter(self.answer).core_schema
 
     @cached_property
     def request(self) -> TypeAdapter[Request] | None:

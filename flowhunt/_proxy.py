@@ -21,7 +21,7 @@ def from_environment(scheme: str, host: str, port: int) -> str | None:
         return None
     if _in_range(host, proxies.get("no", "")):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return proxy
 
 
 def _in_range(host: str, no_proxy: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -15,6 +15,13 @@ R = TypeVar("R")
 V = TypeVar("V")
 
 REDACTED = "***"
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """A text with every secret in it replaced."""
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    return text
 
 
 class Secrets(dict[str, V]):

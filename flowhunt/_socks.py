@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from urllib3.contrib import socks
 
-from flowhunt._connection import _BoundedConnection
+from flowhunt._connection import BoundedConnection
 
 
-class _SOCKSConnection(_BoundedConnection, socks.SOCKSConnection):  # type: ignore[misc]
+class _SOCKSConnection(BoundedConnection, socks.SOCKSConnection):  # type: ignore[misc]
     pass
 
 
 class _SOCKSHTTPSConnection(  # type: ignore[misc]
-    _BoundedConnection, socks.SOCKSHTTPSConnection
+    BoundedConnection, socks.SOCKSHTTPSConnection
 ):
     pass
 

@@ -7,20 +7,20 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from typing_extensions import NotRequired
 
-Credential: TypeAlias = "str | Callable[[], str]"
+Credential: TypeAlias = str | Callable[[], str]
 """A secret, or a callable that returns it; the callable is asked again for every call."""
 
-RequestTimeout: TypeAlias = "float | tuple[float, float]"
+RequestTimeout: TypeAlias = float | tuple[float, float]
 """Seconds for the whole call, or a pair: seconds to connect and seconds between two reads."""
 
-RequestAuth: TypeAlias = "Mapping[str, Any]"
+RequestAuth: TypeAlias = Mapping[str, Any]
 """A credential for one call, in the form of an entry of ``Configuration.auth_settings()``:
 ``{"type": "api_key", "in": "header", "key": "Api-Key", "value": "..."}``."""
 
-RequestHeaders: TypeAlias = "Mapping[str, str]"
+RequestHeaders: TypeAlias = Mapping[str, str]
 """Headers for one call; names compare without case."""
 
-HostIndex: TypeAlias = "int"
+HostIndex: TypeAlias = int
 """Index into ``Configuration.get_host_settings()``; there is one host, so 0."""
 
 AuthSetting = TypedDict(

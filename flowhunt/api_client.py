@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import platform
 import re
 import sys
-from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 import pydantic
@@ -16,9 +16,10 @@ from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import Self
 
 from flowhunt import __version__
-from flowhunt._headers import Headers, public, secrets_of
+from flowhunt._headers import Headers, public
 from flowhunt._operation import Operation
 from flowhunt._secrets import leaves_no_locals
+from flowhunt._types import RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_response import ApiResponse
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import (
@@ -32,14 +33,13 @@ from flowhunt.models._base import Model, Request
 from flowhunt.models.http_validation_error import HTTPValidationError
 from flowhunt.rest import RESTClientObject, RESTResponse, RESTResponseType
 
-if TYPE_CHECKING:
-    from flowhunt._types import RequestAuth, RequestHeaders, RequestTimeout
-
 T = TypeVar("T")
 
 USER_AGENT = f"flowhunt-python/{__version__} python/{platform.python_version()} ({sys.platform})"
 
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE).search
+# Python has codecs that are no charsets, and some that take quadratic time.
+_CODECS = re.compile(r"utf-(16|32)(-[bl]e)?|ascii|iso8859-\d+|cp125\d").fullmatch
 _CREDENTIALS = frozenset({"api-key", "authorization", "cookie"})
 _MARK = b"\xef\xbb\xbf"
 
@@ -57,6 +57,7 @@ class ApiClient:
 
     _default: ClassVar[ApiClient | None] = None
 
+    @leaves_no_locals
     def __init__(
         self,
         configuration: Configuration | None = None,
@@ -105,12 +106,14 @@ class ApiClient:
         return self.default_headers.get("Cookie")
 
     @cookie.setter
+    @leaves_no_locals
     def cookie(self, value: str | None) -> None:
         if value:
             self.default_headers["Cookie"] = value
         else:
             self.default_headers.pop("Cookie", None)
 
+    @leaves_no_locals
     def set_default_header(self, header_name: str, header_value: str) -> None:
         """Send a header with every call."""
         self.default_headers[header_name] = header_value
@@ -149,10 +152,10 @@ class ApiClient:
             operation.method, url, sent, data, None, timeout, preload_content=True, only_reads=True
         )
         if not 200 <= answer.status < 300:
-            raise _refusal(answer, sent)
+            raise _refusal(answer)
         return ApiResponse(
             status_code=answer.status,
-            data=_decoded(operation, answer, sent),
+            data=_decoded(operation, answer),
             headers=answer.headers,
             raw_data=answer.data or b"",
         )
@@ -264,10 +267,16 @@ class ApiClient:
     def __getstate__(self) -> dict[str, Any]:
         kept = self.configuration.pickle_credentials
         headers = dict(self.default_headers) if kept else public(self.default_headers)
-        return {"configuration": self.configuration, "headers": headers}
+        left_behind = len(headers) < len(self.default_headers)
+        return {
+            "configuration": self.configuration,
+            "headers": headers,
+            "left_behind": left_behind,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.configuration = state["configuration"]
+        self.configuration.credentials_left_behind |= state["left_behind"]
         self.rest_client = RESTClientObject(self.configuration)
         self.default_headers = Headers(state["headers"])
 
@@ -302,7 +311,7 @@ def _json_type(content_type: str | None) -> str:
     return content_type
 
 
-def _decoded(operation: Operation[T], answer: RESTResponse, sent: Mapping[str, str]) -> T:
+def _decoded(operation: Operation[T], answer: RESTResponse) -> T:
     """The answer's body as its models."""
     body = answer.data or b""
     try:
@@ -311,11 +320,7 @@ def _decoded(operation: Operation[T], answer: RESTResponse, sent: Mapping[str, s
         return operation.decode(body)
     except (pydantic.ValidationError, UnicodeError, LookupError) as error:
         raise InvalidResponseException(
-            http_resp=answer,
-            reason=f"{answer.reason or ''} with {_misfit(error, answer)}",
-            request=answer.request,
-            tries=answer.tries,
-            hide=secrets_of(sent),
+            http_resp=answer, reason=f"{answer.reason or ''} with {_misfit(error, answer)}"
         ) from error
 
 
@@ -324,9 +329,12 @@ def _json_text(answer: RESTResponse) -> bytes | str:
     body = answer.data or b""
     content_type = answer.headers.get("Content-Type")
     charset = _CHARSET(content_type) if content_type else None
-    if charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
-        return body.decode(charset[1]).lstrip("\ufeff")
-    return body.removeprefix(_MARK)
+    if charset is None or charset[1].lower() in ("utf-8", "utf8"):
+        return body.removeprefix(_MARK)
+    codec = codecs.lookup(charset[1]).name
+    if not _CODECS(codec):
+        raise LookupError(f"{codec} is no charset for JSON")
+    return body.decode(codec).lstrip("\ufeff")
 
 
 def _misfit(error: Exception, answer: RESTResponse) -> str:
@@ -344,7 +352,7 @@ def _misfit(error: Exception, answer: RESTResponse) -> str:
     return f"a body that does not fit at {where}: {first['msg']}{more}"
 
 
-def _refusal(answer: RESTResponse, sent: Mapping[str, str]) -> ApiException:
+def _refusal(answer: RESTResponse) -> ApiException:
     """The exception for an answer that is not a success."""
     data = None
     if answer.status == 422:
@@ -352,10 +360,4 @@ def _refusal(answer: RESTResponse, sent: Mapping[str, str]) -> ApiException:
             data = HTTPValidationError.from_json(answer.data or b"")
         except pydantic.ValidationError:
             data = None  # body and detail hold what came instead
-    return ApiException.from_response(
-        http_resp=answer,
-        data=data,
-        request=answer.request,
-        tries=answer.tries,
-        hide=secrets_of(sent),
-    )
+    return ApiException.from_response(http_resp=answer, data=data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import os
 import re
 import sys
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 from typing_extensions import Self
 
 from flowhunt import __version__
-from flowhunt._secrets import Secret, Secrets
+from flowhunt._secrets import Secret, Secrets, leaves_no_locals
 from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
 from flowhunt.exceptions import ApiTypeError, ApiValueError
 
@@ -30,6 +29,8 @@ DEFAULT_MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 DEFAULT_LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 API_KEY = "APIKeyHeader"
+
+_LONGEST = 365 * 24 * 3600.0  # seconds; the system's own limits lie beyond
 
 _API_VERSION = "2.0.0"
 _HOSTS: list[HostSetting] = [{"url": "https://api.flowhunt.io", "description": "FlowHunt"}]
@@ -82,6 +83,7 @@ class Configuration:
     _api_key = Secret["Secrets[Credential]"]()
     _secrets: Secrets[Any]
 
+    @leaves_no_locals
     def __init__(
         self,
         host: str | None = None,
@@ -165,6 +167,7 @@ class Configuration:
         self.logger_file = None
 
     @classmethod
+    @leaves_no_locals
     def from_env(cls, **settings: Any) -> Self:
         """A configuration as the environment says.
 
@@ -173,11 +176,9 @@ class Configuration:
 
         :param settings: parameters of ``Configuration``, which win over the environment
         """
-        found = {
-            "host": os.environ.get("FLOWHUNT_BASE_URL"),
-            "workspace_id": os.environ.get("FLOWHUNT_WORKSPACE_ID"),
-        }
-        configuration = cls(**{**{k: v for k, v in found.items() if v}, **settings})
+        settings.setdefault("host", os.environ.get("FLOWHUNT_BASE_URL") or None)
+        settings.setdefault("workspace_id", os.environ.get("FLOWHUNT_WORKSPACE_ID") or None)
+        configuration = cls(**settings)
         configuration._from_environment = True
         configuration._read_credentials()
         return configuration
@@ -263,11 +264,12 @@ class Configuration:
         """
         if self.refresh_api_key_hook is not None:
             self.refresh_api_key_hook(self)
-        keys = self._secrets["_api_key"]
-        key = _text_of(keys.get(identifier) or keys.get(alias or ""), "api_key")
+        key = self._secrets["_api_key"].get(identifier) or self._secrets["_api_key"].get(alias)
+        key = key.strip() if isinstance(key, str) else _text_of(key, "api_key")
         prefix = self.api_key_prefix.get(identifier)
-        return f"{prefix} {key}" if key and prefix else key
+        return f"{prefix} {key}" if key and prefix else key or None
 
+    @leaves_no_locals
     def auth_settings(self) -> AuthSettings:
         """The credentials that are sent, by the name of their security scheme."""
         settings: AuthSettings = {}
@@ -284,7 +286,8 @@ class Configuration:
         if key := self.get_api_key_with_prefix(API_KEY):
             headers["Api-Key"] = key
         token = self._secrets["access_token"]
-        if token and (token := _text_of(token, "access_token")):
+        token = token.strip() if isinstance(token, str) else _text_of(token, "access_token")
+        if token:
             headers["Authorization"] = f"Bearer {token}"
         if not headers and self._from_environment and self._read_credentials():
             return self.auth_headers()
@@ -367,10 +370,12 @@ class Configuration:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = object.__new__(type(self))
-        state = {k: v for k, v in self._state().items() if k != "_secrets"}
-        # A callable credential belongs to its owner, a vault or a session: it is shared.
-        secrets = {k: copy.copy(v) if isinstance(v, dict) else v for k, v in self._secrets.items()}
-        twin.__setstate__({**copy.deepcopy(state, memo), "_secrets": Secrets(secrets)})
+        state = self._state()
+        # A callable belongs to its owner, a vault or a session: it is shared.
+        hook, secrets = state.pop("refresh_api_key_hook"), state.pop("_secrets")
+        secrets = {k: copy.copy(v) if isinstance(v, dict) else v for k, v in secrets.items()}
+        twin.__setstate__(copy.deepcopy(state, memo))
+        twin.__dict__.update(refresh_api_key_hook=hook, _secrets=Secrets(secrets))
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -397,12 +402,12 @@ def _setting(kind: Literal["api_key", "bearer"], header: str, value: str) -> Aut
     return {"type": kind, "in": "header", "key": header, "value": value}
 
 
-def _text_of(credential: Credential | None, name: str) -> str | None:
-    """The credential as text, asked for where it is a callable, stripped; ``None`` if empty."""
+def _text_of(credential: Any, name: str) -> str | None:
+    """What a callable credential returns, stripped."""
     text = credential() if callable(credential) else credential
     if text is not None and not isinstance(text, str):
         raise ApiTypeError(f"{name} must be a str, or a callable that returns one")
-    return text.strip() or None if text else None
+    return text.strip() if text else None
 
 
 def _checked_host(url: str) -> str:
@@ -415,8 +420,10 @@ def _checked_host(url: str) -> str:
             "host must not hold a user or password: set api_key or access_token instead"
         )
     if not _is_base_url(url):
+        # Shown only where it looks like one: what stands in the wrong place may be a key.
+        given = repr(re.split("[?#]", url)[0]) if re.search("[.:/]", url) else "as given"
         raise ApiValueError(
-            f"host {url!r} is not the URL of a server: write it as {_HOSTS[0]['url']!r}, "
+            f"host {given} is not the URL of a server: write it as {_HOSTS[0]['url']!r}, "
             "with scheme and name, and without query or fragment"
         )
     return url.rstrip("/")
@@ -438,8 +445,8 @@ def _is_base_url(url: str) -> bool:
 def _seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ApiTypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not 0 < value < math.inf:
-        raise ApiValueError(f"{name} must be more than 0 and finite, not {value!r}")
+    if not 0 < value <= _LONGEST:
+        raise ApiValueError(f"{name} must be more than 0 and at most a year, not {value!r}")
     return value
 
 

@@ -34,8 +34,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Protocol
+
+from flowhunt._secrets import without
 
 __all__ = [
     "ApiAttributeError",
@@ -116,7 +119,7 @@ class ClientClosedError(OpenApiException, RuntimeError):
 
 
 class _Answer(Protocol):
-    """What an exception reads of an answer; ``RESTResponse`` has it."""
+    """What an exception reads of an answer: what every one has, and what ``RESTResponse`` adds."""
 
     status: int
     reason: str | None
@@ -155,7 +158,6 @@ class ApiException(OpenApiException):
         data: Any = None,
         request: str | None = None,
         tries: int | None = None,
-        hide: Iterable[str] = (),
     ) -> None:
         super().__init__()
         self.status = status
@@ -165,46 +167,33 @@ class ApiException(OpenApiException):
         self.data = data
         self.request = request
         self.tries = tries
+        secrets: Iterable[str] = ()
         if http_resp is not None:
             self.status = http_resp.status if status is None else status
             self.reason = http_resp.reason if reason is None else reason
             self.headers = http_resp.getheaders()
+            self.request = getattr(http_resp, "request", request)
+            self.tries = getattr(http_resp, "tries", tries)
+            secrets = getattr(http_resp, "secrets", tuple)()
             if body is None and http_resp.data is not None:
                 self.body = text_or_bytes(http_resp.data)
-        self._text = self._describe(hide)
+        self._text = self._describe(secrets)
 
     @classmethod
     def from_response(
-        cls,
-        *,
-        http_resp: _Answer,
-        body: str | bytes | None = None,
-        data: Any = None,
-        request: str | None = None,
-        tries: int | None = None,
-        hide: Iterable[str] = (),
+        cls, *, http_resp: _Answer, body: str | bytes | None = None, data: Any = None
     ) -> ApiException:
-        """The exception for the status of an answer.
-
-        :param hide: texts that ``str()`` must not show, such as the credentials that were sent
-        """
-        kind = _BY_STATUS.get(http_resp.status) or _BY_HUNDRED.get(
-            http_resp.status // 100, ApiException
-        )
-        return kind(
-            http_resp=http_resp, body=body, data=data, request=request, tries=tries, hide=hide
-        )
+        """The exception for the status of an answer."""
+        kind = _BY_STATUS.get(http_resp.status) or _BY_HUNDRED.get(http_resp.status // 100)
+        return (kind or ApiException)(http_resp=http_resp, body=body, data=data)
 
     @property
     def detail(self) -> str | None:
         """The service's own message, whether it came as a text or as a list of problems."""
         try:
-            found = json.loads(self.body or "").get("detail")
+            return _message(json.loads(self.body or "").get("detail"))
         except (ValueError, AttributeError, RecursionError):
             return None
-        if isinstance(found, list):
-            return "; ".join(map(_problem, found))
-        return found if found is None or isinstance(found, str) else json.dumps(found)
 
     @property
     def retry_after(self) -> float | None:
@@ -220,17 +209,16 @@ class ApiException(OpenApiException):
     def __str__(self) -> str:
         return self._text
 
-    def _describe(self, hide: Iterable[str]) -> str:
-        secrets = tuple(filter(None, hide))
-
+    def _describe(self, secrets: Iterable[str]) -> str:
         def clean(text: str) -> str:
-            for secret in secrets:
-                text = text.replace(secret, "***")
-            text = " ".join(text.split())
-            return text if len(text) <= _LONGEST_PART else f"{text[:_LONGEST_PART]}…"
+            text = " ".join(without(text, secrets).split())
+            if len(text) > _LONGEST_PART:
+                text = f"{text[:_LONGEST_PART]}…"
+            return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
-        came = f"answered {self.status} {self.reason or ''}" if self.status else self.reason
-        text = clean(f"{self.request or 'The call'} {came or 'failed'}")
+        answered = f"answered {self.status}" if self.status else ""
+        came = " ".join(filter(None, (answered, clean(self.reason or "")))) or "failed"
+        text = f"{self.request or 'The call'} {came}"
         if self.detail:
             text += f": {clean(self.detail)}"
         if advice := self._advice():
@@ -368,12 +356,17 @@ _BY_STATUS: dict[int, type[ApiException]] = {
     402: PaymentRequiredException,
     403: ForbiddenException,
     404: NotFoundException,
+    407: ProxyException,
     408: RequestTimeoutException,
     409: ConflictException,
     422: UnprocessableEntityException,
     429: RateLimitException,
 }
-_BY_HUNDRED: dict[int, type[ApiException]] = {3: RedirectException, 5: ServiceException}
+_BY_HUNDRED: dict[int, type[ApiException]] = {
+    1: InvalidResponseException,
+    3: RedirectException,
+    5: ServiceException,
+}
 
 
 def seconds_to_wait(retry_after: str | None) -> float | None:
@@ -382,7 +375,10 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     if text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER:
         return float(text)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)  # as all dates of HTTP are
+        return max(0.0, moment.timestamp() - time.time())
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -395,10 +391,19 @@ def text_or_bytes(body: bytes) -> str | bytes:
         return body
 
 
+def _message(detail: Any) -> str | None:
+    if detail is None or isinstance(detail, str):
+        return detail
+    if isinstance(detail, list):
+        return "; ".join(map(_problem, detail))
+    return json.dumps(detail, ensure_ascii=False)
+
+
 def _problem(problem: Any) -> str:
     """One entry of the service's validation errors as ``body.limit: what is wrong``."""
     if not isinstance(problem, dict):
         return str(problem)
-    where = ".".join(map(str, problem.get("loc") or ()))
+    way = problem.get("loc")
+    where = ".".join(map(str, way)) if isinstance(way, list) else str(way or "")
     said = str(problem.get("msg", ""))
     return f"{where}: {said}" if where else said

@@ -6,17 +6,20 @@ import http.client
 import logging
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import urllib3
 from urllib3 import exceptions as theirs
 from urllib3.response import BaseHTTPResponse
 
 from flowhunt._connection import Clock, Deadline, Wire, open_wire
-from flowhunt._headers import shown
-from flowhunt._retry import NextTry, Retry, RetryBudget, next_try, policy_for
+from flowhunt._headers import secrets_of, shown
+from flowhunt._retry import NextTry, Retry, RetryBudget, next_try
+from flowhunt._secrets import without
 from flowhunt.exceptions import (
     ApiConnectionException,
     ApiException,
@@ -74,9 +77,17 @@ class RESTResponse:
     :ivar data: the whole body, decompressed; ``None`` before ``read()``
     :ivar request: method and URL that were asked, without the query
     :ivar tries: how many requests it took
+    :ivar secrets: returns what of the request no text may show
     """
 
-    def __init__(self, resp: BaseHTTPResponse, max_bytes: int, request: str, tries: int) -> None:
+    def __init__(
+        self,
+        resp: BaseHTTPResponse,
+        max_bytes: int,
+        request: str,
+        tries: int,
+        secrets: Callable[[], list[str]],
+    ) -> None:
         self.response = resp
         self.status = resp.status
         self.reason = resp.reason
@@ -84,6 +95,7 @@ class RESTResponse:
         self.data: bytes | None = None
         self.request = request
         self.tries = tries
+        self.secrets = secrets
         self._max_bytes = max_bytes
         self._chunks: list[bytes] = []
 
@@ -119,14 +131,17 @@ class RESTResponse:
         length = response.length_remaining
         if length is not None and length > self._max_bytes:
             raise self._too_large()
-        if length is not None and "Content-Encoding" not in response.headers:
-            return response.read()
+        # http.client reads no more than asked for, but all there is where nothing is said.
+        encoded = "Content-Encoding" in response.headers
+        piece = _CHUNK if encoded or not length else length
         size = 0
-        while chunk := response.read(_CHUNK):
+        while chunk := response.read(piece, decode_content=encoded):
             self._chunks.append(chunk)
             size += len(chunk)
             if size > self._max_bytes:
                 raise self._too_large()
+            if size == length and not encoded:
+                break
         return b"".join(self._chunks)
 
     def _too_large(self) -> ResponseTooLargeException:
@@ -135,8 +150,6 @@ class RESTResponse:
             http_resp=self,
             reason=f"{self.reason} with more than {self._max_bytes:,} bytes",
             body=text_or_bytes(b"".join(self._chunks)),
-            request=self.request,
-            tries=self.tries,
         )
 
     def received(self, error: BaseException) -> bytes:
@@ -156,10 +169,9 @@ class RESTClientObject:
         self.clock = Clock()
         self._closed = False
         self._wire: Wire | None = None
-        self._policy = policy_for(configuration.retries)
         self._budget = RetryBudget()
         self._lock = Lock()
-        self._pid = os.getpid()
+        _CLIENTS.add(self)
 
     def request(
         self,
@@ -188,10 +200,11 @@ class RESTClientObject:
         begin = clock.monotonic()
         end = begin + seconds
         wire = self._wire
-        if wire is None or self._pid != os.getpid() or not url.startswith(wire.base):
+        if wire is None or not url.startswith(wire.base):
             wire = self._connect(url)
         request = f"{method} {url.partition('?')[0]}"
-        policy = self._policy
+        secrets = partial(secrets_of, headers or {})
+        policy = wire.retries
         tries = 0
         if not wire.slots.acquire(timeout=seconds):
             raise ApiTimeoutException(reason="found no free connection in time", request=request)
@@ -213,8 +226,10 @@ class RESTClientObject:
                         preload_content=False,
                     )
                     outcome = answer = RESTResponse(
-                        response, configuration.max_response_bytes, request, tries
+                        response, configuration.max_response_bytes, request, tries, secrets
                     )
+                    if answer.status < 200:
+                        answer.close()  # the real answer may follow, and is nobody else's
                     if preload_content:
                         answer.data = answer.read_within_limit()
                     if answer.status < 400:
@@ -233,12 +248,19 @@ class RESTClientObject:
             wire.slots.release()
         if configuration.debug or _LOGGER.isEnabledFor(logging.DEBUG):
             seconds = clock.monotonic() - begin
-            _log(configuration, f"{method} {url}", headers, tries, seconds, outcome)
+            request = f"{method} {url}"
+            _log(configuration, request, headers, tries, seconds, outcome, secrets())
         if isinstance(outcome, ApiException):
             raise outcome
-        if self._budget.spent:
+        if outcome.status < 400 and self._budget.spent:
             self._budget.reward()
         return outcome
+
+    def after_fork(self) -> None:
+        """Leave to the parent what is the parent's: its connections, and locks its threads hold."""
+        self._wire = None
+        self._budget = RetryBudget()
+        self._lock = Lock()
 
     def _following(
         self,
@@ -270,9 +292,6 @@ class RESTClientObject:
             wire.close()
 
     def _connect(self, url: str) -> Wire:
-        if self._pid != os.getpid():
-            # Connections of the parent are the parent's; so may be the holder of the lock.
-            self._pid, self._lock, self._wire = os.getpid(), Lock(), None
         with self._lock:
             if self._closed:
                 raise ClientClosedError(_CLOSED)
@@ -286,12 +305,28 @@ class RESTClientObject:
             return self._wire
 
 
+_CLIENTS: WeakSet[RESTClientObject] = WeakSet()
+
+
+def _after_fork() -> None:
+    for client in _CLIENTS:
+        client.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def _named(error: Exception, request: str, tries: int, answer: RESTResponse | None) -> ApiException:
     """Our name for a fault. Of its text only what the system says is shown, never a server's."""
     innermost = _innermost(error)
     kind = next(ours for fault, ours in FAULTS if isinstance(error, fault))
     if kind is ApiConnectionException and isinstance(innermost, TimeoutError):
         kind = ApiTimeoutException
+    elif isinstance(innermost, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        kind = ApiConnectionException  # the other side left, that is nothing about certificates
+    elif isinstance(innermost, http.client.BadStatusLine):
+        innermost.args = ()  # a traceback would show the server's words
     told = isinstance(innermost, (OSError, http.client.IncompleteRead))
     what = f"failed: {innermost}" if told else f"failed: {type(innermost).__name__}"
     if answer is None:
@@ -300,8 +335,6 @@ def _named(error: Exception, request: str, tries: int, answer: RESTResponse | No
         reason=f"{answer.reason}, then {what}",
         http_resp=answer,
         body=text_or_bytes(answer.received(innermost)),
-        request=request,
-        tries=tries,
     )
 
 
@@ -323,6 +356,7 @@ def _log(
     tries: int,
     seconds: float,
     outcome: RESTResponse | ApiException,
+    secrets: list[str],
 ) -> None:
     """One record for a call, also where only this configuration and not the logger wants it."""
     record = _LOGGER.makeRecord(
@@ -337,7 +371,7 @@ def _log(
             seconds,
             tries,
             shown(headers or {}),
-            shown(outcome.getheaders()) if isinstance(outcome, RESTResponse) else {},
+            without(str(shown(outcome.headers or {})), secrets),
         ),
         None,
     )

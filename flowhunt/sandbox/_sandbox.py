@@ -116,6 +116,7 @@ class Sandbox:
             "api_key": {"APIKeyHeader": self.api_key},
             "access_token": self.access_token,
             "workspace_id": self.workspace_id,
+            "trust_env": False,  # a proxy would look for the sandbox on its own machine
         }
         return Configuration(**(settings | overrides))
 

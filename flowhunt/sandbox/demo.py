@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import flowhunt
 
 _ASKED = 1_000
-_SHOWN = 10
-_DAYS = 21
+_SHOWN = 5
+_DAYS = 14
 
 
 @dataclass(frozen=True)
