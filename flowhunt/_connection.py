@@ -9,7 +9,8 @@ import socket
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -19,11 +20,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    LocationValueError,
     NameResolutionError,
     NewConnectionError,
 )
 from urllib3.response import BaseHTTPResponse, HTTPResponse
+from urllib3.util.ssl_ import create_urllib3_context
 
 from flowhunt import _proxy
 from flowhunt._extras import extra
@@ -250,22 +251,31 @@ def open_wire(configuration: Configuration) -> Wire:
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(
-            cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data
-        )
-        if configuration.cert_file:
-            context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    except (OSError, ValueError) as error:
-        raise ApiValueError(
-            f"the TLS settings cannot be used: {error}. "
-            "Check ssl_ca_cert, ca_cert_data, cert_file and key_file"
-        ) from error
+    context = create_urllib3_context()
     context.sslsocket_class = _TLSSocket
+    if configuration.ssl_ca_cert is None and configuration.ca_cert_data is None:
+        context.load_default_certs()
+    if configuration.ssl_ca_cert is not None:
+        with _usable(f"ssl_ca_cert {configuration.ssl_ca_cert!r}"):
+            context.load_verify_locations(cafile=configuration.ssl_ca_cert)
+    if configuration.ca_cert_data is not None:
+        with _usable("ca_cert_data"):
+            context.load_verify_locations(cadata=configuration.ca_cert_data)
+    if configuration.cert_file is not None:
+        with _usable(f"cert_file {configuration.cert_file!r}, or its key_file,"):
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
     if not configuration.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+@contextmanager
+def _usable(setting: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ApiValueError(f"{setting} cannot be used: {error}") from error
 
 
 def _proxy_manager(
@@ -280,7 +290,7 @@ def _proxy_manager(
             "unencrypted: except the host in NO_PROXY, set trust_env to False, "
             "or set allow_plain_http if the way there is safe"
         )
-    try:
+    with _usable(f"the proxy {address}"):
         if parts.scheme.startswith("socks"):
             return _socks_manager(address, user, password, settings)
         headers = Headers(configuration.proxy_headers)
@@ -293,8 +303,6 @@ def _proxy_manager(
             proxy_ssl_context=settings.get("ssl_context"),
             **settings,
         )
-    except (ValueError, LocationValueError) as error:
-        raise ApiValueError(f"the proxy {address} cannot be used: {error}") from error
     manager.pool_classes_by_scheme = _POOLS
     return manager
 

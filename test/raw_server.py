@@ -57,12 +57,16 @@ class Request(NamedTuple):
 
 
 class Connection:
-    """One accepted connection, as an answer that is a function gets it."""
+    """One accepted connection, as an answer that is a function gets it.
+
+    :ivar request: the bytes of the request to answer
+    """
 
     def __init__(self, sock: socket.socket, stopping: threading.Event) -> None:
         self.sock = sock
         self.stopping = stopping
         self.open = True
+        self.request = b""
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
@@ -97,12 +101,15 @@ class RawServer:
 
     :ivar requests: the bytes of each request, in order of arrival
     :ivar connections: how many connections were accepted
+    :ivar most_open: how many of them were open at once, at most
     """
 
     def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
         self.answers = answers or (response(),)
         self.requests: list[bytes] = []
         self.connections = 0
+        self.most_open = 0
+        self._open = 0
         self._tls = tls
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -130,6 +137,13 @@ class RawServer:
     def url(self) -> str:
         return f"{'https' if self._tls else 'http'}://localhost:{self.port}"
 
+    def wait_for(self, requests: int) -> int:
+        """How many requests have arrived, once there are so many, or after five seconds."""
+        end = time.monotonic() + 5
+        while len(self.requests) < requests and time.monotonic() < end:
+            self._stopping.wait(0.01)
+        return len(self.requests)
+
     def _start(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args)
         self._threads.append(thread)
@@ -146,6 +160,8 @@ class RawServer:
     def _serve(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             stack.callback(sock.close)
+            stack.callback(self._count, -1)  # the client cannot have noticed its end before this
+            self._count(+1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
                 sock = stack.enter_context(self._tls.wrap_socket(sock, server_side=True))
@@ -154,10 +170,16 @@ class RawServer:
                 with self._lock:
                     answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
                     self.requests.append(request)
+                connection.request = request
                 if isinstance(answer, bytes):
                     connection.send(answer)
                 else:
                     answer(connection)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._open += change
+            self.most_open = max(self.most_open, self._open)
 
     def _read_request(self, sock: socket.socket) -> bytes:
         sock.settimeout(0.05)
