@@ -300,7 +300,7 @@ def _proxy_manager(
         manager = urllib3.ProxyManager(
             address,
             proxy_headers=headers.merged(),
-            proxy_ssl_context=settings.get("ssl_context"),
+            proxy_ssl_context=_tls(configuration) if parts.scheme == "https" else None,
             **settings,
         )
     manager.pool_classes_by_scheme = _POOLS
