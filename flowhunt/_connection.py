@@ -114,8 +114,9 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        # urllib3 logs them as a warning, with the text that could not be read.
+        # urllib3 would log what it cannot read of the head, a warning with the server's words.
         self.msg.defects.clear()
+        self.msg.set_payload("")
 
     def _read_next_chunk_size(self) -> int:
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]
@@ -143,9 +144,13 @@ class BoundedConnection(HTTPConnection):
         try:
             super()._tunnel()
         except OSError as error:
-            if refused := _REFUSED_TUNNEL(str(error)):
-                raise OSError(refused[0]) from None  # without the proxy's own words
-            raise
+            refused = _REFUSED_TUNNEL(str(error))
+            if not refused:
+                raise
+        else:
+            refused = None
+        if refused:
+            raise OSError(refused[0])  # the same without the proxy's own words, also as context
         self.sock.settimeout(self.timeout.left())  # for the TLS handshake that follows
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
@@ -216,6 +221,8 @@ class Wire(NamedTuple):
     """One for each connection that calls may use at once."""
     retries: urllib3.Retry
     """When to try again."""
+    proxy_headers: Headers
+    """What the proxy alone is sent."""
 
 
 def open_wire(configuration: Configuration) -> Wire:
@@ -245,9 +252,10 @@ def open_wire(configuration: Configuration) -> Wire:
         proxy = _proxy.from_environment(host.scheme, name, port)
     if proxy:
         manager = _proxy_manager(proxy, configuration, settings)
-        return Wire(base, 0, manager.urlopen, manager.clear, slots, retries)
+        sent = Headers(getattr(manager, "proxy_headers", None))
+        return Wire(base, 0, manager.urlopen, manager.clear, slots, retries, sent)
     pool = _POOLS[host.scheme](name, port, **settings)
-    return Wire(base, len(base) - 1, pool.urlopen, pool.close, slots, retries)
+    return Wire(base, len(base) - 1, pool.urlopen, pool.close, slots, retries, Headers())
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

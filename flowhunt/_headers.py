@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
+from itertools import chain
 
 from flowhunt._secrets import REDACTED, leaves_no_locals
 from flowhunt.exceptions import ApiTypeError, ApiValueError
@@ -104,10 +105,10 @@ def public(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if _is_public(name)}
 
 
-def secrets_of(headers: Mapping[str, str]) -> list[str]:
+def secrets_of(*headers: Mapping[str, str]) -> list[str]:
     """What in headers may be a secret, the longest first: whole values and their longer words."""
     found: set[str] = set()
-    for name, value in headers.items():
+    for name, value in chain.from_iterable(each.items() for each in headers):
         if not _is_public(name):
             found.update(part for part in (value, *_WORDS(value)) if len(part) >= _SHORTEST_SECRET)
     found.update([json.dumps(secret)[1:-1] for secret in found])

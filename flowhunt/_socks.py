@@ -2,33 +2,74 @@
 
 from __future__ import annotations
 
-from urllib3.contrib import socks
+from typing import Any
 
-from flowhunt._connection import BoundedConnection
+import socks
+from urllib3.contrib import socks as theirs
+from urllib3.exceptions import ConnectTimeoutError, ProxyError
+
+from flowhunt._connection import BoundedConnection, Deadline
+
+DEFAULT_PORT = 1080
 
 
-class _SOCKSConnection(BoundedConnection, socks.SOCKSConnection):  # type: ignore[misc]
-    pass
+class _SOCKSSocket(socks.socksocket):
+    """Talks to the proxy, and receives after that, within a deadline."""
+
+    deadline: Deadline
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self.settimeout(self.deadline.left())
+        return super().recv_into(*args, **kwargs)
 
 
-class _SOCKSHTTPSConnection(  # type: ignore[misc]
-    BoundedConnection, socks.SOCKSHTTPSConnection
+class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
+    BoundedConnection, theirs.SOCKSConnection
+):
+    def _new_conn(self) -> socks.socksocket:
+        """Like urllib3's, but for the deadline and for the causes that faults keep."""
+        limits, proxy = self.timeout, self._socks_options
+        sock = _SOCKSSocket()
+        sock.deadline = Deadline.of(limits, limits, limits.end, limits.clock)
+        sock.settimeout(limits)
+        sock.set_proxy(
+            proxy["socks_version"],
+            proxy["proxy_host"],
+            int(proxy["proxy_port"] or DEFAULT_PORT),
+            proxy["rdns"],
+            proxy["username"],
+            proxy["password"],
+        )
+        try:
+            sock.connect((self.host, self.port))
+        except socks.ProxyError as error:
+            sock.close()
+            if isinstance(error.socket_err, TimeoutError):
+                raise ConnectTimeoutError(self, "the proxy did not answer in time") from error
+            raise ProxyError("no connection through the proxy", error) from error.socket_err
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+class _SOCKSHTTPSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
+    _SOCKSConnection, theirs.SOCKSHTTPSConnection
 ):
     pass
 
 
-class _SOCKSHTTPPool(socks.SOCKSHTTPConnectionPool):
+class _SOCKSHTTPPool(theirs.SOCKSHTTPConnectionPool):
     ConnectionCls = _SOCKSConnection
 
 
-class _SOCKSHTTPSPool(socks.SOCKSHTTPSConnectionPool):
+class _SOCKSHTTPSPool(theirs.SOCKSHTTPSConnectionPool):
     ConnectionCls = _SOCKSHTTPSConnection
 
 
-class SOCKSProxyManager(socks.SOCKSProxyManager):
+class SOCKSProxyManager(theirs.SOCKSProxyManager):
     """urllib3's, over connections that keep to a deadline."""
 
-    pool_classes_by_scheme = {  # noqa: RUF012  as urllib3 types it
-        "http": _SOCKSHTTPPool,
-        "https": _SOCKSHTTPSPool,
-    }
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.pool_classes_by_scheme = {"http": _SOCKSHTTPPool, "https": _SOCKSHTTPSPool}

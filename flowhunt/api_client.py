@@ -39,8 +39,9 @@ USER_AGENT = f"flowhunt-python/{__version__} python/{platform.python_version()} 
 
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE).search
 # Python has codecs that are no charsets, and some that take quadratic time.
-_CODECS = re.compile(r"utf-(16|32)(-[bl]e)?|ascii|iso8859-\d+|cp125\d").fullmatch
+_CODECS = re.compile(r"utf-(16|32)(-[bl]e)?|iso8859-\d+|cp125\d").fullmatch
 _CREDENTIALS = frozenset({"api-key", "authorization", "cookie"})
+_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -329,7 +330,7 @@ def _json_text(answer: RESTResponse) -> bytes | str:
     body = answer.data or b""
     content_type = answer.headers.get("Content-Type")
     charset = _CHARSET(content_type) if content_type else None
-    if charset is None or charset[1].lower() in ("utf-8", "utf8"):
+    if charset is None or charset[1].lower() in _UTF_8:
         return body.removeprefix(_MARK)
     codec = codecs.lookup(charset[1]).name
     if not _CODECS(codec):

@@ -6,7 +6,8 @@ import http.client
 import logging
 import os
 import ssl
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from urllib3.response import BaseHTTPResponse
 from flowhunt._connection import Clock, Deadline, Wire, open_wire
 from flowhunt._headers import secrets_of, shown
 from flowhunt._retry import NextTry, Retry, RetryBudget, next_try
-from flowhunt._secrets import without
+from flowhunt._secrets import leaves_no_locals, without
 from flowhunt.exceptions import (
     ApiConnectionException,
     ApiException,
@@ -99,18 +100,22 @@ class RESTResponse:
         self._max_bytes = max_bytes
         self._chunks: list[bytes] = []
 
+    @leaves_no_locals
     def read(self) -> bytes:
         """The whole body, decompressed.
 
         :raises ResponseTooLargeException: it is larger than ``Configuration.max_response_bytes``
         :raises ApiConnectionException: it broke off, is corrupt or did not come in time
         """
-        if self.data is None:
-            try:
-                self.data = self.read_within_limit()
-            except _CAUGHT as error:
-                raise _named(error, self.request, self.tries, self) from error
-        return self.data
+        if self.data is not None:
+            return self.data
+        try:
+            self.data = self.read_within_limit()
+        except _CAUGHT as error:
+            fault = _named(error, self.request, self.tries, self, self.secrets())
+        else:
+            return self.data
+        raise fault
 
     def getheaders(self) -> Mapping[str, str]:
         """All headers; names compare without case."""
@@ -142,6 +147,8 @@ class RESTResponse:
                 raise self._too_large()
             if size == length and not encoded:
                 break
+        if not size and length is None and self.status == 200 and not response.chunked:
+            raise http.client.IncompleteRead(b"")  # a head that was cut reads as if it had ended
         return b"".join(self._chunks)
 
     def _too_large(self) -> ResponseTooLargeException:
@@ -203,7 +210,7 @@ class RESTClientObject:
         if wire is None or not url.startswith(wire.base):
             wire = self._connect(url)
         request = f"{method} {url.partition('?')[0]}"
-        secrets = partial(secrets_of, headers or {})
+        secrets = partial(secrets_of, headers or {}, wire.proxy_headers)
         policy = wire.retries
         tries = 0
         if not wire.slots.acquire(timeout=seconds):
@@ -235,8 +242,7 @@ class RESTClientObject:
                     if answer.status < 400:
                         break
                 except _CAUGHT as error:
-                    outcome = _named(error, request, tries, answer)
-                    outcome.__cause__ = error
+                    outcome = _named(error, request, tries, answer, secrets())
                 following = self._following(policy, method, url, outcome, end)
                 if following is None or not only_reads:
                     break
@@ -317,36 +323,39 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _named(error: Exception, request: str, tries: int, answer: RESTResponse | None) -> ApiException:
+def _named(
+    error: Exception,
+    request: str,
+    tries: int,
+    answer: RESTResponse | None,
+    secrets: list[str],
+) -> ApiException:
     """Our name for a fault. Of its text only what the system says is shown, never a server's."""
-    innermost = _innermost(error)
+    *_, innermost = _chain(error)
     kind = next(ours for fault, ours in FAULTS if isinstance(error, fault))
     if kind is ApiConnectionException and isinstance(innermost, TimeoutError):
         kind = ApiTimeoutException
     elif isinstance(innermost, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         kind = ApiConnectionException  # the other side left, that is nothing about certificates
-    elif isinstance(innermost, http.client.BadStatusLine):
-        innermost.args = ()  # a traceback would show the server's words
     told = isinstance(innermost, (OSError, http.client.IncompleteRead))
     what = f"failed: {innermost}" if told else f"failed: {type(innermost).__name__}"
     if answer is None:
-        return kind(reason=what, request=request, tries=tries)
-    return kind(
-        reason=f"{answer.reason}, then {what}",
-        http_resp=answer,
-        body=text_or_bytes(answer.received(innermost)),
-    )
+        named = kind(reason=what, request=request, tries=tries)
+    else:
+        body = text_or_bytes(answer.received(innermost))
+        named = kind(reason=f"{answer.reason}, then {what}", http_resp=answer, body=body)
+    quoted = "".join(traceback.format_exception(error))
+    if not any(secret in quoted for secret in secrets):
+        named.__cause__ = error  # unless it quotes a server that echoes a secret
+    return named
 
 
-def _innermost(error: BaseException) -> BaseException:
-    """The fault that urllib3 wrapped, often twice."""
-    for _ in range(10):
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """A fault, and what urllib3 wrapped in it."""
+    while error is not None:
+        yield error
         inside = (error.__cause__, getattr(error, "original_error", None), *error.args)
-        inner = next((fault for fault in inside if isinstance(fault, BaseException)), None)
-        if inner is None:
-            break
-        error = inner
-    return error
+        error = next((fault for fault in inside if isinstance(fault, BaseException)), None)
 
 
 def _log(
