@@ -85,8 +85,8 @@ class _IntegralSchema:
     def __get_pydantic_core_schema__(
         cls, source: type[int], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        # Beyond these bounds a float does not tell which integer was meant.
-        exact_float = core_schema.float_schema(strict=True, ge=-(2**53), le=2**53)
+        # From these bounds on a float does not tell which integer was meant.
+        exact_float = core_schema.float_schema(strict=True, gt=-(2**53), lt=2**53)
         integral_float = core_schema.chain_schema([exact_float, core_schema.int_schema()])
         return core_schema.union_schema(
             [core_schema.int_schema(strict=True), integral_float],
