@@ -9,11 +9,11 @@ Names resolve on first use, so importing the package costs next to nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from flowhunt._lazy import resolver
 
 __version__ = "4.0.0"
 
+TYPE_CHECKING = False  # as in flowhunt._lazy
 if TYPE_CHECKING:
     from flowhunt import api as api
     from flowhunt import api_client as api_client
@@ -88,63 +88,63 @@ if TYPE_CHECKING:
     from flowhunt.rest import RESTClientObject as RESTClientObject
     from flowhunt.rest import RESTResponse as RESTResponse
 
-_MODULES = (
-    "api",
-    "api_client",
-    "api_response",
-    "configuration",
-    "credits",
-    "exceptions",
-    "models",
-    "rest",
-    "sandbox",
-)
+_MODULES = {
+    "api": "api",
+    "api_client": "api_client",
+    "api_response": "api_response",
+    "configuration": "configuration",
+    "credits": "credits",
+    "exceptions": "exceptions",
+    "models": "models",
+    "rest": "rest",
+    "sandbox": "sandbox",
+}
 _WHERE = {
-    "CreditsApi": ".api.credits_api",
-    "ApiClient": ".api_client",
-    "ApiResponse": ".api_response",
-    "Configuration": ".configuration",
-    "ApiAttributeError": ".exceptions",
-    "ApiConnectionException": ".exceptions",
-    "ApiException": ".exceptions",
-    "ApiKeyError": ".exceptions",
-    "ApiTimeoutException": ".exceptions",
-    "ApiTypeError": ".exceptions",
-    "ApiValueError": ".exceptions",
-    "BadRequestException": ".exceptions",
-    "ClientClosedError": ".exceptions",
-    "ConflictException": ".exceptions",
-    "ForbiddenException": ".exceptions",
-    "InvalidResponseException": ".exceptions",
-    "MissingCredentialError": ".exceptions",
-    "NotFoundException": ".exceptions",
-    "OpenApiException": ".exceptions",
-    "PaymentRequiredException": ".exceptions",
-    "ProxyException": ".exceptions",
-    "RateLimitException": ".exceptions",
-    "RedirectException": ".exceptions",
-    "RequestTimeoutException": ".exceptions",
-    "ResponseTooLargeException": ".exceptions",
-    "ServiceException": ".exceptions",
-    "TLSException": ".exceptions",
-    "UnauthorizedException": ".exceptions",
-    "UnprocessableEntityException": ".exceptions",
-    "CreditBalanceResponse": ".models.credit_balance_response",
-    "CreditDailyChartDataRow": ".models.credit_daily_chart_data_row",
-    "CreditDailyChartRequest": ".models.credit_daily_chart_request",
-    "CreditDailyChartResponse": ".models.credit_daily_chart_response",
-    "CreditDailyTransactionResponse": ".models.credit_daily_transaction_response",
-    "CreditDailyTransactionSearchRequest": ".models.credit_daily_transaction_search_request",
-    "CreditTransactionResponse": ".models.credit_transaction_response",
-    "CreditTransactionSearchRequest": ".models.credit_transaction_search_request",
-    "GroupingPeriod": ".models.grouping_period",
-    "HTTPValidationError": ".models.http_validation_error",
-    "Pagination": ".models.pagination",
-    "TransactionType": ".models.transaction_type",
-    "ValidationError": ".models.validation_error",
-    "ValidationErrorLocInner": ".models.validation_error_loc_inner",
-    "RESTClientObject": ".rest",
-    "RESTResponse": ".rest",
+    "CreditsApi": "api.credits_api",
+    "ApiClient": "api_client",
+    "ApiResponse": "api_response",
+    "Configuration": "configuration",
+    "ApiAttributeError": "exceptions",
+    "ApiConnectionException": "exceptions",
+    "ApiException": "exceptions",
+    "ApiKeyError": "exceptions",
+    "ApiTimeoutException": "exceptions",
+    "ApiTypeError": "exceptions",
+    "ApiValueError": "exceptions",
+    "BadRequestException": "exceptions",
+    "ClientClosedError": "exceptions",
+    "ConflictException": "exceptions",
+    "ForbiddenException": "exceptions",
+    "InvalidResponseException": "exceptions",
+    "MissingCredentialError": "exceptions",
+    "NotFoundException": "exceptions",
+    "OpenApiException": "exceptions",
+    "PaymentRequiredException": "exceptions",
+    "ProxyException": "exceptions",
+    "RateLimitException": "exceptions",
+    "RedirectException": "exceptions",
+    "RequestTimeoutException": "exceptions",
+    "ResponseTooLargeException": "exceptions",
+    "ServiceException": "exceptions",
+    "TLSException": "exceptions",
+    "UnauthorizedException": "exceptions",
+    "UnprocessableEntityException": "exceptions",
+    "CreditBalanceResponse": "models.credit_balance_response",
+    "CreditDailyChartDataRow": "models.credit_daily_chart_data_row",
+    "CreditDailyChartRequest": "models.credit_daily_chart_request",
+    "CreditDailyChartResponse": "models.credit_daily_chart_response",
+    "CreditDailyTransactionResponse": "models.credit_daily_transaction_response",
+    "CreditDailyTransactionSearchRequest": "models.credit_daily_transaction_search_request",
+    "CreditTransactionResponse": "models.credit_transaction_response",
+    "CreditTransactionSearchRequest": "models.credit_transaction_search_request",
+    "GroupingPeriod": "models.grouping_period",
+    "HTTPValidationError": "models.http_validation_error",
+    "Pagination": "models.pagination",
+    "TransactionType": "models.transaction_type",
+    "ValidationError": "models.validation_error",
+    "ValidationErrorLocInner": "models.validation_error_loc_inner",
+    "RESTClientObject": "rest",
+    "RESTResponse": "rest",
 }
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
@@ -153,14 +153,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_WHERE[name], __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = resolver(__name__, {**_MODULES, **_WHERE})
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -289,7 +289,7 @@ def _usable(setting: str) -> Generator[None, None, None]:
 def _proxy_manager(
     proxy: str, configuration: Configuration, settings: dict[str, Any]
 ) -> urllib3.PoolManager:
-    address, user, password = _parts_of(proxy)
+    address, user, password = _proxy.parts_of(proxy)
     parts = urlsplit(address)
     open_to_read = "ssl_context" not in settings and parts.scheme != "https"
     if open_to_read and not (configuration.allow_plain_http or _is_loopback(parts.hostname or "")):
@@ -323,17 +323,6 @@ def _socks_manager(
     from flowhunt._socks import SOCKSProxyManager
 
     return SOCKSProxyManager(address, username=user, password=password, **settings)
-
-
-def _parts_of(proxy: str) -> tuple[str, str | None, str | None]:
-    """A proxy's URL without user and password, and those two."""
-    scheme, found, rest = proxy.rpartition("://")
-    userinfo, at, address = rest.rpartition("@")
-    if re.search("[/?#]", userinfo):
-        raise ApiValueError("user and password in the URL of a proxy must be percent-encoded")
-    user, _, password = userinfo.partition(":")
-    url = f"{scheme if found else 'http'}://{address}"
-    return (url, unquote(user), unquote(password)) if at else (url, None, None)
 
 
 def _is_loopback(name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar, cast, get_origin
 
@@ -19,16 +18,24 @@ T = TypeVar("T")
 _ANSWER_CONFIG = CoreConfig(hide_input_in_errors=True, cache_strings="keys")
 
 
-@dataclass(frozen=True)
 class Operation(Generic[T]):
     """One endpoint: what is asked, and of which type the answer is."""
 
-    name: str
-    method: str
-    path: str
-    answer: type[T]
-    body: type[Request] | None = None
-    of_workspace: bool = True
+    def __init__(
+        self,
+        name: str,
+        method: str,
+        path: str,
+        answer: type[T],
+        body: type[Request] | None = None,
+        of_workspace: bool = True,
+    ) -> None:
+        self.name = name
+        self.method = method
+        self.path = path
+        self.answer = answer
+        self.body = body
+        self.of_workspace = of_workspace
 
     @cached_property
     def decode(self) -> Callable[[bytes | str], T]:

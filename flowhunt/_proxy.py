@@ -1,9 +1,24 @@
-"""Which proxy the environment names for a host."""
+"""Proxies: what their URLs say, and which one the environment names for a host."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import re
+from urllib.parse import unquote
+
+from flowhunt.exceptions import ApiValueError
+
+
+def parts_of(proxy: str) -> tuple[str, str | None, str | None]:
+    """A proxy's URL without user and password, and those two."""
+    scheme, found, rest = proxy.rpartition("://")
+    userinfo, at, address = rest.rpartition("@")
+    if re.search("[/?#]", userinfo):
+        raise ApiValueError("user and password in the URL of a proxy must be percent-encoded")
+    user, _, password = userinfo.partition(":")
+    url = f"{scheme if found else 'http'}://{address}"
+    return (url, unquote(user), unquote(password)) if at else (url, None, None)
 
 
 def from_environment(scheme: str, host: str, port: int) -> str | None:

@@ -30,7 +30,6 @@ from flowhunt.exceptions import (
     MissingCredentialError,
 )
 from flowhunt.models._base import Model, Request
-from flowhunt.models.http_validation_error import HTTPValidationError
 from flowhunt.rest import RESTClientObject, RESTResponse, RESTResponseType
 
 T = TypeVar("T")
@@ -201,7 +200,7 @@ class ApiClient:
         json_type = None
         if body is not None and not isinstance(body, (str, bytes)):
             json_type = {"Content-Type": "application/json"}
-            body = to_json(body)
+            body = _json(body)
         return self.rest_client.request(
             method,
             url,
@@ -241,14 +240,10 @@ class ApiClient:
         return url, sent, data
 
     def _encoded(self, adapter: pydantic.TypeAdapter[Request], body: Any) -> bytes:
-        """The body as JSON text."""
-        try:
-            if self.configuration.client_side_validation:
-                checked = adapter.validator.validate_python(body)
-                return adapter.serializer.to_json(checked, by_alias=True, exclude_unset=True)
-            return to_json(body.to_dict() if isinstance(body, Model) else body)
-        except PydanticSerializationError as error:
-            raise ApiValueError(f"the request body cannot be written as JSON: {error}") from error
+        """The body as JSON text, checked unless that is turned off."""
+        if not self.configuration.client_side_validation:
+            return _json(body)
+        return _json(adapter.validator.validate_python(body), adapter)
 
     def _no_credential(self, request: str) -> MissingCredentialError:
         left_behind = self.configuration.credentials_left_behind
@@ -280,6 +275,16 @@ class ApiClient:
         self.configuration.credentials_left_behind |= state["left_behind"]
         self.rest_client = RESTClientObject(self.configuration)
         self.default_headers = Headers(state["headers"])
+
+
+def _json(body: Any, adapter: pydantic.TypeAdapter[Request] | None = None) -> bytes:
+    """A body as JSON text; an adapter knows its model already."""
+    try:
+        if adapter is not None:
+            return adapter.serializer.to_json(body, by_alias=True, exclude_unset=True)
+        return body.to_json().encode() if isinstance(body, Model) else to_json(body)
+    except PydanticSerializationError as error:
+        raise ApiValueError(f"the body cannot be written as JSON: {error}") from error
 
 
 def _header_of(auth: RequestAuth) -> dict[str, str]:
@@ -357,6 +362,8 @@ def _refusal(answer: RESTResponse) -> ApiException:
     """The exception for an answer that is not a success."""
     data = None
     if answer.status == 422:
+        from flowhunt.models.http_validation_error import HTTPValidationError
+
         try:
             data = HTTPValidationError.from_json(answer.data or b"")
         except pydantic.ValidationError:

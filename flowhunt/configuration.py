@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from typing_extensions import Self
 
-from flowhunt import __version__
+from flowhunt import __version__, _proxy
 from flowhunt._secrets import Secret, Secrets, leaves_no_locals
 from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
 from flowhunt.exceptions import ApiTypeError, ApiValueError
@@ -285,8 +285,8 @@ class Configuration:
         headers = {}
         if key := self.get_api_key_with_prefix(API_KEY):
             headers["Api-Key"] = key
-        token = self._secrets["access_token"]
-        token = token.strip() if isinstance(token, str) else _text_of(token, "access_token")
+        if token := self._secrets["access_token"]:
+            token = token.strip() if isinstance(token, str) else _text_of(token, "access_token")
         if token:
             headers["Authorization"] = f"Bearer {token}"
         if not headers and self._from_environment and self._read_credentials():
@@ -384,7 +384,7 @@ class Configuration:
             kept: Secrets[Any] = Secrets(proxy_headers=None)
             kept["_api_key"] = Secrets({k: v for k, v in self._api_key.items() if callable(v)})
             kept["access_token"] = self.access_token if callable(self.access_token) else None
-            kept["proxy"] = self.proxy if self.proxy and "@" not in self.proxy else None
+            kept["proxy"] = _proxy.parts_of(self.proxy)[0] if self.proxy else None
             state["credentials_left_behind"] |= kept != self._secrets
             state["_secrets"] = kept
         return state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pprint
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, WithJsonSchema
@@ -22,7 +21,9 @@ class Model(BaseModel):
 
     def to_str(self) -> str:
         """All fields, as a text for people."""
-        return pprint.pformat(self.model_dump(by_alias=True))
+        from pprint import pformat
+
+        return pformat(self.model_dump(by_alias=True))
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by their names on the wire, dates and enumerations as Python objects.
