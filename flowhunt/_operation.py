@@ -19,15 +19,19 @@ _ANSWER_CONFIG = CoreConfig(hide_input_in_errors=True, cache_strings="keys")
 
 
 class Operation(Generic[T]):
-    """One endpoint: what is asked, and of which type the answer is."""
+    """One endpoint: what is asked, and of which type the answer is.
+
+    The models are given as functions that return them, so that only those of the endpoints which
+    a program uses are ever imported.
+    """
 
     def __init__(
         self,
         name: str,
         method: str,
         path: str,
-        answer: type[T],
-        body: type[Request] | None = None,
+        answer: Callable[[], type[T]],
+        body: Callable[[], type[Request]] | None = None,
         of_workspace: bool = True,
     ) -> None:
         self.name = name
@@ -43,13 +47,14 @@ class Operation(Generic[T]):
         return SchemaValidator(self._schema(), _ANSWER_CONFIG).validate_json
 
     def _schema(self) -> CoreSchema:
-        if get_origin(self.answer) is None:
-            model = cast("type[BaseModel]", self.answer)
+        answer = self.answer()
+        if get_origin(answer) is None:
+            model = cast("type[BaseModel]", answer)
             model.model_rebuild()  # it is put off until here
             return model.__pydantic_core_schema__
-        return TypeAdapter(self.answer).core_schema
+        return TypeAdapter(answer).core_schema
 
     @cached_property
     def request(self) -> TypeAdapter[Request] | None:
         """Checks a request body, given as model or as dict, and writes its JSON text."""
-        return TypeAdapter(self.body) if self.body else None
+        return TypeAdapter(self.body()) if self.body else None

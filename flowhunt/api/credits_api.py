@@ -4,55 +4,47 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowhunt import models
 from flowhunt._operation import Operation
 from flowhunt._secrets import leaves_no_locals
 from flowhunt._types import HostIndex, RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_client import ApiClient
 from flowhunt.api_response import ApiResponse
-from flowhunt.models.credit_balance_response import CreditBalanceResponse
-from flowhunt.models.credit_daily_chart_request import CreditDailyChartRequest
-from flowhunt.models.credit_daily_chart_response import CreditDailyChartResponse
-from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
-from flowhunt.models.credit_daily_transaction_search_request import (
-    CreditDailyTransactionSearchRequest,
-)
-from flowhunt.models.credit_transaction_response import CreditTransactionResponse
-from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
 from flowhunt.rest import RESTResponseType
 
 GET_CREDIT_BALANCE = Operation(
     name="get_credit_balance",
     method="GET",
     path="/v2/credits/balance",
-    answer=CreditBalanceResponse,
+    answer=lambda: models.CreditBalanceResponse,
     of_workspace=False,
 )
 GET_WORKSPACE_CREDIT_BALANCE = Operation(
     name="get_workspace_credit_balance",
     method="GET",
     path="/v2/credits/workspace_balance",
-    answer=CreditBalanceResponse,
+    answer=lambda: models.CreditBalanceResponse,
 )
 SEARCH_CREDIT_TRANSACTIONS = Operation(
     name="search_credit_transactions",
     method="POST",
     path="/v2/credits/search",
-    answer=list[CreditTransactionResponse],
-    body=CreditTransactionSearchRequest,
+    answer=lambda: list[models.CreditTransactionResponse],
+    body=lambda: models.CreditTransactionSearchRequest,
 )
 SEARCH_DAILY_CREDIT_TRANSACTIONS = Operation(
     name="search_daily_credit_transactions",
     method="POST",
     path="/v2/credits/search_daily",
-    answer=list[CreditDailyTransactionResponse],
-    body=CreditDailyTransactionSearchRequest,
+    answer=lambda: list[models.CreditDailyTransactionResponse],
+    body=lambda: models.CreditDailyTransactionSearchRequest,
 )
 GET_DAILY_CHART_DATA = Operation(
     name="get_daily_chart_data",
     method="POST",
     path="/v2/credits/daily/chart",
-    answer=CreditDailyChartResponse,
-    body=CreditDailyChartRequest,
+    answer=lambda: models.CreditDailyChartResponse,
+    body=lambda: models.CreditDailyChartRequest,
 )
 
 
@@ -92,7 +84,7 @@ class CreditsApi:
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> CreditBalanceResponse:
+    ) -> models.CreditBalanceResponse:
         """Credits of the user who makes the call.
 
         :return: the user and the credits that remain, as an integer of the service's own unit;
@@ -117,7 +109,7 @@ class CreditsApi:
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> ApiResponse[CreditBalanceResponse]:
+    ) -> ApiResponse[models.CreditBalanceResponse]:
         """``get_credit_balance``, with status, headers and raw body."""
         return self.api_client.execute(
             GET_CREDIT_BALANCE,
@@ -160,7 +152,7 @@ class CreditsApi:
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> CreditBalanceResponse:
+    ) -> models.CreditBalanceResponse:
         """Credits of one workspace.
 
         :param workspace_id: the workspace; an API key belongs to one
@@ -186,7 +178,7 @@ class CreditsApi:
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> ApiResponse[CreditBalanceResponse]:
+    ) -> ApiResponse[models.CreditBalanceResponse]:
         """``get_workspace_credit_balance``, with status, headers and raw body."""
         return self.api_client.execute(
             GET_WORKSPACE_CREDIT_BALANCE,
@@ -225,13 +217,13 @@ class CreditsApi:
     def search_credit_transactions(
         self,
         workspace_id: str,
-        credit_transaction_search_request: CreditTransactionSearchRequest | dict[str, Any],
+        credit_transaction_search_request: models.CreditTransactionSearchRequest | dict[str, Any],
         _request_timeout: RequestTimeout | None = None,
         _request_auth: RequestAuth | None = None,
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> list[CreditTransactionResponse]:
+    ) -> list[models.CreditTransactionResponse]:
         """Single transactions of a workspace that match every given criterion.
 
         At most ``limit`` rows come, 100 unless said otherwise. The contract does not say in which
@@ -256,13 +248,13 @@ class CreditsApi:
     def search_credit_transactions_with_http_info(
         self,
         workspace_id: str,
-        credit_transaction_search_request: CreditTransactionSearchRequest | dict[str, Any],
+        credit_transaction_search_request: models.CreditTransactionSearchRequest | dict[str, Any],
         _request_timeout: RequestTimeout | None = None,
         _request_auth: RequestAuth | None = None,
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> ApiResponse[list[CreditTransactionResponse]]:
+    ) -> ApiResponse[list[models.CreditTransactionResponse]]:
         """``search_credit_transactions``, with status, headers and raw body."""
         return self.api_client.execute(
             SEARCH_CREDIT_TRANSACTIONS,
@@ -279,7 +271,7 @@ class CreditsApi:
     def search_credit_transactions_without_preload_content(
         self,
         workspace_id: str,
-        credit_transaction_search_request: CreditTransactionSearchRequest | dict[str, Any],
+        credit_transaction_search_request: models.CreditTransactionSearchRequest | dict[str, Any],
         _request_timeout: RequestTimeout | None = None,
         _request_auth: RequestAuth | None = None,
         _content_type: str | None = None,
@@ -302,14 +294,14 @@ class CreditsApi:
     def search_daily_credit_transactions(
         self,
         workspace_id: str,
-        credit_daily_transaction_search_request: CreditDailyTransactionSearchRequest
+        credit_daily_transaction_search_request: models.CreditDailyTransactionSearchRequest
         | dict[str, Any],
         _request_timeout: RequestTimeout | None = None,
         _request_auth: RequestAuth | None = None,
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> list[CreditDailyTransactionResponse]:
+    ) -> list[models.CreditDailyTransactionResponse]:
         """Transactions of a workspace, summed by period and transaction type.
 
         At most ``limit`` rows come, 100 unless said otherwise. The contract does not say in which
@@ -334,14 +326,14 @@ class CreditsApi:
     def search_daily_credit_transactions_with_http_info(
         self,
         workspace_id: str,
-        credit_daily_transaction_search_request: CreditDailyTransactionSearchRequest
+        credit_daily_transaction_search_request: models.CreditDailyTransactionSearchRequest
         | dict[str, Any],
         _request_timeout: RequestTimeout | None = None,
         _request_auth: RequestAuth | None = None,
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> ApiResponse[list[CreditDailyTransactionResponse]]:
+    ) -> ApiResponse[list[models.CreditDailyTransactionResponse]]:
         """``search_daily_credit_transactions``, with status, headers and raw body."""
         return self.api_client.execute(
             SEARCH_DAILY_CREDIT_TRANSACTIONS,
@@ -358,7 +350,7 @@ class CreditsApi:
     def search_daily_credit_transactions_without_preload_content(
         self,
         workspace_id: str,
-        credit_daily_transaction_search_request: CreditDailyTransactionSearchRequest
+        credit_daily_transaction_search_request: models.CreditDailyTransactionSearchRequest
         | dict[str, Any],
         _request_timeout: RequestTimeout | None = None,
         _request_auth: RequestAuth | None = None,
@@ -382,13 +374,13 @@ class CreditsApi:
     def get_daily_chart_data(
         self,
         workspace_id: str,
-        credit_daily_chart_request: CreditDailyChartRequest | dict[str, Any],
+        credit_daily_chart_request: models.CreditDailyChartRequest | dict[str, Any],
         _request_timeout: RequestTimeout | None = None,
         _request_auth: RequestAuth | None = None,
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> CreditDailyChartResponse:
+    ) -> models.CreditDailyChartResponse:
         """Transactions of a workspace, summed by period, one row a period, ready to plot.
 
         :param workspace_id: the workspace; an API key belongs to one
@@ -410,13 +402,13 @@ class CreditsApi:
     def get_daily_chart_data_with_http_info(
         self,
         workspace_id: str,
-        credit_daily_chart_request: CreditDailyChartRequest | dict[str, Any],
+        credit_daily_chart_request: models.CreditDailyChartRequest | dict[str, Any],
         _request_timeout: RequestTimeout | None = None,
         _request_auth: RequestAuth | None = None,
         _content_type: str | None = None,
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
-    ) -> ApiResponse[CreditDailyChartResponse]:
+    ) -> ApiResponse[models.CreditDailyChartResponse]:
         """``get_daily_chart_data``, with status, headers and raw body."""
         return self.api_client.execute(
             GET_DAILY_CHART_DATA,
@@ -433,7 +425,7 @@ class CreditsApi:
     def get_daily_chart_data_without_preload_content(
         self,
         workspace_id: str,
-        credit_daily_chart_request: CreditDailyChartRequest | dict[str, Any],
+        credit_daily_chart_request: models.CreditDailyChartRequest | dict[str, Any],
         _request_timeout: RequestTimeout | None = None,
         _request_auth: RequestAuth | None = None,
         _content_type: str | None = None,
