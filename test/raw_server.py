@@ -208,6 +208,15 @@ def _is_whole(data: bytes) -> bool:
     return bool(end) and len(body) >= sum(lengths)
 
 
+def clock_without_waits() -> Clock:
+    """Real time without any sleep, for clients that threads share: a jump would be one for all."""
+    return Clock(sleep=_do_not_sleep)
+
+
+def _do_not_sleep(seconds: float) -> None:
+    """Take no time, whatever is asked for."""
+
+
 class JumpingClock:
     """Real time that jumps over every sleep instead of sleeping, and remembers them."""
 

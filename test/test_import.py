@@ -1,0 +1,141 @@
+"""``import flowhunt`` costs next to nothing: everything is loaded on first use."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import flowhunt
+
+HEAVY = [
+    "asyncio",
+    "dateutil",
+    "fastapi",
+    "http.client",
+    "logging",
+    "pydantic",
+    "pydantic_core",
+    "ssl",
+    "starlette",
+    "typing_extensions",
+    "urllib3",
+    "uvicorn",
+]
+MODULES = [
+    "api",
+    "api_client",
+    "api_response",
+    "configuration",
+    "credits",
+    "exceptions",
+    "models",
+    "rest",
+    "sandbox",
+]
+
+
+def in_fresh_interpreter(code: str) -> str:
+    """What code prints in an interpreter that has imported nothing of ours."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
+def loaded_by(code: str) -> list[str]:
+    """The modules that code loads beyond those of a bare interpreter."""
+    text = in_fresh_interpreter(
+        "import sys, json; before = set(sys.modules)\n"
+        f"{code}\n"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    modules: list[str] = json.loads(text)
+    return modules
+
+
+def test_import_loads_no_heavy_module() -> None:
+    loaded = loaded_by("import flowhunt")
+
+    assert "flowhunt" in loaded
+    assert [name for name in HEAVY if name in loaded] == []
+    assert [name for name in MODULES if f"flowhunt.{name}" in loaded] == []
+
+
+def test_import_loads_nothing_but_itself_and_the_standard_library() -> None:
+    names = {name.partition(".")[0] for name in loaded_by("import flowhunt")}
+
+    assert names - sys.stdlib_module_names == {"flowhunt"}
+
+
+def test_exceptions_load_neither_urllib3_nor_pydantic() -> None:
+    loaded = loaded_by("import flowhunt; flowhunt.ApiException")
+
+    assert "flowhunt.exceptions" in loaded
+    assert [name for name in ("pydantic", "urllib3", "ssl") if name in loaded] == []
+
+
+def test_a_call_of_the_client_does_not_load_the_sandbox() -> None:
+    loaded = loaded_by("import flowhunt; flowhunt.CreditsApi(flowhunt.ApiClient())")
+
+    assert "flowhunt.api.credits_api" in loaded
+    assert [name for name in ("fastapi", "asyncio", "flowhunt.sandbox") if name in loaded] == []
+
+
+def test_names_are_there_before_they_are_loaded_and_stay_afterwards() -> None:
+    text = in_fresh_interpreter(
+        "import flowhunt\n"
+        "print('CreditsApi' in vars(flowhunt), 'CreditsApi' in dir(flowhunt))\n"
+        "first = flowhunt.CreditsApi\n"
+        "print('CreditsApi' in vars(flowhunt), flowhunt.CreditsApi is first)"
+    )
+
+    assert text.split() == ["False", "True", "True", "True"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_resolve_by_attribute(name: str) -> None:
+    text = in_fresh_interpreter(f"import flowhunt; print(flowhunt.{name}.__name__)")
+
+    assert text.strip() == f"flowhunt.{name}"
+    assert name in dir(flowhunt)
+
+
+def test_every_public_name_resolves() -> None:
+    for name in flowhunt.__all__:
+        assert getattr(flowhunt, name) is not None
+    assert len(set(flowhunt.__all__)) == len(flowhunt.__all__)
+
+
+def test_star_import_brings_every_public_name() -> None:
+    text = in_fresh_interpreter(
+        "import flowhunt\nfrom flowhunt import *\nprint(set(flowhunt.__all__) <= set(globals()))"
+    )
+
+    assert text.strip() == "True"
+
+
+def test_names_of_the_published_package_are_where_it_has_them() -> None:
+    code = (
+        "from flowhunt.rest import ApiException, RESTResponse\n"
+        "from flowhunt.api.credits_api import CreditsApi\n"
+        "from flowhunt.api_client import ApiClient\n"
+        "from flowhunt.api_response import ApiResponse\n"
+        "from flowhunt.configuration import Configuration\n"
+        "from flowhunt.models.transaction_type import TransactionType\n"
+        "from flowhunt.models import CreditTransactionSearchRequest\n"
+        "from flowhunt.exceptions import NotFoundException, OpenApiException\n"
+        "import flowhunt.models.pagination\n"
+        "print(flowhunt.ApiException is ApiException)"
+    )
+
+    assert in_fresh_interpreter(code).strip() == "True"
+
+
+def test_name_that_does_not_exist() -> None:
+    with pytest.raises(AttributeError, match="module 'flowhunt' has no attribute 'CreditApi'"):
+        _ = flowhunt.CreditApi
+    with pytest.raises(ImportError, match="CreditApi"):
+        exec("from flowhunt import CreditApi")  # noqa: S102  what a user may type
