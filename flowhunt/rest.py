@@ -17,10 +17,11 @@ import urllib3
 from urllib3 import exceptions as theirs
 from urllib3.response import BaseHTTPResponse
 
-from flowhunt._connection import Clock, Deadline, Wire, open_wire
+from flowhunt._connection import Clock, Deadline
 from flowhunt._headers import secrets_of, shown
 from flowhunt._retry import NextTry, Retry, RetryBudget, next_try
 from flowhunt._secrets import leaves_no_locals, without
+from flowhunt._wire import Wire, open_wire
 from flowhunt.exceptions import (
     ApiConnectionException,
     ApiException,
