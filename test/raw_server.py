@@ -164,7 +164,7 @@ class RawServer:
             self._count(+1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
-                sock = stack.enter_context(self._tls.wrap_socket(sock, server_side=True))
+                sock = stack.enter_context(self._agree_on_tls(self._tls, sock))
             connection = Connection(sock, self._stopping)
             while connection.open and (request := self._read_request(sock)):
                 with self._lock:
@@ -175,6 +175,18 @@ class RawServer:
                     connection.send(answer)
                 else:
                     answer(connection)
+
+    def _agree_on_tls(self, context: ssl.SSLContext, sock: socket.socket) -> ssl.SSLSocket:
+        secured = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        try:
+            secured.do_handshake()
+        except OSError:
+            # A close with bytes unread is a reset, and may overtake the alert that says why.
+            with secured, contextlib.suppress(OSError):
+                secured.shutdown(socket.SHUT_WR)
+                Connection(secured, self._stopping).keep_silent()
+            raise
+        return secured
 
     def _count(self, change: int) -> None:
         with self._lock:

@@ -1,0 +1,136 @@
+"""What a process of its own does with a client, for test_sharing.py.
+
+Run as ``sharing_child.py <what> <url> [<CA file>]``; it says ``done`` at its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import urllib3
+
+import flowhunt
+
+CHILDREN = 3
+PATIENCE = 30  # seconds for a process; one that waits for another's answer waits for ever
+
+
+def ask_as(api: flowhunt.CreditsApi, name: str) -> None:
+    """Three calls, each of which must get its own answer."""
+    for number in range(3):
+        workspace = f"{name}-{number}"
+        assert api.get_workspace_credit_balance(workspace).user_id == workspace
+
+
+def work(api: flowhunt.CreditsApi, name: str) -> None:
+    signal.alarm(PATIENCE)
+    ask_as(api, name)
+
+
+def wait_for_forked(task: Callable[[str], None], names: Iterable[str]) -> None:
+    """Let children of ``os.fork`` work, all at once."""
+    children = []
+    for name in names:
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                task(name)
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * len(
+        children
+    )
+
+
+def wait_for_processes(task: Callable[[str], None], names: Iterable[str]) -> None:
+    """Let children of ``multiprocessing`` work, all at once."""
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=task, args=(name,)) for name in names]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0] * len(children)
+
+
+def fork(
+    api: flowhunt.CreditsApi, wait_for: Callable[[Callable[[str], None], Iterable[str]], None]
+) -> None:
+    """Fork while one connection is idle and another is in use by a thread."""
+    held: list[str] = []
+
+    def ask_and_be_held() -> None:
+        held.append(api.get_workspace_credit_balance("held").user_id)
+
+    holder = threading.Thread(target=ask_and_be_held)
+    holder.start()
+    api.get_workspace_credit_balance("after the held one arrived")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on forks with threads
+        wait_for(lambda name: work(api, name), [f"child-{n}" for n in range(CHILDREN)])
+    ask_as(api, "parent")
+    api.get_workspace_credit_balance("release")
+    holder.join()
+    assert held == ["held"]
+
+
+def open_files() -> set[str]:
+    return {str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.exists()}
+
+
+def use(api: flowhunt.CreditsApi) -> urllib3.BaseHTTPResponse:
+    """Calls one after the other, some at once, one that fails; and a raw answer, unread."""
+    ask_as(api, "me")
+    threads = [threading.Thread(target=ask_as, args=(api, f"thread-{n}")) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with contextlib.suppress(flowhunt.ApiConnectionException):
+        api.get_workspace_credit_balance("broken")
+    return api.get_workspace_credit_balance_without_preload_content("unread")
+
+
+def leave_nothing(configuration: flowhunt.Configuration, closes: bool) -> None:
+    """Use a client in many ways and see that nothing stays open."""
+    before = open_files()
+    client = flowhunt.ApiClient(configuration)
+    unread = use(flowhunt.CreditsApi(client))
+    assert len(open_files() - before) > 1
+    if closes:
+        client.close()
+        unread.close()
+        assert open_files() == before, open_files() - before
+    del client, unread
+    gc.collect()
+    assert open_files() == before, open_files() - before
+
+
+def main(what: str, url: str, ca_file: str | None = None) -> None:
+    signal.alarm(PATIENCE)
+    configuration = flowhunt.Configuration(url, "key-1", ssl_ca_cert=ca_file)
+    api = flowhunt.CreditsApi(flowhunt.ApiClient(configuration))
+    works: dict[str, Callable[[], None]] = {
+        "os.fork": lambda: fork(api, wait_for_forked),
+        "multiprocessing": lambda: fork(api, wait_for_processes),
+        "close": lambda: leave_nothing(configuration, closes=True),
+        "garbage": lambda: leave_nothing(configuration, closes=False),
+    }
+    works[what]()
+    print("done")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
