@@ -118,6 +118,8 @@ def _proxy_manager(
             "unencrypted: except the host in NO_PROXY, set trust_env to False, "
             "or set allow_plain_http if the way there is safe"
         )
+    if parts.scheme == "https":
+        settings = {"ssl_context": _tls(configuration), **settings}
     with _usable(f"the proxy {address}"):
         if parts.scheme.startswith("socks"):
             return _socks_manager(address, user, password, settings)
@@ -128,7 +130,7 @@ def _proxy_manager(
         manager = urllib3.ProxyManager(
             address,
             proxy_headers=headers.merged(),
-            proxy_ssl_context=_tls(configuration) if parts.scheme == "https" else None,
+            proxy_ssl_context=settings.get("ssl_context"),
             **settings,
         )
     manager.pool_classes_by_scheme = POOLS

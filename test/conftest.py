@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 import flowhunt
 from flowhunt.sandbox import Sandbox
-from raw_server import JumpingClock, RawServer
-
-Connect = Callable[..., flowhunt.CreditsApi]
+from raw_server import Connect, JumpingClock, RawServer
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,11 @@ from typing import Any, NamedTuple
 
 from typing_extensions import Self
 
+import flowhunt
 from flowhunt._connection import Clock
+
+Connect = Callable[..., flowhunt.CreditsApi]
+"""The fixture ``connect``: ``CreditsApi`` for a raw server, with settings by keyword."""
 
 Answer = bytes | Callable[["Connection"], None]
 
@@ -114,7 +118,7 @@ class RawServer:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._sockets: list[socket.socket] = []
+        self._sockets: set[socket.socket] = set()
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -124,6 +128,9 @@ class RawServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self._stopping.set()
+        for sock in list(self._sockets):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # an answer that nobody reads would never be sent
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -165,6 +172,8 @@ class RawServer:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
                 sock = stack.enter_context(self._agree_on_tls(self._tls, sock))
+            self._sockets.add(sock)
+            stack.callback(self._sockets.discard, sock)
             connection = Connection(sock, self._stopping)
             while connection.open and (request := self._read_request(sock)):
                 with self._lock:

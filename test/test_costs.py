@@ -20,8 +20,7 @@ import trustme
 import flowhunt
 import raw_server
 from certificates import pem, server_context
-from conftest import Connect
-from raw_server import Connection, RawServer, response
+from raw_server import Connect, Connection, RawServer, response
 
 MOST_CALLS = 20
 MOST_FRAMES = 4

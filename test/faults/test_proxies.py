@@ -15,9 +15,8 @@ import trustme
 
 import flowhunt
 from certificates import pem, server_context
-from conftest import Connect
 from proxy_server import ProxyServer, SocksServer
-from raw_server import Connection, RawServer, Request, response
+from raw_server import Connect, Connection, RawServer, Request, response
 
 PASSWORD = "hunter2:w%rd"  # noqa: S105
 LOGIN = f"user:{PASSWORD}"

@@ -23,10 +23,9 @@ import trustme
 import flowhunt
 import sharing_child
 from certificates import server_context
-from conftest import Connect
 from flowhunt import exceptions
 from proxy_server import ProxyServer
-from raw_server import Connection, RawServer, Request, clock_without_waits, response
+from raw_server import Connect, Connection, RawServer, Request, clock_without_waits, response
 
 T = TypeVar("T")
 

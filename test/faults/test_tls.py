@@ -14,9 +14,8 @@ import urllib3
 
 import flowhunt
 from certificates import der, expired_context, pem, server_context
-from conftest import Connect
 from flowhunt.sandbox import Sandbox
-from raw_server import RawServer
+from raw_server import Connect, RawServer
 
 
 @pytest.fixture(scope="module")

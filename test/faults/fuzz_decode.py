@@ -1,0 +1,90 @@
+"""Fuzzes what makes an answer of bytes: ``python test/faults/fuzz_decode.py -max_total_time=120``.
+
+Needs ``pip install atheris``. Ends with a traceback at the first input that gives something else
+than a value of the right type or an ``ApiException``.
+"""
+
+# atheris has no types, and is only there where one fuzzes
+# mypy: disable-error-code="import-not-found,import-untyped"
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportPrivateUsage=false
+# pyright: reportUnknownParameterType=false
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["flowhunt", "urllib3"]):
+    import urllib3
+
+    from flowhunt import ApiException
+    from flowhunt._operation import Operation
+    from flowhunt.api import credits_api
+    from flowhunt.api_client import _decoded, _refusal
+    from flowhunt.rest import RESTResponse
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    credits_api.GET_CREDIT_BALANCE,
+    credits_api.SEARCH_CREDIT_TRANSACTIONS,
+    credits_api.SEARCH_DAILY_CREDIT_TRANSACTIONS,
+    credits_api.GET_DAILY_CHART_DATA,
+)
+STATUSES = (200, 201, 204, 302, 400, 422, 429, 503)
+CONTENT_TYPES = (
+    "application/json",
+    "application/json; charset=utf-16",
+    "text/html; charset=latin-1",
+)
+ENCODINGS = (None, "gzip", "deflate", "gzip, deflate", "br")
+LIMIT = 1_000_000
+
+
+def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
+    """An answer as it comes from the wire, its headers and its body made of the input."""
+    headers = {"Content-Type": data.PickValueInList([*CONTENT_TYPES, data.ConsumeString(30)])}
+    if encoding := data.PickValueInList(list(ENCODINGS)):
+        headers["Content-Encoding"] = encoding
+    headers["Retry-After"] = data.ConsumeString(30)
+    headers["X-Request-ID"] = data.ConsumeString(10)
+    status = data.PickValueInList(list(STATUSES))
+    body = BytesIO(data.ConsumeBytes(sys.maxsize))
+    response = urllib3.HTTPResponse(
+        body, headers, status, reason=data.ConsumeString(10), preload_content=False
+    )
+    return RESTResponse(response, LIMIT, "GET /", 1, partial(list, ["key-1"]))
+
+
+def fuzz(given: bytes) -> None:
+    """Read and decode an answer, and show the error if there is one."""
+    data = atheris.FuzzedDataProvider(given)
+    operation = OPERATIONS[data.ConsumeIntInRange(0, len(OPERATIONS) - 1)]
+    answer = answer_of(data)
+    try:
+        answer.read()
+        if answer.status >= 300:
+            raise _refusal(answer)
+        value = _decoded(operation, answer)
+    except ApiException as error:
+        check(error)
+    else:
+        assert value is not None
+
+
+def check(error: ApiException) -> None:
+    """An error can be shown to anybody."""
+    assert len(str(error).encode()) < 8 * 1024
+    assert error.retry_after is None or error.retry_after >= 0
+
+
+def main() -> None:
+    """Hand over to libFuzzer, with its own arguments."""
+    atheris.Setup(sys.argv, fuzz)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

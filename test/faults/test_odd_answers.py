@@ -1,0 +1,402 @@
+"""A good status with an odd answer is decoded, or is an error that says why; never ``None``."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import zlib
+from typing import Any
+
+import pytest
+import urllib3
+
+import flowhunt
+from faults import CHART, ENDPOINTS, FORMS, ROW, SUM, Endpoint, outcome
+from flowhunt.exceptions import ApiException, InvalidResponseException
+from raw_server import BALANCE, Answer, Connect, Connection, RawServer, response
+
+UNICODE = {"user_id": "Zoë 🐍", "credits": 1}
+TEXT = json.dumps(UNICODE, ensure_ascii=False)
+
+
+def balance_of(connect: Connect, *answers: Answer, **settings: Any) -> Any:
+    with RawServer(*answers) as server:
+        return connect(server, **settings).get_credit_balance().to_dict()
+
+
+def misfit_of(connect: Connect, answer: Answer) -> str:
+    with RawServer(answer) as server:
+        with pytest.raises(InvalidResponseException) as caught:
+            connect(server).get_credit_balance()
+        assert len(server.requests) == 1
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+@pytest.mark.parametrize("line", ["200 ", "200", "201 Created", "202 A", "203 N", "206 P", "299 X"])
+def test_every_status_below_300_is_a_success(
+    line: str, endpoint: Endpoint, connect: Connect
+) -> None:
+    with RawServer(response(endpoint.answer, line)) as server:
+        info = endpoint.call(connect(server), FORMS[1])
+
+    assert info.status_code == int(line[:3])
+    assert info.data
+    assert json.loads(info.raw_data) == endpoint.answer
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "application/json",
+        "APPLICATION/JSON",
+        "application/json; charset=utf-8",
+        'application/json; charset="UTF8"',
+        "application/json;charset=",
+        "application/json; charset=us-ascii",
+        "application/problem+json",
+        "text/html",
+        "text/plain; format=flowed",
+        "application/octet-stream",
+        "\xe4\xf6\xfc",
+        ";;;===",
+        "x" * 5000,
+    ],
+)
+def test_json_is_read_whatever_the_content_type_says(content_type: str, connect: Connect) -> None:
+    answer = response(TEXT.encode(), headers={"Content-Type": content_type})
+
+    assert balance_of(connect, answer) == UNICODE
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec"),
+    [
+        ("utf-16", "utf-16"),
+        ("UTF-16LE", "utf-16-le"),
+        ("utf-32", "utf-32"),
+        ("utf-8", "utf-8-sig"),
+        ("", "utf-8-sig"),
+    ],
+)
+def test_a_charset_and_a_byte_order_mark_are_understood(
+    charset: str, codec: str, connect: Connect
+) -> None:
+    kind = f"application/json; charset={charset}"
+
+    assert (
+        balance_of(connect, response(TEXT.encode(codec), headers={"Content-Type": kind})) == UNICODE
+    )
+
+
+def test_a_byte_order_mark_that_the_charset_makes_needless_is_skipped(connect: Connect) -> None:
+    kind = "application/json; charset=utf-16-be"
+    body = f"\ufeff{TEXT}".encode("utf-16-be")
+
+    assert balance_of(connect, response(body, headers={"Content-Type": kind})) == UNICODE
+
+
+@pytest.mark.parametrize(
+    "charset", ["latin-1", "iso-8859-1", "ISO-8859-15", "windows-1252", "cp1252"]
+)
+def test_older_charsets_are_understood(charset: str, connect: Connect) -> None:
+    body = '{"user_id": "Zoë", "credits": 1}'.encode(charset)
+    kind = f'application/json; charset="{charset}"'
+
+    assert balance_of(connect, response(body, headers={"Content-Type": kind}))["user_id"] == "Zoë"
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["klingon", "utf-99", "base64", "rot13", "hex", "zlib", "punycode", "idna", "unicode_escape",
+     "raw_unicode_escape", "undefined", "mbcs", "-", "\xe4", "x" * 1000],
+)  # fmt: skip
+def test_what_is_no_charset_is_an_error_that_names_it(charset: str, connect: Connect) -> None:
+    kind = f"application/json; charset={charset}"
+    text = misfit_of(connect, response(b'"\\q\xe4', headers={"Content-Type": kind}))
+
+    assert "charset=" in text
+
+
+def bare_deflate(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(body) + packer.flush()
+
+
+def gzip_in_deflate(body: bytes) -> bytes:
+    return zlib.compress(gzip.compress(body))
+
+
+def gzip_in_two_parts(body: bytes) -> bytes:
+    return gzip.compress(body[:9]) + gzip.compress(body[9:])
+
+
+def padded_gzip(body: bytes) -> bytes:
+    return gzip.compress(body) + b"\0" * 100
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("GZIP", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", bare_deflate),
+        ("gzip, deflate", gzip_in_deflate),
+        ("identity", bytes),
+        ("gzip", gzip_in_two_parts),
+        ("gzip", padded_gzip),
+    ],
+)
+def test_compressed_answers_are_opened(encoding: str, pack: Any, connect: Connect) -> None:
+    answer = response(pack(TEXT.encode()), headers={"Content-Encoding": encoding})
+
+    assert balance_of(connect, answer) == UNICODE
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(headers={"Content-Encoding": "gzip"}),
+        response(gzip.compress(TEXT.encode())[:-12], headers={"Content-Encoding": "gzip"}),
+        response(gzip.compress(TEXT.encode()), headers={"Content-Encoding": "gzip, gzip"}),
+        response(headers={"Content-Encoding": ", ".join(["gzip"] * 9)}),
+        response(gzip.compress(TEXT.encode())),
+    ],
+    ids=["not gzip", "cut gzip", "once too few", "nine times", "not said"],
+)
+def test_what_cannot_be_opened_is_an_error(answer: bytes, connect: Connect) -> None:
+    with RawServer(answer) as server:
+        with pytest.raises(ApiException) as caught:
+            connect(server).get_credit_balance()
+
+    assert caught.value.status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"user_id": "u", "credits": 1e3}', 1000),
+        (b'{"user_id": "u", "credits": 1000.0}', 1000),
+        (b'{"user_id": "u", "credits": -0}', 0),
+        (b'{"user_id": "u", "credits": -5}', -5),
+        (b'{"user_id": "u", "credits": 9007199254740993}', 2**53 + 1),
+        (b'{"user_id": "u", "credits": 1' + b"0" * 400 + b"}", 10**400),
+        (b' \r\n\t{"user_id": "u", "credits": 7}\n\n ', 7),
+        (b'{"credits": 1, "user_id": "u", "credits": 7}', 7),
+    ],
+)
+def test_a_number_is_read_exactly(body: bytes, expected: int, connect: Connect) -> None:
+    credits = balance_of(connect, response(body))["credits"]
+
+    assert credits == expected
+    assert type(credits) is int
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["NaN", "Infinity", "-Infinity", "1.5", "1e400", "9007199254740993.0", "1e30", "true", "null",
+     '"5"', "[]", "0x10", "01", "1_000", "+1", "1" * 10_000],
+)  # fmt: skip
+def test_what_is_no_exact_integer_is_an_error_that_names_the_place(
+    number: str, connect: Connect
+) -> None:
+    text = misfit_of(connect, response(b'{"user_id": "u", "credits": %s}' % number.encode()))
+
+    assert "at credits: " in text or "not JSON" in text
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "an empty body"),
+        (b"null", "does not fit at the body"),
+        (b"[]", "does not fit at the body"),
+        (b'{"user_id": "u"}', "does not fit at credits: Field required. The"),
+        (b"{}", "does not fit at user_id: Field required, and 1 more"),
+        (b"<html>", "not JSON"),
+        (b'{"user_id": "u", "credits": 1} trailing', "not JSON"),
+        (b'{"user_id": "u", "credits": 1}{"user_id": "v", "credits": 2}', "not JSON"),
+        (b")]}',\n" + TEXT.encode(), "not JSON"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf" + TEXT.encode(), "not JSON"),
+        (b"\0" + TEXT.encode(), "not JSON"),
+        (TEXT.encode("utf-16"), "not JSON"),
+    ],
+)
+def test_the_error_says_what_is_odd(body: bytes, said: str, connect: Connect) -> None:
+    text = misfit_of(connect, response(body))
+
+    assert "answered 200 OK with " in text
+    assert said in text
+    assert text.endswith("The whole answer is in .body")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "said"), [("text/html", "text/html"), ("", "no Content-Type")]
+)
+def test_the_error_says_what_the_answer_called_itself(
+    content_type: str, said: str, connect: Connect
+) -> None:
+    text = misfit_of(connect, response(b"<html>", headers={"Content-Type": content_type}))
+
+    assert f"not JSON ({said})" in text
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+@pytest.mark.parametrize("form", FORMS[:2])
+def test_an_array_where_an_object_belongs_and_the_other_way_round_is_an_error(
+    endpoint: Endpoint, form: str, connect: Connect
+) -> None:
+    turned = {"items": endpoint.answer} if isinstance(endpoint.answer, list) else [endpoint.answer]
+    with RawServer(response(turned)) as server:
+        with pytest.raises(InvalidResponseException):
+            endpoint.call(connect(server), form)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_new_fields_are_kept_everywhere(endpoint: Endpoint, connect: Connect) -> None:
+    def with_more(value: Any, *, is_map: bool = False) -> Any:
+        if isinstance(value, list):
+            return [with_more(item) for item in value]
+        if not isinstance(value, dict) or is_map:
+            return value
+        grown = {k: with_more(v, is_map=k == "transaction_types") for k, v in value.items()}
+        return {**grown, "brand_new": {"a": [1, None]}}
+
+    expected = with_more(endpoint.answer)
+    with RawServer(response(expected)) as server:
+        answer = endpoint.call(connect(server))
+
+    rows = answer if isinstance(answer, list) else [answer]
+    read = [row.model_dump(mode="json", by_alias=True, exclude_unset=True) for row in rows]
+    assert read == (expected if isinstance(expected, list) else [expected])
+    assert all(row.model_extra == {"brand_new": {"a": [1, None]}} for row in rows)
+
+
+NEW_CODES = ["BRAND_NEW", "", "g", "G ", "Ünïcode", "x" * 1000]
+
+
+class TestNewCodes:
+    """A transaction code that the contract does not list costs neither row nor page."""
+
+    @pytest.mark.parametrize("code", NEW_CODES)
+    @pytest.mark.parametrize(("endpoint", "row"), [(ENDPOINTS[2], ROW), (ENDPOINTS[3], SUM)])
+    def test_in_a_row(self, code: str, endpoint: Endpoint, row: Any, connect: Connect) -> None:
+        page = [row, {**row, "transaction_type": code}, row]
+        with RawServer(response(page)) as server:
+            types = [found.transaction_type for found in endpoint.call(connect(server))]
+
+        assert types == ["G", code, "G"]
+        assert [found.is_known for found in types] == [True, False, True]
+
+    @pytest.mark.parametrize("code", NEW_CODES)
+    def test_in_a_chart(self, code: str, connect: Connect) -> None:
+        chart = {
+            "per_day": [{"date": "2026-01-01", "transaction_types": {"G": 1, code: 2}}],
+            "transaction_types": ["G", code],
+        }
+        with RawServer(response(chart)) as server:
+            found = ENDPOINTS[4].call(connect(server))
+
+        assert found.per_day[0].transaction_types == {"G": 1, code: 2}
+        assert found.transaction_types == ["G", code]
+
+
+def test_a_chart_s_own_sample_is_read_whole(connect: Connect) -> None:
+    with RawServer(response(CHART)) as server:
+        assert ENDPOINTS[4].call(connect(server)).to_dict() == CHART
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Content-Length: {n}\r\nContent-Length: {n}",
+        "Content-Length: {n}, {n}",
+        "Content-Length: 0{n}",
+    ],
+)
+def test_the_same_length_twice_is_one_length(head: str, connect: Connect) -> None:
+    body = json.dumps(BALANCE).encode()
+    lines = head.format(n=len(body))
+    answer = f"HTTP/1.1 200 OK\r\n{lines}\r\nConnection: close\r\n\r\n".encode() + body
+
+    def send_and_close(connection: Connection) -> None:
+        connection.send(answer)
+        connection.close()
+
+    assert balance_of(connect, send_and_close) == BALANCE
+
+
+@pytest.mark.parametrize("size", ["-5", "-1", "+5", "0x5", " ", "5;" + "x" * 70_000, "f" * 40])
+def test_an_odd_chunk_size_is_an_error_with_a_name_or_harmless(size: str, connect: Connect) -> None:
+    def send_and_close(connection: Connection) -> None:
+        head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n"
+        connection.send(head.encode() + b"12345\r\n0\r\n\r\n")
+        connection.close()
+
+    with RawServer(send_and_close) as server:
+        with pytest.raises(ApiException):
+            connect(server, retries=0).get_credit_balance()
+
+
+def test_an_answer_until_the_end_of_the_connection_is_whole(connect: Connect) -> None:
+    def until_close(connection: Connection) -> None:
+        connection.send(b"HTTP/1.0 200 OK\r\n\r\n" + TEXT.encode())
+        connection.close()
+
+    assert balance_of(connect, until_close) == UNICODE
+
+
+def test_continue_is_skipped(connect: Connect) -> None:
+    assert balance_of(connect, b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + response()) == BALANCE
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])
+def test_an_interim_answer_never_gives_its_call_s_answer_to_the_next(
+    status: str, form: str, connect: Connect
+) -> None:
+    asked_again = threading.Event()
+
+    def answer_late(connection: Connection) -> None:
+        connection.send(f"HTTP/1.1 {status}\r\nLink: </x>\r\n\r\n".encode())
+        asked_again.wait(0.5)
+        connection.send(response({"user_id": "the first one's", "credits": 1}))
+
+    def answer(connection: Connection) -> None:
+        asked_again.set()
+        connection.send(response())
+
+    with RawServer(answer_late, answer) as server:
+        api = connect(server)
+        first = outcome(lambda: ENDPOINTS[0].call(api, form))
+        assert first.status == int(status[:3])
+        if isinstance(first, urllib3.BaseHTTPResponse):
+            first.read()
+            first.release_conn()
+        else:
+            assert type(first) is InvalidResponseException
+
+        assert api.get_credit_balance().user_id == BALANCE["user_id"]
+
+
+def test_bytes_after_an_answer_do_not_become_the_next_one(connect: Connect) -> None:
+    stray = response({"user_id": "stray", "credits": 1})
+    with RawServer(response() + stray, response({"user_id": "second", "credits": 2})) as server:
+        api = connect(server)
+
+        assert api.get_credit_balance().to_dict() == BALANCE
+        assert api.get_credit_balance().user_id == "second"
+
+
+def test_a_deep_answer_is_read_or_refused(connect: Connect) -> None:
+    for depth in (50, 150, 190, 250, 1000, 100_000):
+        extra = b"[" * depth + b"]" * depth
+        body = b'{"user_id": "u", "credits": 1, "extra": ' + extra + b"}"
+        with RawServer(response(body)) as server:
+            result = outcome(connect(server).get_credit_balance)
+
+        assert type(result) in (flowhunt.CreditBalanceResponse, InvalidResponseException)

@@ -1,0 +1,156 @@
+"""No answer takes more memory than the client allows."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+import textwrap
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+import flowhunt
+from faults import ENDPOINTS, ROW, Endpoint
+from flowhunt.exceptions import ApiException, ResponseTooLargeException
+from raw_server import BALANCE, Answer, Connect, Connection, JumpingClock, RawServer, response
+
+LIMIT = 100_000
+MEBIBYTE = 1024 * 1024
+PIECE = b" " * MEBIBYTE
+MUCH = 512  # pieces, if nobody stops it
+
+
+def endless(
+    *lines: str, status: str = "200 OK", before: bytes = b"", after: bytes = b""
+) -> Callable[[Connection], None]:
+    """An answer that goes on far beyond the limit."""
+
+    def answer(connection: Connection) -> None:
+        head = "\r\n".join([f"HTTP/1.1 {status}", "Connection: close", *lines, "", ""]).encode()
+        connection.send(head)
+        for _ in range(MUCH):
+            connection.send(before + PIECE + after)
+        connection.close()
+
+    return answer
+
+
+def bomb(size: int) -> bytes:
+    """Gzip that opens to so many bytes, made without having them."""
+    packer = zlib.compressobj(9, wbits=31)
+    return b"".join(packer.compress(PIECE) for _ in range(size // MEBIBYTE)) + packer.flush()
+
+
+def twice(size: int) -> bytes:
+    return response(gzip.compress(bomb(size)), headers={"Content-Encoding": "gzip, gzip"})
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+TOO_LARGE: dict[str, Answer] = {
+    "1 MB of gzip that opens to 1 GiB": response(
+        bomb(1024 * MEBIBYTE), headers={"Content-Encoding": "gzip"}
+    ),
+    "gzip in gzip that opens to 1 GiB": twice(1024 * MEBIBYTE),
+    "no end": endless(),
+    "no end, in chunks": endless(CHUNKED, before=b"100000\r\n", after=b"\r\n"),
+    "no end, in one chunk": endless(CHUNKED, before=b"fffffffffff\r\n"),
+    "a declared length": endless(f"Content-Length: {MUCH * MEBIBYTE}"),
+    "a declared length, said twice": endless("Content-Length: 5, 5"),
+    "a length below zero": endless("Content-Length: -1"),
+    "a chunk below zero": endless(CHUNKED, before=b"-1\r\n"),
+    "a chunk size without end": endless(CHUNKED, before=b"1;"),
+    "a trailer without end": endless(CHUNKED, before=b"0\r\nX: "),
+    "no end, not compressed as said": endless("Content-Encoding: br"),
+    "an error without end": endless(status="500 No"),
+}
+TELLS_ITS_GROWTH = """
+    import resource, sys
+    import flowhunt
+
+    configuration = flowhunt.Configuration(
+        host=sys.argv[1], api_key="key-1", max_response_bytes=int(sys.argv[2]), retries=0
+    )
+    api = flowhunt.CreditsApi(flowhunt.ApiClient(configuration))
+    print(api.get_credit_balance().credits)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        api.get_credit_balance(_request_timeout=30)
+    except flowhunt.ApiException as error:
+        print(type(error).__name__)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+MOST_GROWTH = 64 * 1024  # KiB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count ru_maxrss in other units")
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_an_answer_beyond_the_limit_takes_little_memory(name: str) -> None:
+    with RawServer(response(), TOO_LARGE[name]) as server:
+        child = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(TELLS_ITS_GROWTH), server.url, str(LIMIT)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    credits, error, growth = child.stdout.split()
+
+    assert credits == str(BALANCE["credits"])
+    assert issubclass(getattr(flowhunt, error), ApiException)
+    assert int(growth) < MOST_GROWTH
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_a_declared_length_beyond_the_limit_is_refused_before_a_byte_is_read(
+    endpoint: Endpoint, connect: Connect, clock: JumpingClock
+) -> None:
+    def declare(connection: Connection) -> None:
+        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode())
+        connection.keep_silent()
+
+    with RawServer(declare) as server:
+        with pytest.raises(ResponseTooLargeException, match="more than 100,000 bytes") as caught:
+            endpoint.call(connect(server, max_response_bytes=LIMIT))
+
+        assert len(server.requests) == 1
+    assert caught.value.status == 200
+    assert caught.value.body == ""
+    assert not clock.sleeps
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize("form", ["length", "chunks", "close", "gzip"])
+def test_the_limit_is_the_last_size_that_passes(form: str, beyond: int, connect: Connect) -> None:
+    body = json.dumps(BALANCE).encode()
+    body += b" " * (LIMIT + beyond - len(body))
+    packed = gzip.compress(body)
+    answers = {
+        "length": response(body),
+        "gzip": response(packed, headers={"Content-Encoding": "gzip"}),
+        "chunks": f"HTTP/1.1 200 OK\r\n{CHUNKED}\r\n\r\n{len(body):x}\r\n".encode()
+        + body
+        + b"\r\n0\r\n\r\n",
+    }
+
+    def until_close(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\n\r\n" + body)
+        connection.close()
+
+    with RawServer(answers.get(form, until_close)) as server:
+        api = connect(server, max_response_bytes=LIMIT)
+        if not beyond:
+            assert api.get_credit_balance().to_dict() == BALANCE
+            return
+        with pytest.raises(ResponseTooLargeException):
+            api.get_credit_balance()
+
+
+def test_a_page_of_a_hundred_thousand_rows_passes_by_default(connect: Connect) -> None:
+    rows = 100_000
+    with RawServer(response([ROW] * rows)) as server:
+        page = connect(server).search_credit_transactions("w-1", {"limit": rows})
+
+    assert len(page) == rows
