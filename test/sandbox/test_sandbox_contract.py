@@ -145,9 +145,9 @@ def essence(part: Any, whole: dict[str, Any]) -> Any:
         for step in part["$ref"].removeprefix("#/").split("/"):
             target = target[step]
         return essence(target, whole)
-    match part.get("type"):
-        case [str(kind), "null"]:
-            return essence({"anyOf": [{**part, "type": kind}, {"type": "null"}]}, whole)
+    if isinstance(part.get("type"), list):
+        kind, _null = part["type"]
+        return essence({"anyOf": [{**part, "type": kind}, {"type": "null"}]}, whole)
     prose = {"title", "description", "examples", "summary", "default"}
     return {
         key: sorted(value)

@@ -13,7 +13,7 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +43,7 @@ def command(*arguments: str) -> list[str]:
 
 
 @contextmanager
-def served(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def served(*arguments: str) -> Generator[subprocess.Popen[str], None, None]:
     with subprocess.Popen(
         command("serve", *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

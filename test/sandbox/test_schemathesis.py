@@ -44,7 +44,7 @@ def listed() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@schema.parametrize()
+@schema.parametrize()  # pyright: ignore[reportUntypedFunctionDecorator]
 @settings(
     max_examples=100,
     derandomize=True,
