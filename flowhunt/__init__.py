@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flowhunt import configuration as configuration
     from flowhunt import credits as credits
     from flowhunt import exceptions as exceptions
+    from flowhunt import frames as frames
     from flowhunt import models as models
     from flowhunt import rest as rest
     from flowhunt import sandbox as sandbox
@@ -95,6 +96,7 @@ _MODULES = {
     "configuration": "configuration",
     "credits": "credits",
     "exceptions": "exceptions",
+    "frames": "frames",
     "models": "models",
     "rest": "rest",
     "sandbox": "sandbox",
