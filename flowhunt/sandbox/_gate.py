@@ -56,9 +56,11 @@ class Gate:
 
     async def _answer(self, scope: Scope, receive: Receive, faults: Sequence[Fault]) -> Answer:
         scope[FAULTS] = faults
-        answer = next(filter(None, map(refusal, faults)), None) or await _ask(
-            self.service, scope, receive
-        )
+        answer = next(filter(None, map(refusal, faults)), None)
+        if answer is None:
+            answer = await _ask(self.service, scope, receive)
+        else:
+            await _read_all(receive)
         for fault in faults:
             answer = spoiled(answer, fault)
         return answer
@@ -118,14 +120,18 @@ async def _send_start(answer: Answer, send: Send) -> None:
 
 async def _reset_connection(scope: Scope, receive: Receive) -> None:
     transport = _transport(scope)
-    # A client that is still sending would notice there, and then read an orderly end.
-    while (await receive()).get("more_body"):
-        pass
+    await _read_all(receive)
     # To linger for no time means that closing sends RST instead of FIN.
     linger = struct.pack("hh" if hasattr(socket, "SO_EXCLUSIVEADDRUSE") else "ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     transport.abort()
     await _wait_until_gone(receive)
+
+
+async def _read_all(receive: Receive) -> None:
+    # What is not read makes the end of a connection a reset, and a reset an orderly end.
+    while (await receive()).get("more_body"):
+        pass
 
 
 async def _wait_until_gone(receive: Receive) -> None:

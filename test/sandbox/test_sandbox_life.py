@@ -284,7 +284,7 @@ def test_the_service_side_imports_nothing_of_the_client() -> None:
         "print(*sorted(m for m in sys.modules if m.startswith('flowhunt')"
         " and not m.startswith('flowhunt.sandbox')))"
     )
-    assert (result.stdout, result.stderr) == ("flowhunt flowhunt._extras\n", "")
+    assert (result.stdout, result.stderr) == ("flowhunt flowhunt._extras flowhunt._lazy\n", "")
 
 
 @pytest.mark.parametrize("package", ["fastapi", "rich", "uvicorn"])
