@@ -16,8 +16,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import payloads
 import trustme
+
+import payloads
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE).search
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flowhunt import credits as credits
     from flowhunt import exceptions as exceptions
     from flowhunt import frames as frames
+    from flowhunt import history as history
     from flowhunt import models as models
     from flowhunt import rest as rest
     from flowhunt import sandbox as sandbox
@@ -97,6 +98,7 @@ _MODULES = {
     "credits": "credits",
     "exceptions": "exceptions",
     "frames": "frames",
+    "history": "history",
     "models": "models",
     "rest": "rest",
     "sandbox": "sandbox",

@@ -24,8 +24,8 @@ from raw_server import Connect, Connection, RawServer, response
 
 MOST_CALLS = 20
 MOST_FRAMES = 4
-MOST_BYTES = 16 * 1024  # 32 for each of the calls below, which no object fits in
-CALLS = 500
+MOST_BYTES = 64 * 1024  # 32 for each of the calls below, which no object fits in
+CALLS = 2_000
 
 ROW = {
     "transaction_id": "t-1",

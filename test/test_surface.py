@@ -180,6 +180,7 @@ def _member(cls: type, base: type, name: str, annotation: Any) -> str:
         return f"{name}{_signature(value)}"
     if isinstance(value, Enum):
         return f"{name} = {value.value!r}"
+    annotation = getattr(annotation, "__forward_arg__", annotation)  # of a NamedTuple
     if annotation is None:
         known = isinstance(value, (int, float))
         return f"{name} = {value!r}" if known else f"{name}: {type(value).__name__}"

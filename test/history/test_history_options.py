@@ -1,0 +1,169 @@
+"""All rows and sums come, each once and in order, whatever the contract leaves open."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta, timezone
+from itertools import product
+from typing import Any, get_args
+
+import pytest
+
+from flowhunt.history import reconcile
+from flowhunt.sandbox import _options
+from histories import CODES, LISTED_CODES, books, evenly, ids, made_at, sums_of
+
+ORDERS = get_args(_options.Order)
+PAGINATIONS = get_args(_options.PaginationRule)
+CAPS = (1, 37, 100, 1000)
+BOUNDS = get_args(_options.Bounds)
+UNLISTED = (True, False)
+TIMESTAMPS = get_args(_options.Timestamps)
+NAMES = ("order", "max_limit", "bounds", "pagination", "unlisted_codes", "timestamps")
+CHOICES = (ORDERS, CAPS, BOUNDS, PAGINATIONS, UNLISTED, TIMESTAMPS)
+
+MOMENT = datetime(2025, 3, 1, 12)
+TICK = timedelta(microseconds=1)
+
+
+def combinations() -> list[dict[str, Any]]:
+    """Every combination if asked for; else every pair of values is in one of them."""
+    indices = list(product(*(range(len(choice)) for choice in CHOICES)))
+    if "FLOWHUNT_TEST_ALL_OPTIONS" not in os.environ:
+        indices = [
+            (i, j, k, *rest)
+            for i, j, k, *rest in indices
+            if rest == [(i + j + k) % 2, (i + j // 2 + k) % 2, (j + j // 2 + k // 2) % 2]
+        ]
+    return [
+        {name: choice[index] for name, choice, index in zip(NAMES, CHOICES, place, strict=True)}
+        for place in indices
+    ]
+
+
+def test_every_pair_of_values_is_in_a_combination() -> None:
+    pairs = {
+        (one, two)
+        for combination in combinations()
+        for one, two in product(combination.items(), repeat=2)
+    }
+    values = [
+        (name, value) for name, choice in zip(NAMES, CHOICES, strict=True) for value in choice
+    ]
+    assert {pair for pair in product(values, repeat=2) if pair[0][0] != pair[1][0]} <= pairs
+
+
+@pytest.mark.parametrize(
+    "options", combinations(), ids=lambda options: "-".join(map(str, options.values()))
+)
+def test_all_rows_and_sums_come_once_and_in_order(options: dict[str, Any]) -> None:
+    codes = CODES if options["unlisted_codes"] else LISTED_CODES
+    few = options["max_limit"] == 1
+    history = made_at(
+        evenly(6, 40) if few else [*evenly(250, 70), *evenly(150, 0.0001, MOMENT)], codes
+    )
+    with books(history=history, **options) as served:
+        kept = served.kept()
+        assert served.read() == ids(kept)
+        for grouping in ("date", "week", "month"):
+            assert served.read_sums({"grouping": grouping}) == sums_of(kept, grouping)
+        found = reconcile(served.api, served.workspace_id)
+        assert found.differences == []
+        assert [(*key, *found.read[key]) for key in sorted(found.read)] == sums_of(kept, "date")
+
+
+FILTERS: list[dict[str, Any]] = [
+    {"transaction_type": "K"},
+    {"context_id": "context-1"},
+    {"context_desc": "bot 1"},
+    {"context_id": "context-1", "context_desc": "bot 1", "transaction_type": "TOOL_REDDIT"},
+    {"context_id": "no such context"},
+    {"transaction_type": "MCP"},
+]
+
+
+@pytest.mark.parametrize("max_limit", [None, 37, 2])
+@pytest.mark.parametrize("request_", FILTERS, ids=lambda filters: "-".join(filters))
+def test_only_what_matches_comes(request_: dict[str, Any], max_limit: int | None) -> None:
+    count = 30 if max_limit == 2 else 400
+    moments = [*evenly(count, 20), *[MOMENT] * 3, *[MOMENT + TICK] * 3]
+    with books(history=made_at(moments), max_limit=max_limit, pagination="keyset") as served:
+        assert served.read(request_) == ids(served.kept(**request_))
+
+
+def test_a_transaction_is_found_by_its_id() -> None:
+    for max_limit in (None, 1):
+        with books(history=made_at(evenly(9, 20)), max_limit=max_limit) as served:
+            for wanted in ids(served.kept()):
+                assert served.read({"transaction_id": wanted}) == [wanted]
+            assert served.read({"transaction_id": "unknown"}) == []
+
+
+@pytest.mark.parametrize("bounds", BOUNDS)
+@pytest.mark.parametrize("max_limit", [None, 2])
+@pytest.mark.parametrize("offset", [None, 0, 2])
+@pytest.mark.parametrize("timestamps", TIMESTAMPS)
+def test_the_bounds_asked_for_are_in_what_comes(
+    bounds: str, max_limit: int | None, offset: int | None, timestamps: str
+) -> None:
+    moments = [MOMENT + TICK * number for number in range(9)]
+    zone = None if offset is None else timezone(timedelta(hours=offset))
+
+    def bound(number: int) -> datetime:
+        moment = moments[number]
+        return moment if zone is None else moment.replace(tzinfo=timezone.utc).astimezone(zone)
+
+    options = {"bounds": bounds, "max_limit": max_limit, "timestamps": timestamps}
+    with books(history=made_at(moments), **options) as served:
+        kept = ids(served.kept())
+        assert served.read({"created_at_from": bound(2), "created_at_to": bound(5)}) == kept[2:6]
+        assert served.read({"created_at_from": bound(4), "created_at_to": bound(4)}) == [kept[4]]
+        assert served.read({"created_at_from": bound(3)}) == kept[3:]
+        assert served.read({"created_at_to": bound(3)}) == kept[:4]
+        assert served.read({"created_at_to": bound(0) - TICK}) == []
+        asked = {"created_at_to": bound(6), "context_id": "context-0"}
+        assert served.read(asked) == [kept[0], kept[3], kept[6]]
+
+
+def test_bounds_may_lie_beyond_all_time_of_the_zone() -> None:
+    with books(history=made_at([datetime.min, MOMENT, datetime.max])) as served:
+        ends = {
+            "created_at_from": datetime.min.replace(tzinfo=timezone(timedelta(hours=2))),
+            "created_at_to": datetime.max.replace(tzinfo=timezone(timedelta(hours=-2))),
+        }
+        assert served.read(ends) == ids(served.kept())
+
+
+def test_days_may_be_those_of_another_zone() -> None:
+    with books(history=made_at(evenly(300, 9))) as served:
+        zone = timezone(timedelta(hours=5))  # of naive moments it makes no difference
+        assert served.read(zone=zone) == ids(served.kept())
+
+
+@pytest.mark.parametrize("grouping", ["week", "month"])
+def test_a_period_is_cut_by_the_bounds_asked_for_alone(grouping: str) -> None:
+    with books(history=made_at(evenly(300, 100)), max_limit=3) as served:
+        first, last = (served.kept()[number]["created_at"] for number in (40, 250))
+        asked = {"grouping": grouping, "created_at_from": first, "created_at_to": last}
+        assert served.read_sums(asked) == sums_of(served.kept()[40:251], grouping)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        pytest.param({"history": made_at(evenly(20_000, days))}, id=f"even-over-{days}-days")
+        for days in (1, 180, 3650)
+    ]
+    + [pytest.param({"transactions": 20_000}, id="more-by-day-than-by-night")],
+)
+def test_reading_all_takes_few_more_requests_than_there_are_pages(history: dict[str, Any]) -> None:
+    with books(**history) as served:
+        kept = served.kept()
+        assert served.read() == ids(kept)
+        assert len(served.sandbox.requests) <= 1.8 * len(kept) / 100
+
+
+@pytest.mark.parametrize("page_size", [1, 7, 1000])
+def test_pages_may_have_any_size(page_size: int) -> None:
+    with books(history=made_at(evenly(15, 30))) as served:
+        assert served.read(page_size=page_size) == ids(served.kept())

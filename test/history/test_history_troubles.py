@@ -1,0 +1,175 @@
+"""Reading while rows arrive, while calls fail, and until nobody reads on."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from typing import Any
+
+import pytest
+from dateutil import tz
+
+import flowhunt
+from flowhunt.history import iter_credit_transactions, iter_daily_credit_transactions, reconcile
+from histories import books, evenly, ids, made_at
+from raw_server import JumpingClock, RawServer, response
+
+
+@pytest.mark.parametrize("end", ["newest", "oldest"])
+@pytest.mark.parametrize("operation", ["search_credit_transactions", None])
+@pytest.mark.parametrize(
+    ("order", "max_limit"),
+    [("newest_first", None), ("oldest_first", 37), ("shuffled", None), ("newest_first", 37)],
+)
+@pytest.mark.parametrize("count", [30, 1200])
+def test_rows_that_arrive_meanwhile_disturb_nothing(
+    end: str, operation: str | None, order: str, max_limit: int | None, count: int
+) -> None:
+    with books(history=made_at(evenly(count, 60)), order=order, max_limit=max_limit) as served:
+        at_the_start = served.kept()
+        served.sandbox.faults.add(add_rows=2, add_rows_at=end, operation=operation)
+        read = served.read()
+        assert len(set(read)) == len(read)
+        there = set(ids(at_the_start))
+        assert [row_id for row_id in read if row_id in there] == ids(at_the_start)
+        in_order = [row_id for row_id in ids(served.kept()) if row_id in set(read)]
+        assert read == in_order
+
+
+def test_a_row_that_arrives_does_not_stand_in_for_one_that_does_not_come() -> None:
+    alike = [row | {"amount": 1_000_000} for row in made_at(evenly(37, 0.5), codes=("G",))]
+    with books(history=alike, max_limit=37) as served:
+        at_the_start = ids(served.kept())
+        served.sandbox.faults.add(add_rows=1, operation="search_credit_transactions", times=1)
+        late = {"transaction_type": "G", "amount": 1_000_000}
+        assert served.read() == ids(served.kept())
+        assert len(served.kept(**late)) == len(at_the_start) + 1
+
+
+def test_rows_that_arrive_on_a_later_day_are_not_waited_for() -> None:
+    with books(history=made_at(evenly(4000, 60))) as served:
+        at_the_start = ids(served.kept())
+        rows = iter_credit_transactions(served.api, served.workspace_id)
+        first = next(rows)
+        last = served.kept()[-1]["created_at"]
+        later = {"created_at": last.replace(last[:10], "2025-03-31")}
+        served.sandbox.add_transactions(None, [later])
+        assert [first.transaction_id, *(row.transaction_id for row in rows)] == at_the_start
+
+
+def test_failing_calls_do_not_break_a_long_read(clock: JumpingClock) -> None:
+    with books(history=made_at(evenly(6000, 90)), max_limit=37) as served:
+        served.api.api_client.rest_client.clock = clock.as_clock()
+        faults: list[dict[str, Any]] = [
+            {"status": 429, "retry_after": "0"},
+            {"status": 503},
+            {"reset": True},
+            {"truncate": True},
+        ]
+        for fault in faults:
+            served.sandbox.faults.add(probability=0.0125, **fault)
+        assert served.read(sleep=clock.sleeps.append) == ids(served.kept())
+        failed = sum(bool(request.faults) for request in served.sandbox.requests)
+        assert failed > len(served.sandbox.requests) / 40
+
+
+def test_a_failure_that_the_client_gives_up_on_is_waited_out() -> None:
+    clock = JumpingClock()
+    with books(history=made_at(evenly(5, 9))) as served:
+        served.api.api_client.rest_client.clock = clock.as_clock()
+        served.sandbox.faults.add(status=503, retry_after="200", times=5)
+        assert served.read(sleep=clock.sleeps.append) == ids(served.kept())
+        assert clock.sleeps == [200.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ({"status": 503}, flowhunt.ServiceException),
+        ({"status": 429, "retry_after": "3000"}, flowhunt.RateLimitException),
+        ({"status": 401}, flowhunt.UnauthorizedException),
+        ({"malformed_json": True}, flowhunt.InvalidResponseException),
+    ],
+)
+def test_a_failure_that_stays_is_raised(
+    fault: dict[str, Any], kind: type[Exception], clock: JumpingClock
+) -> None:
+    with books(history=made_at(evenly(5, 9))) as served:
+        served.api.api_client.rest_client.clock = clock.as_clock()
+        served.sandbox.faults.add(operation="search_credit_transactions", **fault)
+        with pytest.raises(kind):
+            served.read(sleep=clock.sleeps.append)
+        assert len(served.sandbox.requests) < 30
+
+
+def readers() -> list[threading.Thread]:
+    return [
+        thread for thread in threading.enumerate() if thread.name.startswith("flowhunt-history")
+    ]
+
+
+@pytest.mark.parametrize("read", [iter_credit_transactions, iter_daily_credit_transactions])
+def test_no_thread_is_left_behind(read: Any) -> None:
+    with books(history=made_at(evenly(3000, 90))) as served:
+        rows = read(served.api, served.workspace_id)
+        assert readers() == []
+        next(rows)
+        assert len(readers()) == 1
+        rows.close()
+        assert readers() == []
+
+        rows = read(served.api, served.workspace_id)
+        next(rows)
+        del rows
+        gc.collect()
+        assert readers() == []
+
+        assert len(list(read(served.api, served.workspace_id))) > 0
+        assert readers() == []
+
+        served.sandbox.faults.add(status=401)
+        with pytest.raises(flowhunt.UnauthorizedException):
+            list(read(served.api, served.workspace_id))
+        assert readers() == []
+
+
+def test_closing_ends_a_wait_between_tries() -> None:
+    with books(history=made_at(evenly(3000, 90))) as served:
+        rows = iter_credit_transactions(served.api, served.workspace_id)
+        next(rows)
+        served.sandbox.faults.add(status=503, retry_after="250")
+        rows.close()  # or the test would run into its time limit
+        assert readers() == []
+
+
+def test_what_is_read_ahead_is_bounded() -> None:
+    with books(history=made_at(evenly(20_000, 90))) as served:
+        rows = iter_credit_transactions(served.api, served.workspace_id)
+        next(rows)
+        rows.close()
+        assert len(served.sandbox.requests) < 60
+
+
+@pytest.mark.parametrize(
+    "read", [iter_credit_transactions, iter_daily_credit_transactions, reconcile]
+)
+@pytest.mark.parametrize(
+    ("request_", "settings"),
+    [
+        ({"limit": 10}, {}),
+        ({"pagination": {"scroll_id": "x"}}, {}),
+        ({"grouping_": "date"}, {}),
+        ({"created_at_from": "2025-02-01T00:00:00", "created_at_to": "2025-01-01T00:00:00"}, {}),
+        ({}, {"page_size": 0}),
+        ({}, {"page_size": True}),
+        ({}, {"zone": tz.gettz("Europe/Prague")}),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+    read: Any, request_: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    with RawServer(response([])) as server:
+        with flowhunt.ApiClient(flowhunt.Configuration(host=server.url, api_key="k")) as client:
+            with pytest.raises(ValueError, match=r"page_size|Extra|before it begins|all year"):
+                read(flowhunt.CreditsApi(client), "w", request_, **settings)
+        assert server.requests == []
