@@ -21,7 +21,7 @@ from flowhunt._operation import Operation
 from flowhunt._secrets import leaves_no_locals
 from flowhunt._types import RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_response import ApiResponse
-from flowhunt.configuration import Configuration
+from flowhunt.configuration import API_KEY, Configuration
 from flowhunt.exceptions import (
     ApiException,
     ApiTypeError,
@@ -65,6 +65,8 @@ class ApiClient:
         header_value: str | None = None,
         cookie: str | None = None,
     ) -> None:
+        if isinstance(configuration, str):
+            raise ApiTypeError("ApiClient takes a Configuration: Configuration(api_key=...)")
         self.configuration = Configuration.get_default() if configuration is None else configuration
         self.rest_client = RESTClientObject(self.configuration)
         self.default_headers = Headers(
@@ -246,8 +248,13 @@ class ApiClient:
         return _json(adapter.validator.validate_python(body), adapter)
 
     def _no_credential(self, request: str) -> MissingCredentialError:
-        left_behind = self.configuration.credentials_left_behind
-        why = "they stayed behind when it was pickled" if left_behind else "none is configured"
+        others = [name for name in self.configuration.api_key if name != API_KEY]
+        if self.configuration.credentials_left_behind:
+            why = "they stayed behind when it was pickled"
+        elif others:
+            why = f"api_key has {others}, and the name is {API_KEY!r}"
+        else:
+            why = "none is configured"
         return MissingCredentialError(
             reason=f"was not sent, it has no credential: {why}", request=request
         )
@@ -303,6 +310,8 @@ def _header_of(auth: RequestAuth) -> dict[str, str]:
 def _quoted(workspace_id: str | None) -> str:
     if not isinstance(workspace_id, str):
         raise ApiTypeError(f"workspace_id must be a str, not {workspace_id!r}")
+    if not workspace_id:
+        raise ApiValueError("workspace_id is empty: is FLOWHUNT_WORKSPACE_ID set?")
     try:
         return quote(workspace_id, safe="")
     except UnicodeEncodeError as error:

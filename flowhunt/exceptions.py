@@ -273,6 +273,7 @@ class RequestTimeoutException(ApiException):
     """408: the service waited too long for the request."""
 
     retryable = True
+    remedy = "Try again later"
 
 
 class ConflictException(ApiException):
@@ -340,7 +341,10 @@ class TLSException(ApiConnectionException):
     """TLS failed: a certificate that is not trusted, not for this host or expired, for example."""
 
     retryable = False
-    remedy = "Check Configuration.ssl_ca_cert, ca_cert_data and the host's certificate"
+    remedy = (
+        "Check that Configuration.host speaks TLS at this port, its certificate, "
+        "and ssl_ca_cert or ca_cert_data"
+    )
 
 
 class ProxyException(ApiConnectionException):

@@ -272,6 +272,21 @@ def test_wrong_argument_of_every_call(
         assert HIDDEN not in str(caught.value)
 
 
+def test_an_empty_workspace_id_is_refused_with_the_variable(api: flowhunt.CreditsApi) -> None:
+    with pytest.raises(flowhunt.ApiValueError, match="FLOWHUNT_WORKSPACE_ID"):
+        api.get_workspace_credit_balance("")
+
+
+def test_a_configuration_is_no_client_and_a_key_no_configuration() -> None:
+    configuration: Any = flowhunt.Configuration("http://localhost:1", "key-1")
+    with pytest.raises(flowhunt.ApiTypeError, match=r"ApiClient\(configuration\)"):
+        flowhunt.CreditsApi(configuration)
+    key: Any = "key-1"
+    with pytest.raises(flowhunt.ApiTypeError, match="Configuration") as caught:
+        flowhunt.ApiClient(key)
+    assert key not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb"], ids=ascii)
 def test_workspace_id_that_is_not_unicode(api: flowhunt.CreditsApi, text: str) -> None:
     with pytest.raises(ApiValueError, match="is not Unicode text") as caught:

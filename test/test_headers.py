@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import itertools
 import json
@@ -382,6 +383,12 @@ def test_compressed_answer_is_decoded(
     assert answer.data.to_dict() == BALANCE
 
 
+def test_byte_order_mark_of_plain_json_is_skipped(connect: Connect) -> None:
+    body = codecs.BOM_UTF8 + json.dumps(BALANCE).encode()
+    with RawServer(response(body, headers={"Content-Type": "application/json"})) as server:
+        assert connect(server).get_credit_balance().to_dict() == BALANCE
+
+
 @pytest.mark.parametrize(
     "body",
     [{"limit": 0, "no such field": 1}, {"limit": None}, {"created_at_from": "2026-01-01"}, {}],
@@ -412,7 +419,7 @@ def test_without_client_side_validation_a_model_is_sent_as_ever(connect: Connect
 
 
 @any_text
-@given(workspace_id=st.text())
+@given(workspace_id=st.text(min_size=1))
 def test_workspace_id_arrives_as_it_was_given(
     server: RawServer, connect: Connect, workspace_id: str
 ) -> None:

@@ -10,6 +10,8 @@ from flowhunt._secrets import leaves_no_locals
 from flowhunt._types import HostIndex, RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_client import ApiClient
 from flowhunt.api_response import ApiResponse
+from flowhunt.configuration import Configuration
+from flowhunt.exceptions import ApiTypeError
 from flowhunt.rest import RESTResponseType
 
 GET_CREDIT_BALANCE = Operation(
@@ -74,6 +76,8 @@ class CreditsApi:
     """
 
     def __init__(self, api_client: ApiClient | None = None) -> None:
+        if isinstance(api_client, Configuration):
+            raise ApiTypeError("CreditsApi takes an ApiClient: ApiClient(configuration)")
         self.api_client = ApiClient.get_default() if api_client is None else api_client
 
     @leaves_no_locals

@@ -75,6 +75,7 @@ def show(answers: Answers, console: Console) -> None:
     console.print(_transactions(answers.transactions))
     console.print(_daily(answers.daily))
     console.print(_chart(answers.chart))
+    console.print("Amounts are shown in the unit of balances, which is likely, not documented.")
 
 
 def _live_workspace_id() -> str:

@@ -192,6 +192,14 @@ class TestOwnPolicy:
             assert len(server.requests) == 4
         assert clock.sleeps == [0, 1, 2]
 
+    def test_a_retry_after_counts_for_it_as_in_urllib3(
+        self, connect: Connect, clock: JumpingClock
+    ) -> None:
+        later = response(b"", "429 Too Many Requests", {"Retry-After": "7"})
+        with RawServer(later, response()) as server:
+            connect(server, retries=urllib3.Retry(1)).get_credit_balance()
+        assert clock.sleeps == [7]
+
     def test_what_it_does_not_name_is_not_tried_again(self, connect: Connect) -> None:
         with RawServer(refused(503)) as server:
             with pytest.raises(ServiceException):
