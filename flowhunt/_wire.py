@@ -7,7 +7,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from threading import BoundedSemaphore
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -37,8 +37,8 @@ class Wire(NamedTuple):
     """How many characters of a URL to leave out in ``urlopen``."""
     urlopen: Callable[..., BaseHTTPResponse]
     close: Callable[[], None]
-    slots: BoundedSemaphore
-    """One for each connection that calls may use at once."""
+    slots: SimpleQueue[None]
+    """One for each connection that calls may use at once; quicker than a semaphore."""
     retries: urllib3.Retry
     """When to try again."""
     proxy_headers: Headers
@@ -65,7 +65,9 @@ def open_wire(configuration: Configuration) -> Wire:
         settings["ssl_context"] = _tls(configuration)
         settings["assert_hostname"] = configuration.assert_hostname
         settings["server_hostname"] = configuration.tls_server_name
-    slots = BoundedSemaphore(configuration.connection_pool_maxsize)
+    slots: SimpleQueue[None] = SimpleQueue()
+    for _ in range(configuration.connection_pool_maxsize):
+        slots.put(None)
     retries = policy_for(configuration.retries)
     proxy = configuration.proxy
     if not proxy and configuration.trust_env:

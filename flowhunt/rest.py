@@ -9,6 +9,7 @@ import ssl
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from queue import Empty
 from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakSet
@@ -214,8 +215,11 @@ class RESTClientObject:
         secrets = partial(secrets_of, headers or {}, wire.proxy_headers)
         policy = wire.retries
         tries = 0
-        if not wire.slots.acquire(timeout=seconds):
-            raise ApiTimeoutException(reason="found no free connection in time", request=request)
+        try:
+            wire.slots.get(timeout=seconds)
+        except Empty:
+            reason = "found no free connection in time"
+            raise ApiTimeoutException(reason=reason, request=request) from None
         try:
             while True:
                 tries += 1
@@ -252,7 +256,7 @@ class RESTClientObject:
                 policy = following.policy
                 clock.sleep(following.wait)
         finally:
-            wire.slots.release()
+            wire.slots.put(None)
         if configuration.debug or _LOGGER.isEnabledFor(logging.DEBUG):
             seconds = clock.monotonic() - begin
             request = f"{method} {url}"
