@@ -27,25 +27,26 @@ class Clock(NamedTuple):
 
 
 class Deadline(float):
-    """Seconds to connect, as a timeout for urllib3, that knows of all other limits of a call.
+    """Seconds to wait for a byte, as a timeout for urllib3, that knows of all limits of a call.
 
     urllib3 bounds each single read from a socket, so an answer that drips never ends. It hands a
     timeout on to its connection as it got it, and ours reads the rest from there.
 
-    :ivar read: seconds without a byte
+    :ivar connect: seconds to connect
     :ivar end: when the whole call must be over, in the clock's time
     """
 
-    __slots__ = ("clock", "end", "read")
+    __slots__ = ("clock", "connect", "end")
     clock: Clock
+    connect: float
     end: float
-    read: float
 
     @classmethod
     def of(cls, connect: float, read: float, end: float, clock: Clock) -> Deadline:
-        """The limits of one try; its time to connect does not go past ``end`` either."""
-        self = cls(max(min(connect, end - clock.monotonic()), _SHORTEST))
-        self.read = read
+        """The limits of one try; none of its steps goes past ``end``."""
+        left = end - clock.monotonic()
+        self = cls(max(min(read, left), _SHORTEST))
+        self.connect = max(min(connect, left), _SHORTEST)
         self.end = end
         self.clock = clock
         return self
@@ -58,7 +59,7 @@ class Deadline(float):
         left = self.end - self.clock.monotonic()
         if left <= 0:
             raise TimeoutError("the time is over")
-        return min(self.read, left)
+        return min(self, left)
 
 
 class _Socket(socket.socket):
@@ -68,7 +69,9 @@ class _Socket(socket.socket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.deadline is not None:
-            self.settimeout(self.deadline.left())
+            left = self.deadline.left()
+            if left != self.gettimeout():  # to set it gives other threads a turn
+                self.settimeout(left)
         return super().recv_into(*args, **kwargs)
 
 
@@ -79,7 +82,9 @@ class TLSSocket(ssl.SSLSocket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.deadline is not None:
-            self.settimeout(self.deadline.left())
+            left = self.deadline.left()
+            if left != self.gettimeout():  # to set it gives other threads a turn
+                self.settimeout(left)
         return super().recv_into(*args, **kwargs)
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
@@ -144,7 +149,8 @@ class _HTTPConnection(BoundedConnection):
     def _new_conn(self) -> socket.socket:
         host, whole = self.host, self.timeout
         clock = whole.clock
-        step = Deadline.of(whole, whole, clock.monotonic() + whole, clock)
+        seconds = whole.connect
+        step = Deadline.of(seconds, seconds, clock.monotonic() + seconds, clock)
         try:
             found = socket.getaddrinfo(host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM)
         except socket.gaierror as error:

@@ -30,8 +30,9 @@ class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Like urllib3's, but for the deadline and for the causes that faults keep."""
         limits, proxy = self.timeout, self._socks_options
         sock = _SOCKSSocket()
-        sock.deadline = Deadline.of(limits, limits, limits.end, limits.clock)
-        sock.settimeout(limits)
+        seconds = limits.connect
+        sock.deadline = Deadline.of(seconds, seconds, limits.end, limits.clock)
+        sock.settimeout(seconds)
         sock.set_proxy(
             proxy["socks_version"],
             proxy["proxy_host"],
