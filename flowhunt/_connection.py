@@ -51,15 +51,17 @@ class Deadline(float):
         self.clock = clock
         return self
 
-    def left(self) -> float:
-        """Seconds to wait for a byte from now on.
+    def limit(self, sock: socket.socket) -> None:
+        """Give a socket the time that is left for a step from now on.
 
-        :raises TimeoutError: there are none
+        :raises TimeoutError: there is none
         """
         left = self.end - self.clock.monotonic()
         if left <= 0:
             raise TimeoutError("the time is over")
-        return min(self, left)
+        seconds = min(self, left)
+        if seconds != sock.gettimeout():  # to set it gives other threads a turn
+            sock.settimeout(seconds)
 
 
 class _Socket(socket.socket):
@@ -69,9 +71,7 @@ class _Socket(socket.socket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.deadline is not None:
-            left = self.deadline.left()
-            if left != self.gettimeout():  # to set it gives other threads a turn
-                self.settimeout(left)
+            self.deadline.limit(self)
         return super().recv_into(*args, **kwargs)
 
 
@@ -82,14 +82,12 @@ class TLSSocket(ssl.SSLSocket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.deadline is not None:
-            left = self.deadline.left()
-            if left != self.gettimeout():  # to set it gives other threads a turn
-                self.settimeout(left)
+            self.deadline.limit(self)
         return super().recv_into(*args, **kwargs)
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
         if self.deadline is not None:
-            self.settimeout(self.deadline.left())
+            self.deadline.limit(self)
         return super().recv(*args, **kwargs)
 
 
@@ -135,7 +133,7 @@ class BoundedConnection(HTTPConnection):
             refused = None
         if refused:
             raise OSError(refused[0])  # the same without the proxy's own words, also as context
-        self.sock.settimeout(self.timeout.left())  # for the TLS handshake that follows
+        self.timeout.limit(self.sock)  # for the TLS handshake that follows
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
         # TLS inside the TLS of a proxy is no socket and reads from one of its own.
@@ -169,7 +167,7 @@ class _HTTPConnection(BoundedConnection):
         self.host, self.timeout = address, Deadline.of(step, step, step.end, step.clock)
         sock = super()._new_conn()
         try:
-            sock.settimeout(step.left())
+            step.limit(sock)
         except TimeoutError:
             sock.close()
             raise

@@ -19,7 +19,7 @@ class _SOCKSSocket(socks.socksocket):
     deadline: Deadline
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.settimeout(self.deadline.left())
+        self.deadline.limit(self)
         return super().recv_into(*args, **kwargs)
 
 
