@@ -118,9 +118,9 @@ def test_a_warm_call_builds_no_schema_again(
         api = connect(server)
         ask()
 
-        built = [call.name for call in calls_of(ask) if call.is_of(PYDANTIC)]
+        run = [call.name for call in calls_of(ask) if call.is_of(PYDANTIC)]
 
-    assert built == []
+    assert set(run) <= {"__instancecheck__"}  # older ones of pydantic's classes ask in Python
 
 
 def test_calls_in_a_row_share_one_connection(connect: Connect) -> None:
