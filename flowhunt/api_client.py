@@ -160,6 +160,7 @@ class ApiClient:
             data=_decoded(operation, answer),
             headers=answer.headers,
             raw_data=answer.data or b"",
+            tries=answer.tries,
         )
 
     def open(

@@ -17,9 +17,11 @@ class ApiResponse(Generic[T]):
     :ivar data: the answer as its model
     :ivar headers: headers of the answer; names compare without case
     :ivar raw_data: the body as it came, decompressed
+    :ivar tries: how many requests it took
     """
 
     status_code: int
     data: T
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     raw_data: bytes = field(default=b"", repr=False)
+    tries: int = field(default=1, repr=False)

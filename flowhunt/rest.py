@@ -20,7 +20,7 @@ from urllib3.response import BaseHTTPResponse
 
 from flowhunt._connection import Clock, Deadline
 from flowhunt._headers import secrets_of, shown
-from flowhunt._retry import NextTry, Retry, RetryBudget, next_try
+from flowhunt._retry import NextTry, Pauses, Retry, RetryBudget, next_try
 from flowhunt._secrets import leaves_no_locals, without
 from flowhunt._wire import Wire, open_wire
 from flowhunt.exceptions import (
@@ -179,6 +179,7 @@ class RESTClientObject:
         self._closed = False
         self._wire: Wire | None = None
         self._budget = RetryBudget()
+        self._pauses = Pauses()
         self._lock = Lock()
         _CLIENTS.add(self)
 
@@ -222,6 +223,10 @@ class RESTClientObject:
             raise ApiTimeoutException(reason=reason, request=request) from None
         try:
             while True:
+                if self._pauses:
+                    wait = self._pauses.left(hash(tuple(secrets())), clock.monotonic())
+                    if wait and clock.monotonic() + wait < end:
+                        clock.sleep(wait)
                 tries += 1
                 answer: RESTResponse | None = None
                 outcome: RESTResponse | ApiException
@@ -253,6 +258,9 @@ class RESTClientObject:
                     break
                 if answer is not None:
                     answer.close()
+                    if answer.status == 429:
+                        resume = clock.monotonic() + following.wait
+                        self._pauses.begin(hash(tuple(secrets())), resume)
                 policy = following.policy
                 clock.sleep(following.wait)
         finally:

@@ -13,6 +13,7 @@ import sys
 import textwrap
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -23,6 +24,7 @@ import urllib3
 
 from certificates import server_context
 from faults import BACKOFF, ENDPOINTS, FORMS, RETRIED, STATUSES, Endpoint
+from flowhunt._connection import Clock
 from flowhunt._retry import next_try, policy_for
 from flowhunt.exceptions import (
     ApiConnectionException,
@@ -71,6 +73,12 @@ def test_a_fault_that_passes_costs_a_try_and_not_the_call(
         assert len(set(server.requests)) == 1
     for slept, (least, most) in zip(clock.sleeps, BACKOFF, strict=True):
         assert least <= slept <= most
+
+
+def test_an_answer_tells_how_many_requests_it_took(connect: Connect) -> None:
+    with RawServer(refused(503), response()) as server:
+        api = connect(server)
+        assert [api.get_credit_balance_with_http_info().tries for _ in range(2)] == [2, 1]
 
 
 def test_a_refused_connection_is_tried_again(connect: Connect, clock: JumpingClock) -> None:
@@ -359,6 +367,43 @@ def test_budgets_are_of_one_client_each(connect: Connect) -> None:
             with pytest.raises(ServiceException) as caught:
                 connect(server, retries=20, deadline=1000).get_credit_balance()
             assert caught.value.tries == 21
+
+
+TOO_MANY = refused(429, **{"Retry-After": "30"})
+OTHER_KEY = {"type": "api_key", "in": "header", "key": "Api-Key", "value": "key-2"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "settings", "slept"),
+    [
+        pytest.param(TOO_MANY, {}, [30, 30], id="too-many-requests"),
+        pytest.param(TOO_MANY, {"_request_auth": OTHER_KEY}, [30], id="of-another-key"),
+        pytest.param(TOO_MANY, {"_request_timeout": 20}, [30], id="in-a-hurry"),
+        pytest.param(refused(503, **{"Retry-After": "30"}), {}, [30], id="another-refusal"),
+    ],
+)
+def test_too_many_requests_of_one_thread_hold_back_all_with_its_credential(
+    answer: bytes, settings: dict[str, Any], slept: list[float], connect: Connect
+) -> None:
+    with RawServer(answer, response()) as server:
+        api = connect(server)
+        clock = JumpingClock()
+
+        def call_elsewhere_meanwhile(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 1:
+                with ThreadPoolExecutor(1) as elsewhere:
+                    elsewhere.submit(api.get_credit_balance, **settings).result()
+            clock.sleeps.append(seconds)
+
+        waits: list[float] = []
+        api.api_client.rest_client.clock = Clock(clock.monotonic, call_elsewhere_meanwhile)
+        api.get_credit_balance()
+
+        assert waits == pytest.approx(slept, abs=5)
+        assert len(server.requests) == 3
+        api.get_credit_balance()
+        assert len(waits) == len(slept)
 
 
 def test_the_last_answer_is_what_is_raised(connect: Connect) -> None:
