@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flowhunt import configuration as configuration
     from flowhunt import credits as credits
     from flowhunt import exceptions as exceptions
+    from flowhunt import export as export
     from flowhunt import frames as frames
     from flowhunt import history as history
     from flowhunt import models as models
@@ -97,6 +98,7 @@ _MODULES = {
     "configuration": "configuration",
     "credits": "credits",
     "exceptions": "exceptions",
+    "export": "export",
     "frames": "frames",
     "history": "history",
     "models": "models",

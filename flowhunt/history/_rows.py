@@ -8,17 +8,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import product
+from threading import Lock
 from typing import Any, NamedTuple
 
 from flowhunt.history._calls import Calls
-from flowhunt.history._spans import ALWAYS, HOUR, Span, Zone, cut, expected, period
-from flowhunt.history._sums import HistoryError, Key, Sums, SumsReader, packed
+from flowhunt.history._errors import Difference, HistoryError, Tally
+from flowhunt.history._spans import ALWAYS, DAY, HOUR, Span, Zone, cut, expected, period
+from flowhunt.history._sums import Key, Sums, SumsReader, in_order, packed
 from flowhunt.models.credit_transaction_response import CreditTransactionResponse
-from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
 from flowhunt.models.grouping_period import GroupingPeriod
 from flowhunt.models.transaction_type import TransactionType
 
-Rows = dict[str, CreditTransactionResponse]
+
+class Placed(NamedTuple):
+    """A transaction, and its tick on the clock of the zone."""
+
+    tick: int
+    row: CreditTransactionResponse
+
+
+Rows = dict[str, Placed]
 """Transactions by their IDs."""
 
 PAGES_IN_A_BLOCK = 10
@@ -26,29 +35,6 @@ FILL = 0.8
 """How full a window is planned, so that few come back full and have to be cut."""
 READS = 3
 """How often a block is read before a difference is one."""
-
-
-class Tally(NamedTuple):
-    """So many transactions, and their amounts together."""
-
-    rows: int = 0
-    amount: int = 0
-
-
-class Difference(NamedTuple):
-    """A day and type of which transactions and sums tell different stories."""
-
-    day: date
-    transaction_type: str
-    read: Tally
-    summed: Tally
-
-    def __str__(self) -> str:
-        return (
-            f"{self.day} {self.transaction_type}: {self.read.rows} transactions with an amount "
-            f"of {self.read.amount} were read, the sums say {self.summed.rows} with "
-            f"{self.summed.amount}"
-        )
 
 
 @dataclass(frozen=True)
@@ -91,6 +77,26 @@ class Reading:
     crowd: tuple[datetime, int] | None = None
 
 
+@dataclass
+class Learned:
+    """What the answers of a service tell of it; threads may share one.
+
+    :ivar at_once: how many rows have come at once, at most
+    :ivar saw_the_most: whether that may be the most that ever come
+    :ivar before: the overlap of a window with the one before it, 0 where bounds are in a window
+    :ivar after: the overlap with the one after it
+    :ivar usual_hours: how many rows were seen in each hour of the day
+    :ivar first: held by the thread that is the first to see how many come at once
+    """
+
+    at_once: int = 1
+    saw_the_most: bool = False
+    before: int = 1
+    after: int = 1
+    usual_hours: Counter[int] = field(default_factory=Counter)
+    first: Lock = field(default_factory=Lock)
+
+
 class RowsReader:
     """Reads transactions of one workspace, of one type or all.
 
@@ -103,57 +109,75 @@ class RowsReader:
         calls: Calls,
         zone: Zone,
         sums: SumsReader,
-        asked: CreditTransactionSearchRequest,
+        transaction_type: TransactionType | None,
         user_span: Span,
         page_size: int,
+        learned: Learned,
     ) -> None:
         self._calls = calls
         self._zone = zone
         self._sums = sums
-        self._type = asked.transaction_type
+        self._type = transaction_type
         self._user_span = user_span
         self._page_size = page_size
-        self._before = self._after = 1
-        self._at_once = 1
-        self._saw_the_most = False
-        self._usual_hours: Counter[int] = Counter()
+        self._learned = learned
 
     # What there is to read
 
-    def blocks(self) -> Iterator[Block]:
-        """All that has transactions now, oldest first."""
+    def blocks(self, *, newest_first: bool) -> Iterator[Block]:
+        """All that has transactions now, in order."""
         months = self._sums.read(ALWAYS, GroupingPeriod.MONTH)
         if months:
             self._fix_the_end(max(months)[0])
-        most = PAGES_IN_A_BLOCK * self._page_size
-        for some_months in packed(months, most):
+        for some_months in self._packed(months, newest_first=newest_first):
             span = _span(some_months, GroupingPeriod.MONTH)
-            for some_days in packed(self._sums.read(span, GroupingPeriod.DATE), most):
-                yield self._block(_span(some_days, GroupingPeriod.DATE), some_days)
+            yield from self.blocks_of(span, newest_first=newest_first)
+
+    def blocks_of(self, months: Span, *, newest_first: bool = False) -> Iterator[Block]:
+        """All that has transactions now in some whole months, in order."""
+        days = self._sums.read(months, GroupingPeriod.DATE)
+        for some_days in self._packed(days, newest_first=newest_first):
+            yield self._block(_span(some_days, GroupingPeriod.DATE), some_days)
+
+    def _packed(self, sums: Sums, *, newest_first: bool) -> Iterator[Sums]:
+        wanted = in_order(sums, newest_first=newest_first)
+        return packed(wanted, PAGES_IN_A_BLOCK * self._page_size)
+
+    def months(self) -> list[Span]:
+        """The months that have transactions now, in order."""
+        found = self._sums.days(ALWAYS, GroupingPeriod.MONTH)
+        return [period(day, GroupingPeriod.MONTH) for day in found]
 
     def whole(self) -> Span:
         """From the first to the last month with transactions now, empty if there are none."""
-        months = self._sums.days(ALWAYS, GroupingPeriod.MONTH)
+        months = self.months()
         if not months:
             return Span(0, 0)
-        self._fix_the_end(max(months))
-        first, last = (period(pick(months), GroupingPeriod.MONTH) for pick in (min, max))
-        return Span(first.start, last.end).within(self._sums.span)
+        self._fix_the_end(self._zone.moment(months[-1].start).date())
+        return Span(months[0].start, months[-1].end).within(self._sums.span)
 
     def _fix_the_end(self, last_month: date) -> None:
         days = self._sums.days(period(last_month, GroupingPeriod.MONTH), GroupingPeriod.DATE)
         if days:
             self._sums.until(max(days))
 
+    def block(self, span: Span, sums: Mapping[Key, Tally]) -> Block:
+        """The days of a span, to read and prove together."""
+        return Block(self._days(span).within(self._sums.span), sums)
+
     def _block(self, days: Span, sums: Sums) -> Block:
         tallies = {key: Tally(row.cnt, row.amount) for key, row in sums.items()}
         return Block(days.within(self._sums.span), tallies)
 
     def _again(self, block: Block) -> Block:
-        days = [self._zone.moment(tick).date() for tick in (block.span.start, block.span.end - 1)]
+        days = self._days(block.span)
+        return self._block(days, self._sums.read(days, GroupingPeriod.DATE))
+
+    def _days(self, span: Span) -> Span:
+        """The whole days that a span has a part of."""
+        days = [self._zone.moment(tick).date() for tick in (span.start, span.end - 1)]
         first, last = (period(day, GroupingPeriod.DATE) for day in days)
-        days_of_block = Span(first.start, last.end)
-        return self._block(days_of_block, self._sums.read(days_of_block, GroupingPeriod.DATE))
+        return Span(first.start, last.end)
 
     # A block, proven
 
@@ -184,7 +208,7 @@ class RowsReader:
         for span in reading.crowded:
             moment = self._zone.moment(span.start)
             if moment.date() in days:
-                return moment, len(self._within(reading.rows.values(), span))
+                return moment, len(_within(reading.rows.values(), span))
         return None
 
     def _differences(self, reading: Reading, sums: Mapping[Key, Tally]) -> list[Difference]:
@@ -195,41 +219,33 @@ class RowsReader:
         """
         all_of = [
             [
-                Difference(*key, tally.get(key, Tally()), sums.get(key, Tally()))
-                for key in sorted({*tally, *sums})
-                if tally.get(key, Tally()) != sums.get(key, Tally())
+                Difference(*key, read.get(key, Tally()), sums.get(key, Tally()))
+                for key in sorted({*read, *sums})
+                if read.get(key, Tally()) != sums.get(key, Tally())
             ]
-            for tally in self._tallies(reading.rows)
+            for read in self._tallies(reading.rows)
         ]
         return max(all_of, key=len) if reading.unproven else min(all_of, key=len)
 
     def _tallies(self, rows: Rows) -> Iterator[dict[Key, Tally]]:
         """What the rows add up to: all, and without those just beyond the caller's own bounds."""
-        ticks = {row_id: self._zone.tick(row.created_at) for row_id, row in rows.items()}
-        early = {row_id for row_id, tick in ticks.items() if tick < self._user_span.start}
-        late = {row_id for row_id, tick in ticks.items() if tick >= self._user_span.end}
+        start, end = self._user_span
+        early = {row_id for row_id, placed in rows.items() if placed.tick < start}
+        late = {row_id for row_id, placed in rows.items() if placed.tick >= end}
         for on_first, on_last in product(
             *([beyond, set()] if beyond else [set()] for beyond in (early, late))
         ):
             left_out = on_first | on_last
-            yield self.tally(row for row_id, row in rows.items() if row_id not in left_out)
-
-    def tally(self, rows: Iterable[CreditTransactionResponse]) -> dict[Key, Tally]:
-        tallies: dict[Key, Tally] = {}
-        for row in rows:
-            key = self._zone.day(row.created_at), row.transaction_type.value
-            rows_so_far, amount = tallies.get(key, Tally())
-            tallies[key] = Tally(rows_so_far + 1, amount + row.amount)
-        return tallies
+            yield tally(placed for row_id, placed in rows.items() if row_id not in left_out)
 
     def _is_between(self, rows: Rows, before: Block, after: Block) -> bool:
         """Whether all differences are rows that came while the block was read."""
         return any(
             all(
-                _fits(*(part.get(key, Tally()) for part in (tally, before.sums, after.sums)))
-                for key in {*tally, *before.sums, *after.sums}
+                _fits(*(part.get(key, Tally()) for part in (read, before.sums, after.sums)))
+                for key in {*read, *before.sums, *after.sums}
             )
-            for tally in self._tallies(rows)
+            for read in self._tallies(rows)
         )
 
     # A block, window by window
@@ -239,11 +255,13 @@ class RowsReader:
 
         :param until_counted: stop as soon as there are as many as the sums say
         """
+        if block.rows > self._page_size:
+            self._see_the_most(block.span)
         reading = Reading()
-        expectations = block.expectations(self._usual_hours)
+        expectations = block.expectations(self._learned.usual_hours)
         only_days = self._user_span.within(block.span) == block.span
         windows = deque(
-            self._windows(expectations, block.span) if self._saw_the_most else [block.span]
+            self._windows(expectations, block.span) if self._learned.saw_the_most else [block.span]
         )
         while windows:
             span = windows.popleft()
@@ -254,7 +272,7 @@ class RowsReader:
             if until_counted and only_days and len(reading.rows) == block.rows:
                 reading.unproven = True
                 break
-            self._saw_the_most = True
+            self._learned.saw_the_most = True
             if not found:  # only rows that were not asked for: there is no way on
                 reading.unproven = True
                 break
@@ -265,15 +283,22 @@ class RowsReader:
             else:
                 parts = self._windows(expectations, span)
                 windows.extend(parts if len(parts) > 1 else span.parts(2))
-        ticks = (self._zone.tick(row.created_at) for row in reading.rows.values())
-        self._usual_hours.update(tick // HOUR % 24 for tick in ticks)
+        hours = (placed.tick // HOUR % 24 for placed in reading.rows.values())
+        self._learned.usual_hours.update(hours)
         return reading
+
+    def _see_the_most(self, span: Span) -> None:
+        learned = self._learned
+        with learned.first:
+            if not learned.saw_the_most:
+                _, complete = self.ask(span)
+                learned.saw_the_most = not complete
 
     def _windows(self, expectations: Mapping[Span, float], span: Span) -> list[Span]:
         rows = expected(expectations, span)
-        if rows < self._at_once:
+        if rows < self._learned.at_once:
             return [span]
-        return cut(expectations, span, math.ceil(rows / (FILL * self._at_once)))
+        return cut(expectations, span, math.ceil(rows / (FILL * self._learned.at_once)))
 
     def _crowded(self, span: Span, block: Block) -> Rows:
         """What else can be got of an instant with more rows than come at once."""
@@ -290,36 +315,39 @@ class RowsReader:
     def _walk(self, span: Span, kind: dict[str, Any], most: int) -> Rows:
         """Page by page, as pagination might work, until a page brings nothing new."""
         rows: Rows = {}
-        page = self._raw(span, **kind)
-        while len(rows) <= 3 * most and not {row.transaction_id for row in page} <= rows.keys():
-            rows |= {row.transaction_id: row for row in page}
+        page = _within(self._raw(span, **kind), ALWAYS)
+        while len(rows) <= 3 * most and not page.keys() <= rows.keys():
+            rows |= page
+            *_, last = page.values()
             seen = {
-                "sorting_key_value": page[-1].created_at.isoformat(),
-                "scroll_id": page[-1].transaction_id,
+                "sorting_key_value": last.row.created_at.isoformat(),
+                "scroll_id": last.row.transaction_id,
             }
-            page = self._raw(span, **kind, pagination=seen)
-        return self._within(rows.values(), span)
+            page = _within(self._raw(span, **kind, pagination=seen), ALWAYS)
+        return _within(rows.values(), span)
 
     # A window
 
     def ask(self, span: Span, **filters: Any) -> tuple[Rows, bool]:
         """The rows of a window that come at once, and whether they are proven to be all."""
-        before, after = self._before, self._after
+        learned = self._learned
+        before, after = learned.before, learned.after
         raw = self._raw(span, **filters)
-        ticks = [self._zone.tick(row.created_at) for row in raw]
-        complete = len(raw) < self._at_once
-        self._at_once = max(self._at_once, len(raw))
+        ticks = {placed.tick for placed in raw}
+        complete = len(raw) < learned.at_once
+        learned.at_once = max(learned.at_once, len(raw))
         if before and span.start - before in ticks:
-            self._before = 0  # what is on the bound comes, so there is no need for an overlap
+            learned.before = 0  # what is on the bound comes, so there is no need for an overlap
         if after and span.end - 1 + after in ticks:
-            self._after = 0
-        if not complete and (self._before, self._after) != (before, after):
+            learned.after = 0
+        if not complete and (learned.before, learned.after) != (before, after):
             return self.ask(span, **filters)
-        return self._within(raw, span), complete
+        return _within(raw, span), complete
 
-    def _raw(self, span: Span, **filters: Any) -> list[CreditTransactionResponse]:
-        since, until = self._zone.bounds(span.start - self._before, span.end - 1 + self._after)
-        return self._calls.transactions(
+    def _raw(self, span: Span, **filters: Any) -> list[Placed]:
+        first, last = span.start - self._learned.before, span.end - 1 + self._learned.after
+        since, until = self._zone.bounds(first, last)
+        rows = self._calls.transactions(
             {
                 "created_at_from": since,
                 "created_at_to": until,
@@ -328,16 +356,14 @@ class RowsReader:
                 **filters,
             }
         )
-
-    def _within(self, rows: Iterable[CreditTransactionResponse], span: Span) -> Rows:
-        return {
-            row.transaction_id: row for row in rows if span.holds(self._zone.tick(row.created_at))
-        }
+        return [Placed(self._zone.tick(row.created_at), row) for row in rows]
 
     # With filters that the sums do not take
 
-    def filtered(self, span: Span, filters: dict[str, Any]) -> Iterator[Reading]:
-        """The rows that match, oldest first; a day is read whole where they are too crowded."""
+    def filtered(
+        self, span: Span, filters: dict[str, Any], *, newest_first: bool
+    ) -> Iterator[Reading]:
+        """The rows that match, in order; a day is read whole where they are too crowded."""
         self.ask(span)  # the more rows come at once here, the sooner an answer is a proof below
         windows = [span]
         while windows:
@@ -346,20 +372,39 @@ class RowsReader:
             if complete or (found and "transaction_id" in filters):
                 yield Reading(found)
             elif found and span.length > 1:
-                windows.extend(reversed(span.parts(2)))
+                halves = span.parts(2)
+                windows.extend(halves if newest_first else reversed(halves))
             else:
                 yield self._filtered_here(span, filters, found)
 
     def _filtered_here(self, span: Span, filters: dict[str, Any], found: Rows) -> Reading:
         reading = self.proven(self._again(Block(span, {})))
         reading.rows = {
-            row_id: row
-            for row_id, row in self._within(reading.rows.values(), span).items()
-            if all(getattr(row, name) == value for name, value in filters.items())
+            row_id: placed
+            for row_id, placed in _within(reading.rows.values(), span).items()
+            if all(getattr(placed.row, name) == value for name, value in filters.items())
         }
         if not found.keys() <= reading.rows.keys():
             raise HistoryError(f"the service takes {filters} to match rows that do not have them")
         return reading
+
+
+def _within(rows: Iterable[Placed], span: Span) -> Rows:
+    return {placed.row.transaction_id: placed for placed in rows if span.holds(placed.tick)}
+
+
+def tally(rows: Iterable[Placed]) -> dict[Key, Tally]:
+    """What transactions add up to, by day and type."""
+    counts: Counter[tuple[int, str]] = Counter()
+    amounts: Counter[tuple[int, str]] = Counter()
+    for tick, row in rows:
+        key = tick // DAY, row.transaction_type.value
+        counts[key] += 1
+        amounts[key] += row.amount
+    return {
+        (date.fromordinal(day + 1), code): Tally(count, amounts[day, code])
+        for (day, code), count in counts.items()
+    }
 
 
 def _fits(read: Tally, before: Tally, after: Tally) -> bool:

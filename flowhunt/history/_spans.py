@@ -46,6 +46,7 @@ class Span(NamedTuple):
 
 
 HOUR = timedelta(hours=1) // _TICK
+DAY = timedelta(days=1) // _TICK
 ALWAYS = Span(0, _LAST + 1)
 
 
@@ -75,14 +76,19 @@ class Zone:
     info: tzinfo
     sends_offset: bool = False
 
+    @property
+    def offset(self) -> timedelta:
+        """How far its clock is ahead of UTC."""
+        return self.info.utcoffset(None) or timedelta()
+
     def tick(self, moment: datetime) -> int:
         """A moment of the wire or of the caller as the clock of the zone shows it."""
-        if moment.utcoffset() is not None:
-            try:
-                moment = moment.astimezone(self.info)
-            except OverflowError:
-                return ALWAYS.start if moment.year == 1 else ALWAYS.end - 1
-        return _tick(moment.replace(tzinfo=None))
+        if moment.tzinfo is None:
+            return _tick(moment)
+        try:
+            return _tick(moment.astimezone(self.info).replace(tzinfo=None))
+        except OverflowError:
+            return ALWAYS.start if moment.year == 1 else ALWAYS.end - 1
 
     def day(self, moment: datetime) -> date:
         return self.moment(self.tick(moment)).date()
@@ -95,8 +101,10 @@ class Zone:
         return self._bound(first), self._bound(last)
 
     def _bound(self, tick: int) -> datetime | None:
-        if not ALWAYS.holds(tick):
-            return None
+        return self.sent(tick) if ALWAYS.holds(tick) else None
+
+    def sent(self, tick: int) -> datetime:
+        """A moment as bounds are sent."""
         return self.moment(tick).replace(tzinfo=self.info if self.sends_offset else None)
 
 

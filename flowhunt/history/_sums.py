@@ -7,8 +7,8 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from flowhunt.exceptions import OpenApiException
 from flowhunt.history._calls import Calls
+from flowhunt.history._errors import HistoryError
 from flowhunt.history._spans import Span, Zone, period
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
 from flowhunt.models.grouping_period import GroupingPeriod
@@ -17,10 +17,6 @@ from flowhunt.models.transaction_type import TransactionType
 Key = tuple[date, str]
 """The first day of a period, and a transaction type."""
 Sums = dict[Key, CreditDailyTransactionResponse]
-
-
-class HistoryError(OpenApiException):
-    """The history could not be read whole."""
 
 
 class SumsReader:
@@ -125,6 +121,11 @@ class SumsReader:
             "transaction_type": code,
             "grouping": grouping,
         }
+
+
+def in_order(sums: Sums, *, newest_first: bool) -> Sums:
+    """Sums that are in order, in the order that is wanted."""
+    return dict(reversed(sums.items())) if newest_first else sums
 
 
 def packed(sums: Sums, most: int) -> Iterator[Sums]:

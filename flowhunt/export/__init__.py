@@ -1,0 +1,268 @@
+"""Every transaction of one workspace or several, as files.  [extra: export]
+
+::
+
+    from flowhunt.export import export_credit_transactions
+
+    report = export_credit_transactions(api, workspace_id, "credits", "2026-01-01", "2026-07-01")
+    print(report)
+
+Time is cut into windows, once; threads read them, prove them against the daily sums, and write each
+to a file of its own. An export that was ended, however, goes on where it was. One that is complete
+is brought up to date: windows whose sums have changed are read again, and those of a longer period
+are added.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from datetime import datetime, timedelta, timezone, tzinfo
+from os import PathLike
+from pathlib import Path
+from threading import Event
+from typing import Literal
+
+from flowhunt._extras import extra
+from flowhunt.api.credits_api import CreditsApi
+from flowhunt.api_client import ApiClient
+from flowhunt.configuration import Configuration
+from flowhunt.exceptions import ApiTypeError, ApiValueError
+from flowhunt.history import Difference, DifferenceError, DifferenceWarning, Plan, Window
+from flowhunt.history._calls import Calls, Patience, Sleep
+from flowhunt.history._history import check_count
+from flowhunt.history._plan import Mapped, WindowReader, period_asked, sums_of
+
+with extra("export"):
+    from flowhunt.export._formats import Format, check_format
+    from flowhunt.export._progress import Progress, Tell, told
+    from flowhunt.export._report import ExportReport
+    from flowhunt.export._store import REMEDY, Place, Store, opened
+
+__all__ = ["ExportReport", "Progress", "export_credit_transactions"]
+
+PAGE_SIZE = 100
+WORKERS = 8
+
+Configurations = Mapping[str, Configuration] | Callable[[str], Configuration]
+Differences = list[tuple[str, Difference]]
+
+
+def export_credit_transactions(
+    api: CreditsApi | Configurations,
+    workspace_id: str | Iterable[str],
+    destination: str | PathLike[str],
+    since: datetime | str,
+    until: datetime | str,
+    *,
+    format: Format = "parquet",
+    workers: int = WORKERS,
+    page_size: int = PAGE_SIZE,
+    verify: bool = True,
+    on_difference: Literal["raise", "warn"] = "raise",
+    progress: bool | Tell = True,
+    zone: tzinfo = timezone.utc,
+    sleep: Sleep | None = None,
+) -> ExportReport:
+    """Write all transactions of a period to files, each exactly once.
+
+    The destination becomes a directory of ``workspace=<id>/month=<month>/<window>.<format>``, with
+    the columns of ``flowhunt.frames.transactions``. Run it again with the same words if it ended
+    before its time: only what is missing is read. Run it with a later ``until`` to add what is new.
+
+    :param api: what to call; or the configuration of each workspace, as a mapping from its ID or a
+        function of it, since an API key belongs to one workspace
+    :param workspace_id: one or several
+    :param since: the first moment
+    :param until: the moment after the last
+    :param format: ``"parquet"``, ``"csv"`` or ``"jsonl"``
+    :param workers: how many threads read; a client of yours needs as many connections
+    :param page_size: the ``limit`` to ask with; the service may return fewer at once
+    :param verify: compare with the daily sums, also what is there already
+    :param on_difference: where transactions and sums differ, raise a ``DifferenceError``, or warn
+        with a ``DifferenceWarning`` and write them all the same
+    :param progress: show a bar if the output is a terminal or a notebook; or a function to call
+        with a ``Progress`` after each window
+    :param zone: the zone of moments without a UTC offset and of the days of the sums; it must have
+        the same offset all year
+    :param sleep: waits between tries, in place of the export's own way
+    :raises ApiValueError: an argument makes no sense, or the destination holds something else
+    :raises HistoryError: the history cannot be read whole; what is done stays done
+    :raises ApiException: a call failed, and again when it was tried again; what is done stays done
+    """
+    began = time.monotonic()
+    check_format(format)
+    check_count("workers", workers)
+    if on_difference not in ("raise", "warn"):
+        raise ApiValueError(f"on_difference cannot be {on_difference!r}")
+    first, last, zone_of = period_asked(since, until, page_size, zone)
+    ids = [workspace_id] if isinstance(workspace_id, str) else sorted(set(workspace_id))
+    if not ids:
+        raise ApiValueError("there is no workspace to export")
+    closing = Event()
+    with ExitStack() as stack:
+        apis = _apis(api, ids, stack)
+        patience = {each: Patience(sleep, closing) for each in apis.values()}
+        readers = {
+            of_id: WindowReader(Calls(each, of_id, patience[each]), zone_of, page_size)
+            for of_id, each in apis.items()
+        }
+        store = stack.enter_context(opened(Path(destination), format))
+        threads = stack.enter_context(ThreadPoolExecutor(workers, "flowhunt-export"))
+        stack.callback(closing.set)  # before the threads are waited for
+        plans = _plans(store, readers, first, last, zone_of.offset, threads.map, verify=verify)
+        store.begin(plans)
+        run = _Run(store, readers, verify=verify, on_difference=on_difference)
+        run.all(plans, threads, progress)
+        store.end()
+    calls = [reader.calls for reader in readers.values()]
+    return ExportReport(
+        destination=Path(destination),
+        windows=len(store.done),
+        windows_read=run.windows,
+        rows=sum(done.rows for done in store.done.values()),
+        rows_read=run.rows,
+        amount=sum(done.amount for done in store.done.values()),
+        requests=sum(of_workspace.requests for of_workspace in calls),
+        retries=sum(of_workspace.requests - of_workspace.made for of_workspace in calls),
+        dropped=sum(of_workspace.received for of_workspace in calls) - run.rows,
+        differences=tuple(run.differences),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _apis(
+    api: CreditsApi | Configurations, ids: Sequence[str], stack: ExitStack
+) -> dict[str, CreditsApi]:
+    """What to call for each workspace; workspaces with one configuration share a client."""
+    if not (isinstance(api, Mapping) or callable(api)):
+        if not hasattr(api, "search_credit_transactions"):
+            raise ApiTypeError(
+                "api must be a CreditsApi, or the Configuration of each workspace: a mapping from "
+                f"its ID or a function of it, not {type(api).__name__}"
+            )
+        return dict.fromkeys(ids, api)
+    clients: dict[int, CreditsApi] = {}
+    apis: dict[str, CreditsApi] = {}
+    for workspace_id in ids:
+        configuration = _configuration(api, workspace_id)
+        if id(configuration) not in clients:
+            client = ApiClient(configuration)
+            clients[id(configuration)] = CreditsApi(stack.enter_context(client))
+        apis[workspace_id] = clients[id(configuration)]
+    return apis
+
+
+def _configuration(configurations: Configurations, workspace_id: str) -> Configuration:
+    if not isinstance(configurations, Mapping):
+        found = configurations(workspace_id)
+    elif workspace_id in configurations:
+        found = configurations[workspace_id]
+    else:
+        raise ApiValueError(f"there is no configuration for the workspace {workspace_id!r}")
+    if not isinstance(found, Configuration):
+        raise ApiTypeError(
+            f"for the workspace {workspace_id!r} there is a {type(found).__name__} "
+            "and not a Configuration"
+        )
+    return found
+
+
+def _plans(
+    store: Store,
+    readers: Mapping[str, WindowReader],
+    since: datetime,
+    until: datetime,
+    offset: timedelta,
+    mapped: Mapped,
+    *,
+    verify: bool,
+) -> Sequence[Plan]:
+    """The plans as they are kept, or made now; brought up to date where nothing is left to do."""
+    plans = store.plans
+    if not plans:
+        return [reader.plan(each, since, until, mapped) for each, reader in readers.items()]
+    kept = {
+        "workspaces": [plan.workspace_id for plan in plans],
+        "since": plans[0].since,
+        "zone": plans[0].utc_offset,
+    }
+    asked = {"workspaces": list(readers), "since": since, "zone": offset}
+    for name, value in kept.items():
+        if value != asked[name]:
+            raise ApiValueError(
+                f"{store.directory} is an export with {name}={value}, not {asked[name]}: {REMEDY}"
+            )
+    if until < plans[0].until:
+        raise ApiValueError(
+            f"{store.directory} is an export until {plans[0].until}, not {until}: {REMEDY}"
+        )
+    grows = until > plans[0].until
+    if verify and (grows or not store.missing(plans)):
+        plans = [readers[plan.workspace_id].again(store.as_read(plan), mapped) for plan in plans]
+    if grows:
+        plans = [readers[plan.workspace_id].longer(plan, until, mapped) for plan in plans]
+    return plans
+
+
+class _Run:
+    """Reads windows and keeps them."""
+
+    def __init__(
+        self,
+        store: Store,
+        readers: Mapping[str, WindowReader],
+        *,
+        verify: bool,
+        on_difference: Literal["raise", "warn"],
+    ) -> None:
+        self._store = store
+        self._readers = readers
+        self._verify = verify
+        self._raise = on_difference == "raise"
+        self.windows = self.rows = 0
+        self.differences: Differences = []
+
+    def all(
+        self, plans: Sequence[Plan], threads: ThreadPoolExecutor, progress: bool | Tell
+    ) -> None:
+        """Read all that is missing, those without transactions last: the others tell the zone."""
+        missing = self._store.missing(plans)
+        done = self._store.done.values()
+        now = Progress(
+            rows=sum(each.rows for each in done),
+            rows_in_all=sum(plan.rows for plan in plans),
+            windows=len(done),
+            windows_in_all=sum(len(plan.windows) for plan in plans),
+        )
+        with told(progress, now) as tell:
+            for empty in (False, True):
+                work = [
+                    threads.submit(self._one, place, window)
+                    for place, window in missing.items()
+                    if empty is not bool(window.rows)
+                ]
+                for one in as_completed(work):
+                    rows, differences = one.result()
+                    self.rows += rows
+                    self.windows += 1
+                    self.differences += differences
+                    now = now._replace(rows=now.rows + rows, windows=now.windows + 1)
+                    tell(now)
+        if self.differences:
+            found = [difference for _, difference in self.differences]
+            warnings.warn(str(DifferenceError(found)), DifferenceWarning, stacklevel=3)
+
+    def _one(self, place: Place, window: Window) -> tuple[int, Differences]:
+        workspace_id, *_ = place
+        reader = self._readers[workspace_id]
+        part = reader.read(window, verify=self._verify)
+        if part.error and self._raise:
+            raise part.error
+        as_read = window.model_copy(update={"sums": sums_of(part)})
+        self._store.keep(place, window.first_moment, as_read, part.rows)
+        found = part.error.differences if part.error else []
+        return len(part.rows), [(workspace_id, difference) for difference in found]

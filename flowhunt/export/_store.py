@@ -1,0 +1,274 @@
+"""The directory of an export: the plan, the files of its windows, and what is known of each.
+
+::
+
+    _plan.json                                         the windows there are to read
+    _manifest.jsonl                                    a line for each window that is done
+    workspace=<id>/month=2026-01/2026-01-03.parquet    the transactions of a window
+
+Each file is written beside and renamed into its place, and only then its line is added. So whatever
+moment ends the process, a file that a line names is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from urllib.parse import quote
+
+import pyarrow as pa
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flowhunt import frames
+from flowhunt.exceptions import ApiValueError
+from flowhunt.export._formats import Format, encoded
+from flowhunt.history import Plan, Window
+from flowhunt.models.credit_transaction_response import CreditTransactionResponse
+
+_PLAN, _MANIFEST, _LOCK, _PART = "_plan.json", "_manifest.jsonl", "_lock", ".part"
+
+Place = tuple[str, datetime, datetime]
+"""What tells windows apart: the workspace and both bounds."""
+
+
+class Planned(BaseModel):
+    """What an export is of.
+
+    :ivar version: of the way that all this is kept
+    :ivar plans: one for each workspace
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = 1
+    format: Format
+    plans: tuple[Plan, ...]
+
+
+class Done(BaseModel):
+    """A window that is done.
+
+    :ivar window: its bounds, and what its transactions add up to
+    :ivar zone: of ``created_at`` in the file
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    workspace_id: str
+    file: str
+    rows: int
+    amount: int
+    sha256: str
+    zone: str | None
+    window: Window
+
+
+class Store:
+    """The directory of an export; threads may share it.
+
+    :ivar plans: as they are kept, empty if there are none yet
+    :ivar done: the windows that are done, with their files as they were written
+    """
+
+    def __init__(self, directory: Path, format: Format) -> None:
+        self.directory = directory
+        self._format = format
+        self._lock = Lock()
+        self.plans: Sequence[Plan] = ()
+        self.done: dict[Place, Done] = {}
+        self._load()
+
+    def begin(self, plans: Sequence[Plan]) -> None:
+        """Keep plans. What is done of windows that are no more, or have other sums now, is not."""
+        if plans is not self.plans:
+            windows = dict(_windows(plans))
+            self.done = {
+                place: done
+                for place, done in self.done.items()
+                if place in windows and done.window.sums == windows[place].sums
+            }
+            self.plans = plans
+        self._write_manifest()
+        planned = Planned(format=self._format, plans=tuple(plans))
+        self._write(self.directory / _PLAN, planned.model_dump_json().encode() + b"\n")
+        self._sweep()
+
+    def missing(self, plans: Sequence[Plan]) -> dict[Place, Window]:
+        """The windows that are not done."""
+        return {place: window for place, window in _windows(plans) if place not in self.done}
+
+    def as_read(self, plan: Plan) -> Plan:
+        """A plan with what was read of the windows that are done."""
+        windows = (
+            self.done[place].window if place in self.done else window
+            for place, window in _windows([plan])
+        )
+        return plan.model_copy(update={"windows": tuple(windows)})
+
+    def keep(
+        self, place: Place, name: datetime, window: Window, rows: list[CreditTransactionResponse]
+    ) -> Done:
+        """Write the file of a window, and then that it is done.
+
+        :param name: the moment that the file is named by
+        :param window: with what the rows add up to
+        :raises ApiValueError: an amount needs more than 64 bits, or ``created_at`` has a zone in
+            some rows and none in others
+        """
+        workspace_id, *_ = place
+        table = self._in_one_zone(frames.transactions(rows).to_arrow())
+        data = encoded(table, self._format)
+        file = f"{_folder(workspace_id, name)}/{_stem(name)}.{self._format}"
+        self._write(self.directory / file, data)
+        done = Done(
+            workspace_id=workspace_id,
+            file=file,
+            rows=table.num_rows,
+            amount=window.amount,
+            sha256=hashlib.sha256(data).hexdigest(),
+            zone=_zone(table),
+            window=window,
+        )
+        with self._lock, (self.directory / _MANIFEST).open("ab") as manifest:
+            manifest.write(_line(done))
+            manifest.flush()
+            os.fsync(manifest.fileno())
+            self.done[place] = done
+        return done
+
+    def end(self) -> None:
+        """Put the lines of the manifest in order."""
+        self._write_manifest()
+
+    def _load(self) -> None:
+        path = self.directory / _PLAN
+        if not path.exists():
+            others = {entry.name for entry in self.directory.iterdir()} - {_LOCK, _PLAN + _PART}
+            if others:
+                raise ApiValueError(
+                    f"{self.directory} is not an export and not empty: choose another destination"
+                )
+            return
+        try:
+            planned = Planned.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise ApiValueError(
+                f"{path} cannot be read, was it changed? Choose another destination: {error}"
+            ) from error
+        if planned.format != self._format:
+            raise ApiValueError(f"{self.directory} is an export to {planned.format}: {REMEDY}")
+        self.plans = planned.plans
+        self.done = {
+            _place(done.workspace_id, done.window): done
+            for done in _lines(self.directory / _MANIFEST)
+            if self._is_intact(done)
+        }
+
+    def _is_intact(self, done: Done) -> bool:
+        try:
+            data = (self.directory / done.file).read_bytes()
+        except FileNotFoundError:
+            return False
+        return hashlib.sha256(data).hexdigest() == done.sha256
+
+    def _in_one_zone(self, table: pa.Table) -> pa.Table:
+        with self._lock:
+            zones = {done.zone for done in self.done.values() if done.rows}
+        if not table.num_rows and zones:
+            at = table.schema.get_field_index("created_at")
+            field = pa.field("created_at", pa.timestamp("us", tz=zones.pop()))
+            return table.cast(table.schema.set(at, field))
+        if zones - {_zone(table)}:
+            raise ApiValueError(
+                "some transactions have a created_at with a UTC offset and others without: "
+                "one export cannot hold both"
+            )
+        return table
+
+    def _write_manifest(self) -> None:
+        done = (self.done[place] for place, _ in _windows(self.plans) if place in self.done)
+        self._write(self.directory / _MANIFEST, b"".join(map(_line, done)))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + _PART)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def _sweep(self) -> None:
+        """Remove files that no line names: of windows that are no more, or were not finished."""
+        named = {self.directory / done.file for done in self.done.values()}
+        for path in self.directory.glob("workspace=*/month=*/*"):
+            if path not in named:
+                path.unlink()
+
+
+REMEDY = "ask for the same, or choose another destination"
+
+
+@contextmanager
+def opened(directory: Path, format: Format) -> Generator[Store, None, None]:
+    """The store in a directory, for this process alone.
+
+    :raises ApiValueError: it is in use, is an export to another format, or has other files
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ApiValueError(
+            f"another process exports to {directory}: wait until it has ended"
+        ) from None
+    try:
+        yield Store(directory, format)
+    finally:
+        lock.release()
+
+
+def _place(workspace_id: str, window: Window) -> Place:
+    return workspace_id, window.since, window.until
+
+
+def _windows(plans: Iterable[Plan]) -> Iterable[tuple[Place, Window]]:
+    return (
+        (_place(plan.workspace_id, window), window) for plan in plans for window in plan.windows
+    )
+
+
+def _folder(workspace_id: str, name: datetime) -> str:
+    return f"workspace={quote(workspace_id, safe='')}/month={name.isoformat()[:7]}"
+
+
+def _stem(name: datetime) -> str:
+    """A day, and where it does not begin with it, the time."""
+    return name.replace(tzinfo=None).isoformat().removesuffix("T00:00:00").replace(":", "")
+
+
+def _zone(table: pa.Table) -> str | None:
+    zone: str | None = table.schema.field("created_at").type.tz
+    return zone
+
+
+def _line(done: Done) -> bytes:
+    return done.model_dump_json().encode() + b"\n"
+
+
+def _lines(manifest: Path) -> Iterable[Done]:
+    """What is done; a line that broke off says nothing."""
+    if not manifest.exists():
+        return
+    for line in manifest.read_bytes().splitlines():
+        try:
+            yield Done.model_validate_json(line)
+        except ValidationError:
+            continue

@@ -1,0 +1,218 @@
+"""A plan: time cut into windows that are read, and proven, apart from each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from flowhunt.exceptions import ApiValueError
+from flowhunt.history._calls import Calls
+from flowhunt.history._errors import Tally
+from flowhunt.history._history import Part, checked, has_offset, rows_reader
+from flowhunt.history._rows import Block, Learned, RowsReader, tally
+from flowhunt.history._spans import Span, Zone, period
+from flowhunt.history._sums import Key
+from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
+from flowhunt.models.grouping_period import GroupingPeriod
+
+DaySums = dict[date, dict[str, Tally]]
+"""What there is of each day and transaction type."""
+Mapped = Callable[..., Iterable[Any]]
+"""``map``, or that of threads."""
+
+
+class Window(BaseModel):
+    """Some time with transactions of one month, or with none at all.
+
+    :ivar since: its first moment
+    :ivar until: the moment after its last
+    :ivar sums: transactions and amount of each day and transaction type
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    since: datetime
+    until: datetime
+    sums: DaySums
+
+    @property
+    def rows(self) -> int:
+        """How many transactions are in it."""
+        return sum(tally.rows for codes in self.sums.values() for tally in codes.values())
+
+    @property
+    def amount(self) -> int:
+        """Their amounts together."""
+        return sum(tally.amount for codes in self.sums.values() for tally in codes.values())
+
+    @property
+    def first_moment(self) -> datetime:
+        """The earliest that a transaction in it can be of."""
+        midnight = datetime.combine(min(self.sums, default=date.min), time(), self.since.tzinfo)
+        return max(self.since, midnight)
+
+
+class Plan(BaseModel):
+    """What there is to read of a workspace: windows that follow each other without a gap.
+
+    It can be pickled, and is JSON by ``model_dump_json()`` and ``model_validate_json()``.
+
+    :ivar since: the first moment that was asked for
+    :ivar until: the moment after the last
+    :ivar utc_offset: of the zone that days, and moments without a UTC offset, are taken to be of
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    workspace_id: str
+    since: datetime
+    until: datetime
+    utc_offset: timedelta
+    windows: tuple[Window, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many transactions the sums say there are."""
+        return sum(window.rows for window in self.windows)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows:,} transactions of {self.workspace_id} in {len(self.windows):,} windows, "
+            f"from {self.since} until {self.until}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Plan: {self}>"
+
+
+def period_asked(
+    since: datetime | str, until: datetime | str, page_size: int, zone: Any
+) -> tuple[datetime, datetime, Zone]:
+    """The bounds, both in the zone, with a UTC offset if one of them has one.
+
+    :raises ApiValueError: there is no time between them
+    """
+    bounds = {"created_at_from": since, "created_at_to": until}
+    asked = checked(CreditTransactionSearchRequest, bounds, page_size, zone)
+    if asked.created_at_from is None or asked.created_at_to is None:
+        raise ApiValueError(f"since and until have to be moments, not {since!r} and {until!r}")
+    zone_of = Zone(zone, has_offset(asked))
+    first, last = map(zone_of.tick, (asked.created_at_from, asked.created_at_to))
+    if first >= last:
+        raise ApiValueError(f"there is no time since {since} until {until}, which is not in it")
+    return zone_of.sent(first), zone_of.sent(last), zone_of
+
+
+class WindowReader:
+    """Plans windows of one workspace, and reads them; threads may share it."""
+
+    def __init__(self, calls: Calls, zone: Zone, page_size: int) -> None:
+        self.calls = calls
+        self._zone = zone
+        self._page_size = page_size
+        self._learned = Learned()
+
+    def plan(
+        self, workspace_id: str, since: datetime, until: datetime, mapped: Mapped = map
+    ) -> Plan:
+        """A plan of windows with about ten pages each, or a day that has more."""
+        return Plan(
+            workspace_id=workspace_id,
+            since=since,
+            until=until,
+            utc_offset=self._zone.offset,
+            windows=tuple(self._windows(since, until, mapped)),
+        )
+
+    def _windows(self, since: datetime, until: datetime, mapped: Mapped = map) -> list[Window]:
+        span = self._span(since, until)
+        rows = self._rows_of(span)
+        planned = [
+            block
+            for blocks in mapped(partial(_blocks, rows), rows.months())
+            for block in blocks
+            if block.span.within(span).length
+        ]
+        edges = [span.start, *(block.span.end for block in planned[:-1]), span.end]
+        sums = [_by_day(block.sums) for block in planned] or [{}]
+        return [
+            Window(since=self._zone.sent(start), until=self._zone.sent(end), sums=of_window)
+            for (start, end), of_window in zip(pairwise(edges), sums, strict=True)
+        ]
+
+    def longer(self, plan: Plan, until: datetime, mapped: Mapped = map) -> Plan:
+        """A plan that goes on until a later moment; an empty window at its end grows."""
+        windows = list(plan.windows)
+        since = plan.until if windows[-1].sums else windows.pop().since
+        windows += self._windows(since, until, mapped)
+        return plan.model_copy(update={"until": until, "windows": tuple(windows)})
+
+    def again(self, plan: Plan, mapped: Mapped = map) -> Plan:
+        """A plan with other windows where the sums have changed."""
+        before = _together(plan.windows)
+        now = _together(self._windows(plan.since, plan.until, mapped))
+        changed = [
+            period(day, GroupingPeriod.DATE)
+            for day in before.keys() | now.keys()
+            if before.get(day) != now.get(day)
+        ]
+
+        def anew(window: Window) -> list[Window]:
+            span = self._span(window.since, window.until)
+            if any(day.within(span).length for day in changed):
+                return self._windows(window.since, window.until)
+            return [window]
+
+        windows = tuple(window for some in mapped(anew, plan.windows) for window in some)
+        return plan.model_copy(update={"windows": windows})
+
+    def read(self, window: Window, *, verify: bool) -> Part:
+        """The transactions of a window, oldest first, and how they differ from the sums."""
+        span = self._span(window.since, window.until)
+        rows = self._rows_of(span)
+        sums = {
+            (day, code): tally
+            for day, codes in window.sums.items()
+            for code, tally in codes.items()
+        }
+        reading = rows.proven(rows.block(span, sums), verify=verify)
+        return Part.of(reading, span)
+
+    def _rows_of(self, span: Span) -> RowsReader:
+        return rows_reader(self.calls, self._zone, None, span, self._page_size, self._learned)
+
+    def _span(self, since: datetime, until: datetime) -> Span:
+        return Span(self._zone.tick(since), self._zone.tick(until))
+
+
+def _blocks(rows: RowsReader, month: Span) -> list[Block]:
+    return list(rows.blocks_of(month))
+
+
+def sums_of(part: Part) -> DaySums:
+    """What transactions add up to."""
+    return _by_day(tally(part.placed))
+
+
+def _by_day(sums: Mapping[Key, Tally]) -> DaySums:
+    days: DaySums = {}
+    for day, code in sorted(sums):
+        days.setdefault(day, {})[code] = sums[day, code]
+    return days
+
+
+def _together(windows: Iterable[Window]) -> DaySums:
+    """The sums of all windows; some may share a day."""
+    days: DaySums = {}
+    for window in windows:
+        for day, codes in window.sums.items():
+            of_day = days.setdefault(day, {})
+            for code, (rows, amount) in codes.items():
+                rows_so_far, amount_so_far = of_day.get(code, Tally())
+                of_day[code] = Tally(rows_so_far + rows, amount_so_far + amount)
+    return days
