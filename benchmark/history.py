@@ -21,7 +21,6 @@ from typing import Any
 
 import flowhunt
 from flowhunt.export import ExportReport, export_credit_transactions
-from flowhunt.sandbox import Sandbox
 
 LATENCY = 0.05
 WORKERS = 16
@@ -59,7 +58,7 @@ def parallel(rows: int) -> None:
 def large(rows: int) -> None:
     """Time and memory of a long history."""
     with service(rows, 0) as settings:
-        exported(settings, workers=4, page_size=1000)
+        exported(settings, workers=4, page_size=500)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:.0f} MiB")
 
@@ -111,6 +110,8 @@ def service(rows: int, latency: float) -> Iterator[dict[str, Any]]:
 
 def serve(parent: Connection, rows: int, latency: float) -> None:
     """Answer until the other side closes."""
+    from flowhunt.sandbox import Sandbox  # here, since the other process is weighed
+
     with Sandbox(workspaces=1, transactions=rows) as sandbox:
         if latency:
             sandbox.faults.add(latency=latency)

@@ -261,8 +261,9 @@ class _Run:
         reader = self._readers[workspace_id]
         part = reader.read(window, verify=self._verify)
         if part.error and self._raise:
+            part.error.workspace_id = workspace_id
             raise part.error
         as_read = window.model_copy(update={"sums": sums_of(part)})
-        self._store.keep(place, window.first_moment, as_read, part.rows)
+        self._store.keep(place, window.first_moment, as_read, part.months)
         found = part.error.differences if part.error else []
-        return len(part.rows), [(workspace_id, difference) for difference in found]
+        return len(part.placed), [(workspace_id, difference) for difference in found]

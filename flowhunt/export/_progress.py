@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tqdm.auto import tqdm
+from flowhunt._extras import extra
 
 
 class Progress(NamedTuple):
@@ -33,13 +34,18 @@ def told(progress: bool | Tell, begin: Progress) -> Generator[Tell, None, None]:
     if callable(progress):
         yield progress
         return
-    hidden = None if progress else True  # None: where the output is not a terminal
+    if not progress:
+        yield lambda now: None
+        return
+    with extra("export"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a notebook without widgets is a place without a bar
+        from tqdm.auto import tqdm
     with tqdm(
         desc="transactions",
         total=begin.rows_in_all,
         initial=begin.rows,
         unit=" rows",
         dynamic_ncols=True,
-        disable=hidden,
+        disable=None,  # where the output is neither a terminal nor a notebook
     ) as bar:
         yield lambda now: bar.update(now.rows - bar.n)

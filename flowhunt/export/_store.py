@@ -3,7 +3,7 @@
 ::
 
     _plan.json                                         the windows there are to read
-    _manifest.jsonl                                    a line for each window that is done
+    _manifest.ndjson                                   a line for each window that is done
     workspace=<id>/month=2026-01/2026-01-03.parquet    the transactions of a window
 
 Each file is written beside and renamed into its place, and only then its line is added. So whatever
@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from threading import Lock
 from urllib.parse import quote
@@ -31,8 +31,10 @@ from flowhunt.export._formats import Format, encoded
 from flowhunt.history import Plan, Window
 from flowhunt.models.credit_transaction_response import CreditTransactionResponse
 
-_PLAN, _MANIFEST, _LOCK, _PART = "_plan.json", "_manifest.jsonl", "_lock", ".part"
+_PLAN, _MANIFEST, _LOCK, _PART = "_plan.json", "_manifest.ndjson", "_lock", ".part"
 
+Months = Mapping[date, list[CreditTransactionResponse]]
+"""Transactions of each month, by its first day."""
 Place = tuple[str, datetime, datetime]
 """What tells windows apart: the workspace and both bounds."""
 
@@ -51,21 +53,33 @@ class Planned(BaseModel):
     plans: tuple[Plan, ...]
 
 
+class File(BaseModel):
+    """A file with transactions of one month.
+
+    :ivar path: below the destination
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    sha256: str
+
+
 class Done(BaseModel):
     """A window that is done.
 
     :ivar window: its bounds, and what its transactions add up to
-    :ivar zone: of ``created_at`` in the file
+    :ivar zone: of ``created_at`` in its files
+    :ivar files: one, but for transactions of another month that came while the window was read
     """
 
     model_config = ConfigDict(frozen=True)
 
     workspace_id: str
-    file: str
     rows: int
     amount: int
-    sha256: str
     zone: str | None
+    files: tuple[File, ...]
     window: Window
 
 
@@ -83,6 +97,7 @@ class Store:
         self.plans: Sequence[Plan] = ()
         self.done: dict[Place, Done] = {}
         self._load()
+        self._zones = {done.zone for done in self.done.values() if done.rows}
 
     def begin(self, plans: Sequence[Plan]) -> None:
         """Keep plans. What is done of windows that are no more, or have other sums now, is not."""
@@ -111,28 +126,26 @@ class Store:
         )
         return plan.model_copy(update={"windows": tuple(windows)})
 
-    def keep(
-        self, place: Place, name: datetime, window: Window, rows: list[CreditTransactionResponse]
-    ) -> Done:
-        """Write the file of a window, and then that it is done.
+    def keep(self, place: Place, name: datetime, window: Window, months: Months) -> Done:
+        """Write the transactions of a window, and then that it is done.
 
-        :param name: the moment that the file is named by
-        :param window: with what the rows add up to
+        :param name: the moment that its file is named by
+        :param window: with what the transactions add up to
         :raises ApiValueError: an amount needs more than 64 bits, or ``created_at`` has a zone in
             some rows and none in others
         """
         workspace_id, *_ = place
-        table = self._in_one_zone(frames.transactions(rows).to_arrow())
-        data = encoded(table, self._format)
-        file = f"{_folder(workspace_id, name)}/{_stem(name)}.{self._format}"
-        self._write(self.directory / file, data)
+        tables = {
+            _moment_in(month, window, name): self._in_one_zone(frames.transactions(rows).to_arrow())
+            for month, rows in (months or {name.date().replace(day=1): []}).items()
+        }
+        files = [self._write_table(workspace_id, *named) for named in tables.items()]
         done = Done(
             workspace_id=workspace_id,
-            file=file,
-            rows=table.num_rows,
+            rows=window.rows,
             amount=window.amount,
-            sha256=hashlib.sha256(data).hexdigest(),
-            zone=_zone(table),
+            zone=_zone(next(iter(tables.values()))),
+            files=tuple(files),
             window=window,
         )
         with self._lock, (self.directory / _MANIFEST).open("ab") as manifest:
@@ -142,6 +155,12 @@ class Store:
             self.done[place] = done
         return done
 
+    def _write_table(self, workspace_id: str, name: datetime, table: pa.Table) -> File:
+        data = encoded(table, self._format)
+        path = f"{_folder(workspace_id, name)}/{_stem(name)}.{self._format}"
+        self._write(self.directory / path, data)
+        return File(path=path, sha256=hashlib.sha256(data).hexdigest())
+
     def end(self) -> None:
         """Put the lines of the manifest in order."""
         self._write_manifest()
@@ -149,8 +168,8 @@ class Store:
     def _load(self) -> None:
         path = self.directory / _PLAN
         if not path.exists():
-            others = {entry.name for entry in self.directory.iterdir()} - {_LOCK, _PLAN + _PART}
-            if others:
+            begun = {_LOCK, _PLAN + _PART, _MANIFEST, _MANIFEST + _PART}
+            if {entry.name for entry in self.directory.iterdir()} - begun:
                 raise ApiValueError(
                     f"{self.directory} is not an export and not empty: choose another destination"
                 )
@@ -167,29 +186,31 @@ class Store:
         self.done = {
             _place(done.workspace_id, done.window): done
             for done in _lines(self.directory / _MANIFEST)
-            if self._is_intact(done)
+            if all(map(self._is_intact, done.files))
         }
 
-    def _is_intact(self, done: Done) -> bool:
+    def _is_intact(self, file: File) -> bool:
         try:
-            data = (self.directory / done.file).read_bytes()
+            data = (self.directory / file.path).read_bytes()
         except FileNotFoundError:
             return False
-        return hashlib.sha256(data).hexdigest() == done.sha256
+        return hashlib.sha256(data).hexdigest() == file.sha256
 
     def _in_one_zone(self, table: pa.Table) -> pa.Table:
         with self._lock:
-            zones = {done.zone for done in self.done.values() if done.rows}
-        if not table.num_rows and zones:
-            at = table.schema.get_field_index("created_at")
-            field = pa.field("created_at", pa.timestamp("us", tz=zones.pop()))
-            return table.cast(table.schema.set(at, field))
-        if zones - {_zone(table)}:
+            if table.num_rows:
+                self._zones.add(_zone(table))
+            zones = set(self._zones)
+        if len(zones) > 1:
             raise ApiValueError(
                 "some transactions have a created_at with a UTC offset and others without: "
                 "one export cannot hold both"
             )
-        return table
+        if table.num_rows or not zones:
+            return table
+        at = table.schema.get_field_index("created_at")
+        field = pa.field("created_at", pa.timestamp("us", tz=zones.pop()))
+        return table.cast(table.schema.set(at, field))
 
     def _write_manifest(self) -> None:
         done = (self.done[place] for place, _ in _windows(self.plans) if place in self.done)
@@ -206,7 +227,7 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove files that no line names: of windows that are no more, or were not finished."""
-        named = {self.directory / done.file for done in self.done.values()}
+        named = {self.directory / file.path for done in self.done.values() for file in done.files}
         for path in self.directory.glob("workspace=*/month=*/*"):
             if path not in named:
                 path.unlink()
@@ -243,6 +264,13 @@ def _windows(plans: Iterable[Plan]) -> Iterable[tuple[Place, Window]]:
     return (
         (_place(plan.workspace_id, window), window) for plan in plans for window in plan.windows
     )
+
+
+def _moment_in(month: date, window: Window, name: datetime) -> datetime:
+    """What a file is named by: a moment of its month, and of no other window."""
+    if (name.year, name.month) == (month.year, month.month):
+        return name
+    return max(window.since, datetime.combine(month, time(), window.since.tzinfo))
 
 
 def _folder(workspace_id: str, name: datetime) -> str:

@@ -42,15 +42,19 @@ class DifferenceError(HistoryError):
     """Transactions and sums still differ after both were read again.
 
     :ivar differences: each day and type with both counts and both amounts
+    :ivar workspace_id: of which workspace, where there are several
     """
+
+    workspace_id: str | None = None
 
     def __init__(self, differences: Sequence[Difference]) -> None:
         super().__init__(differences)
         self.differences = differences
 
     def __str__(self) -> str:
+        where = f"{self.workspace_id}: " if self.workspace_id else ""
         more = len(self.differences) - _SHOWN
-        return "; ".join(
+        return where + "; ".join(
             [*map(str, self.differences[:_SHOWN]), *([f"and {more} more"] if more > 0 else [])]
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import date, tzinfo
 from functools import partial
 from itertools import repeat
 from typing import Any, Literal, TypeVar
@@ -13,7 +13,7 @@ from flowhunt.exceptions import ApiValueError
 from flowhunt.history._calls import Calls
 from flowhunt.history._errors import CrowdedInstantError, DifferenceError
 from flowhunt.history._rows import PAGES_IN_A_BLOCK, Block, Learned, Placed, Reading, RowsReader
-from flowhunt.history._spans import ALWAYS, Span, Zone
+from flowhunt.history._spans import ALWAYS, Span, Zone, month_of
 from flowhunt.history._sums import SumsReader
 from flowhunt.models.credit_daily_transaction_search_request import (
     CreditDailyTransactionSearchRequest,
@@ -45,6 +45,14 @@ class Part:
     def rows(self) -> list[CreditTransactionResponse]:
         """The transactions."""
         return [placed.row for placed in self.placed]
+
+    @property
+    def months(self) -> dict[date, list[CreditTransactionResponse]]:
+        """The transactions of each month, by its first day."""
+        months: dict[date, list[CreditTransactionResponse]] = {}
+        for tick, row in self.placed:
+            months.setdefault(month_of(tick), []).append(row)
+        return months
 
 
 def _error(reading: Reading) -> DifferenceError | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from itertools import pairwise
@@ -14,16 +14,22 @@ from flowhunt.exceptions import ApiValueError
 from flowhunt.history._calls import Calls
 from flowhunt.history._errors import Tally
 from flowhunt.history._history import Part, checked, has_offset, rows_reader
-from flowhunt.history._rows import Block, Learned, RowsReader, tally
-from flowhunt.history._spans import Span, Zone, period
+from flowhunt.history._rows import PAGES_IN_A_BLOCK, Block, Learned, RowsReader, tally
+from flowhunt.history._spans import DAY, Span, Zone, period
 from flowhunt.history._sums import Key
 from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
 from flowhunt.models.grouping_period import GroupingPeriod
 
 DaySums = dict[date, dict[str, Tally]]
 """What there is of each day and transaction type."""
+SumsOfKeys = Mapping[Key, Tally]
 Mapped = Callable[..., Iterable[Any]]
 """``map``, or that of threads."""
+
+_SHORTEST = timedelta(minutes=1) // timedelta(microseconds=1)
+"""Parts of a day are no shorter than so many ticks."""
+_BESIDE = 499_999
+"""Ticks from a round time, where transactions are likely, to where a day is cut."""
 
 
 class Window(BaseModel):
@@ -132,17 +138,37 @@ class WindowReader:
     def _windows(self, since: datetime, until: datetime, mapped: Mapped = map) -> list[Window]:
         span = self._span(since, until)
         rows = self._rows_of(span)
-        planned = [
-            block
+        found = [
+            (block.span, block.sums)
             for blocks in mapped(partial(_blocks, rows), rows.months())
             for block in blocks
             if block.span.within(span).length
         ]
-        edges = [span.start, *(block.span.end for block in planned[:-1]), span.end]
-        sums = [_by_day(block.sums) for block in planned] or [{}]
+        windows = self._following(span, found or [(span, {})])
+        return [small for some in mapped(self._cut, windows) for small in some]
+
+    def _cut(self, window: Window) -> list[Window]:
+        """Smaller windows where a day has too much for one, if the sums of its parts add up."""
+        day = self._span(window.first_moment, window.until)
+        day = day.within(Span(day.start, (day.start // DAY + 1) * DAY))
+        count = round(window.rows / (PAGES_IN_A_BLOCK * self._page_size))
+        if count < 2 or day.length < count * _SHORTEST:
+            return [window]
+        inner = [part.start + _BESIDE for part in day.parts(count)[1:]]
+        spans = [Span(*edges) for edges in pairwise([day.start, *inner, day.end])]
+        parts = [(part, self._rows_of(part).now(part).sums) for part in spans]
+        span = self._span(window.since, window.until)
+        smaller = self._following(span, [(part, sums) for part, sums in parts if sums])
+        if _together(smaller) != window.sums:
+            return [window]
+        return [small for each in smaller for small in self._cut(each)]
+
+    def _following(self, span: Span, parts: Sequence[tuple[Span, SumsOfKeys]]) -> list[Window]:
+        """Windows without a gap, one for each part that has sums."""
+        edges = [span.start, *(part.within(span).end for part, _ in parts[:-1]), span.end]
         return [
-            Window(since=self._zone.sent(start), until=self._zone.sent(end), sums=of_window)
-            for (start, end), of_window in zip(pairwise(edges), sums, strict=True)
+            Window(since=self._zone.sent(start), until=self._zone.sent(end), sums=_by_day(sums))
+            for (start, end), (_, sums) in zip(pairwise(edges), parts, strict=False)
         ]
 
     def longer(self, plan: Plan, until: datetime, mapped: Mapped = map) -> Plan:
@@ -199,7 +225,7 @@ def sums_of(part: Part) -> DaySums:
     return _by_day(tally(part.placed))
 
 
-def _by_day(sums: Mapping[Key, Tally]) -> DaySums:
+def _by_day(sums: SumsOfKeys) -> DaySums:
     days: DaySums = {}
     for day, code in sorted(sums):
         days.setdefault(day, {})[code] = sums[day, code]

@@ -169,8 +169,9 @@ class RowsReader:
         tallies = {key: Tally(row.cnt, row.amount) for key, row in sums.items()}
         return Block(days.within(self._sums.span), tallies)
 
-    def _again(self, block: Block) -> Block:
-        days = self._days(block.span)
+    def now(self, span: Span) -> Block:
+        """The days of a span, with the sums as they are now."""
+        days = self._days(span)
         return self._block(days, self._sums.read(days, GroupingPeriod.DATE))
 
     def _days(self, span: Span) -> Span:
@@ -191,7 +192,7 @@ class RowsReader:
             reading.differences = self._differences(reading, block.sums)
             if not reading.differences and not reading.unproven:
                 return reading
-            before, block = block, self._again(block)
+            before, block = block, self.now(block.span)
             if reading.unproven:
                 # A row that came late can stand in for one that is missing.
                 if block == before and not reading.differences:
@@ -378,7 +379,7 @@ class RowsReader:
                 yield self._filtered_here(span, filters, found)
 
     def _filtered_here(self, span: Span, filters: dict[str, Any], found: Rows) -> Reading:
-        reading = self.proven(self._again(Block(span, {})))
+        reading = self.proven(self.now(span))
         reading.rows = {
             row_id: placed
             for row_id, placed in _within(reading.rows.values(), span).items()

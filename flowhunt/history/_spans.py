@@ -54,6 +54,11 @@ def _tick(moment: datetime) -> int:
     return (moment - datetime.min) // _TICK
 
 
+def month_of(tick: int) -> date:
+    """The first day of a tick's month."""
+    return date.fromordinal(tick // DAY + 1).replace(day=1)
+
+
 def period(first_day: date, grouping: GroupingPeriod) -> Span:
     """The period that begins on a day; a month is a whole one, whatever day it is dated by."""
     day = 1 if grouping is GroupingPeriod.MONTH else first_day.day
