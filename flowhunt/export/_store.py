@@ -162,7 +162,10 @@ class Store:
         return File(path=path, sha256=hashlib.sha256(data).hexdigest())
 
     def end(self) -> None:
-        """Put the lines of the manifest in order."""
+        """Put the lines of the manifest in order, and files without rows into the others' zone."""
+        for place, done in [*self.done.items()]:
+            if not done.rows and self._zones - {done.zone}:
+                self.keep(place, done.window.first_moment, done.window, {})
         self._write_manifest()
 
     def _load(self) -> None:

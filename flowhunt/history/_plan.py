@@ -139,7 +139,7 @@ class WindowReader:
         span = self._span(since, until)
         rows = self._rows_of(span)
         found = [
-            (block.span, block.sums)
+            (block.span, {key: tally for key, tally in block.sums.items() if _touches(key, span)})
             for blocks in mapped(partial(_blocks, rows), rows.months())
             for block in blocks
             if block.span.within(span).length
@@ -214,6 +214,10 @@ class WindowReader:
 
     def _span(self, since: datetime, until: datetime) -> Span:
         return Span(self._zone.tick(since), self._zone.tick(until))
+
+
+def _touches(key: Key, span: Span) -> bool:
+    return bool(period(key[0], GroupingPeriod.DATE).within(span).length)
 
 
 def _blocks(rows: RowsReader, month: Span) -> list[Block]:

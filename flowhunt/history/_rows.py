@@ -279,8 +279,9 @@ class RowsReader:
                 break
             if span.length == 1:
                 reading.rows |= self._crowded(span, block)
-                reading.crowded.append(span)
-                reading.unproven = True
+                if span.within(self._user_span).length:  # just beyond it nothing has to be proven
+                    reading.crowded.append(span)
+                    reading.unproven = True
             else:
                 parts = self._windows(expectations, span)
                 windows.extend(parts if len(parts) > 1 else span.parts(2))
