@@ -8,6 +8,7 @@ finds in their tracebacks.
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import os
 import pprint
@@ -31,6 +32,7 @@ from proxy_server import ProxyServer
 from raw_server import (
     BALANCE,
     Answer,
+    Connect,
     Connection,
     RawServer,
     Request,
@@ -488,6 +490,31 @@ def test_a_failure_shows_no_secret(
     assert not is_shown("".join(capfd.readouterr()))
     if caller.log_file.exists():
         assert not is_shown(caller.log_file.read_text())
+
+
+@pytest.mark.parametrize(
+    ("api_key", "access_token"),
+    [
+        pytest.param("k7Qz", "token-of-a-person", id="four-characters"),
+        pytest.param('key"with\\signs', "token-of-a-person", id="quoted-in-json"),
+        pytest.param("key-1", "key-1-and-more", id="one-inside-the-other"),
+        pytest.param("first-part second-part", "token-of-a-person", id="two-words"),
+    ],
+)
+def test_a_secret_of_any_form_is_taken_out_of_what_a_server_quotes(
+    api_key: str, access_token: str, connect: Connect
+) -> None:
+    quoted = [api_key, access_token, *api_key.split()]
+    said = " | ".join(quoted)
+    for detail in said, {"said": said}:  # the second is shown as JSON
+        with RawServer(response({"detail": detail}, "403 No")) as server:
+            api = connect(server, api_key=api_key, access_token=access_token)
+            with pytest.raises(flowhunt.ForbiddenException) as raised:
+                api.get_credit_balance()
+
+        assert str(raised.value).count("***") == len(quoted)
+        for secret in (*quoted, json.dumps(api_key)[1:-1], "and-more"):
+            assert secret not in str(raised.value)
 
 
 def test_the_search_finds_what_another_client_leaves_behind() -> None:
