@@ -257,7 +257,7 @@ def plan_credit_transactions(
 
     :param since: the first moment
     :param until: the moment after the last
-    :param page_size: a window has about ten pages of this size, or a day that has more
+    :param page_size: a window has about ten pages of this size
     :param zone: the zone of moments without a UTC offset and of the days of the sums
     :raises HistoryError: the chart has sums that cannot be read
     :raises ApiException: a call failed, and again when it was tried again

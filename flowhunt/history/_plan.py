@@ -126,7 +126,7 @@ class WindowReader:
     def plan(
         self, workspace_id: str, since: datetime, until: datetime, mapped: Mapped = map
     ) -> Plan:
-        """A plan of windows with about ten pages each, or a day that has more."""
+        """A plan of windows with about ten pages each."""
         return Plan(
             workspace_id=workspace_id,
             since=since,
@@ -137,15 +137,18 @@ class WindowReader:
 
     def _windows(self, since: datetime, until: datetime, mapped: Mapped = map) -> list[Window]:
         span = self._span(since, until)
+        windows = self._following(span, self._found(span, mapped) or [(span, {})])
+        return [small for some in mapped(self._cut, windows) for small in some]
+
+    def _found(self, span: Span, mapped: Mapped) -> list[tuple[Span, SumsOfKeys]]:
+        """The blocks of a span that have transactions, and the sums of their days."""
         rows = self._rows_of(span)
-        found = [
+        return [
             (block.span, {key: tally for key, tally in block.sums.items() if _touches(key, span)})
             for blocks in mapped(partial(_blocks, rows), rows.months())
             for block in blocks
             if block.span.within(span).length
         ]
-        windows = self._following(span, found or [(span, {})])
-        return [small for some in mapped(self._cut, windows) for small in some]
 
     def _cut(self, window: Window) -> list[Window]:
         """Smaller windows where a day has too much for one, if the sums of its parts add up."""
@@ -180,8 +183,9 @@ class WindowReader:
 
     def again(self, plan: Plan, mapped: Mapped = map) -> Plan:
         """A plan with other windows where the sums have changed."""
+        found = self._found(self._span(plan.since, plan.until), mapped)
+        now = _by_day({key: tally for _, sums in found for key, tally in sums.items()})
         before = _together(plan.windows)
-        now = _together(self._windows(plan.since, plan.until, mapped))
         changed = [
             period(day, GroupingPeriod.DATE)
             for day in before.keys() | now.keys()
