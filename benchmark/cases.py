@@ -11,7 +11,7 @@ import payloads
 SIDES = ("ours", "floor", "published", "generated")
 CLIENTS = ("ours", "published", "generated")
 
-_POOL = (os.cpu_count() or 1) * 5  # most connections of one client, by default
+_POOL = max(16, (os.cpu_count() or 1) * 5)  # most connections of one client, by default
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ CASES = (
         "16 threads on one client",
         "throughput",
         "balance_shared",
-        ("{plain}",),
+        ("{spread}",),
         "calls/s",
         (
             Target(1.00, kind="at least"),

@@ -53,6 +53,7 @@ class Effort:
 THOROUGH = Effort(processes=5, turns=8)
 QUICK = Effort(processes=3, turns=3)
 _HARDLY_DIFFERENT = {"package_calls": Effort(1, 1), "peak_memory": Effort(1, 3)}
+_VERY_DIFFERENT = {"throughput": 3}  # times as many turns
 
 
 def main() -> int:
@@ -107,7 +108,8 @@ def _server(made: Environments) -> Generator[Fill, None, None]:
 def _found(case: Case, made: Environments, fill: Fill, effort: Effort) -> Found:
     """By side, the measurements of a case, or why there are none."""
     print(f"measuring: {case.what} ...", file=sys.stderr)
-    effort = _HARDLY_DIFFERENT.get(case.how, effort)
+    turns = effort.turns * _VERY_DIFFERENT.get(case.how, 1)
+    effort = _HARDLY_DIFFERENT.get(case.how, Effort(effort.processes, turns))
     able = {side: python for side in case.sides if isinstance(python := made[side], Path)}
     if case.how == "process":
         commands = [(python, "-c", _code(case, side, fill)) for side, python in able.items()]

@@ -1,6 +1,7 @@
 """A server that answers with bytes made before, plain and over TLS, until its input ends.
 
-It prints one line of JSON once it listens: the URLs, and the file with the CA certificate.
+It prints one line of JSON once it listens: the URLs, and the file with the CA certificate. All but
+the URL for many threads are served on one CPU, the one that the workers stay on, see ``worker.py``.
 ``GET /connections`` tells how many connections it has accepted.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import socket
 import ssl
@@ -79,7 +81,9 @@ def _requests(sock: socket.socket) -> Iterator[bytes]:
             yield head
 
 
-def _serve(sock: socket.socket, tls: ssl.SSLContext | None, canned: Canned) -> None:
+def _serve(sock: socket.socket, tls: ssl.SSLContext | None, canned: Canned, spread: bool) -> None:
+    if not spread and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # of this thread alone
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         with tls.wrap_socket(sock, server_side=True) if tls else sock as connection:
@@ -89,14 +93,15 @@ def _serve(sock: socket.socket, tls: ssl.SSLContext | None, canned: Canned) -> N
         pass  # the client left
 
 
-def _listen(tls: ssl.SSLContext | None, canned: Canned) -> str:
+def _listen(tls: ssl.SSLContext | None, canned: Canned, *, spread: bool = False) -> str:
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
 
     def accept() -> None:
         while True:
             sock, _ = listener.accept()
             canned.accepted()
-            threading.Thread(target=_serve, args=(sock, tls, canned), daemon=True).start()
+            arguments = (sock, tls, canned, spread)
+            threading.Thread(target=_serve, args=arguments, daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
     return f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
@@ -110,7 +115,11 @@ def main() -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     canned = Canned(folder)
-    urls = {"plain": _listen(None, canned), "tls": _listen(tls, canned)}
+    urls = {
+        "plain": _listen(None, canned),
+        "tls": _listen(tls, canned),
+        "spread": _listen(None, canned, spread=True),
+    }
     print(json.dumps({**urls, "ca": str(folder / "ca.pem")}), flush=True)
     sys.stdin.read()
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
-from urllib3.response import HTTPResponse
 
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: \d{3}").match
 _SHORTEST = 0.001  # seconds; urllib3 takes no timeout of 0
+_BUFFER = 64 * 1024  # bytes; holds a page of 100, and the default would read it in three pieces
 
 
 class Clock(NamedTuple):
@@ -30,15 +30,17 @@ class Deadline(float):
     """Seconds to wait for a byte, as a timeout for urllib3, that knows of all limits of a call.
 
     urllib3 bounds each single read from a socket, so an answer that drips never ends. It hands a
-    timeout on to its connection as it got it, and ours reads the rest from there.
+    timeout on to its connection and socket as it got it, and ours read the rest from there.
 
     :ivar connect: seconds to connect
     :ivar end: when the whole call must be over, in the clock's time
+    :ivar cut_from: from when on a step has less than these seconds, because of that end
     """
 
-    __slots__ = ("clock", "connect", "end")
+    __slots__ = ("clock", "connect", "cut_from", "end")
     clock: Clock
     connect: float
+    cut_from: float
     end: float
 
     @classmethod
@@ -48,6 +50,7 @@ class Deadline(float):
         self = cls(max(min(read, left), _SHORTEST))
         self.connect = max(min(connect, left), _SHORTEST)
         self.end = end
+        self.cut_from = end - self
         self.clock = clock
         return self
 
@@ -59,31 +62,36 @@ class Deadline(float):
         left = self.end - self.clock.monotonic()
         if left <= 0:
             raise TimeoutError("the time is over")
-        seconds = min(self, left)
-        if seconds != sock.gettimeout():  # to set it gives other threads a turn
-            sock.settimeout(seconds)
+        sock.settimeout(min(self, left))
 
 
-class _Socket(socket.socket):
-    """Receives within a deadline: sets the time that is left before each read."""
+class BoundedSocket(socket.socket):
+    """Receives within the deadline that it got as its timeout.
 
-    deadline: Deadline | None = None
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        if self.deadline is not None:
-            self.deadline.limit(self)
-        return super().recv_into(*args, **kwargs)
-
-
-class TLSSocket(ssl.SSLSocket):
-    """Receives within a deadline, over TLS and, below TLS in TLS, for the one inside."""
+    Whatever asks the system gives other threads a turn, and one's own comes late where they are
+    many. So it asks no more often than it must.
+    """
 
     deadline: Deadline | None = None
 
+    def settimeout(self, value: float | None) -> None:
+        if isinstance(value, Deadline):
+            self.deadline = value
+        if value != self.gettimeout():  # urllib3 sets it twice for each call
+            super().settimeout(value)
+
+    def makefile(self, mode: Any = "r", buffering: int | None = _BUFFER, **kwargs: Any) -> Any:
+        return super().makefile(mode, buffering, **kwargs)
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        if self.deadline is not None:
-            self.deadline.limit(self)
+        deadline = self.deadline
+        if deadline is not None and deadline.clock.monotonic() > deadline.cut_from:
+            deadline.limit(self)
         return super().recv_into(*args, **kwargs)
+
+
+class TLSSocket(BoundedSocket, ssl.SSLSocket):
+    """The same over TLS and, below TLS in TLS, for the one inside."""
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
         if self.deadline is not None:
@@ -111,18 +119,18 @@ class BoundedConnection(HTTPConnection):
     """Answers are read, and proxies listened to, within the deadline."""
 
     timeout: Deadline  # pyright: ignore[reportIncompatibleVariableOverride]
-    sock: _Socket | TLSSocket
+    sock: BoundedSocket
     response_class = _Response
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
         timeout = sock.gettimeout()
-        bounded = _Socket(fileno=sock.detach())
+        bounded = BoundedSocket(fileno=sock.detach())
         bounded.settimeout(timeout)
         return bounded
 
     def _tunnel(self) -> None:
-        self.sock.deadline = self.timeout
+        self.sock.settimeout(self.timeout)
         try:
             super()._tunnel()
         except OSError as error:
@@ -134,11 +142,6 @@ class BoundedConnection(HTTPConnection):
         if refused:
             raise OSError(refused[0])  # the same without the proxy's own words, also as context
         self.timeout.limit(self.sock)  # for the TLS handshake that follows
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
-        # TLS inside the TLS of a proxy is no socket and reads from one of its own.
-        getattr(self.sock, "socket", self.sock).deadline = self.timeout
-        return super().getresponse()
 
 
 class _HTTPConnection(BoundedConnection):

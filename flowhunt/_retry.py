@@ -104,22 +104,16 @@ class RetryBudget:
             self.spent = max(0, self.spent - REWARD_OF_SUCCESS)
 
 
-class Pauses:
+class Pauses(dict[int, float]):
     """Until when each credential has to wait, since the service said that it asks too often."""
-
-    def __init__(self) -> None:
-        self._ends: dict[int, float] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._ends)
 
     def begin(self, credential: int, end: float) -> None:
         """No call with this credential goes out before then."""
-        self._ends[credential] = max(end, self._ends.get(credential, end))
+        self[credential] = max(end, self.get(credential, end))
 
     def left(self, credential: int, now: float) -> float:
         """The seconds to wait."""
-        for other, end in [*self._ends.items()]:
+        for other, end in [*self.items()]:
             if end <= now:
-                self._ends.pop(other, None)
-        return max(0.0, self._ends.get(credential, now) - now)
+                self.pop(other, None)
+        return max(0.0, self.get(credential, now) - now)

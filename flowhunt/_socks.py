@@ -8,19 +8,15 @@ import socks
 from urllib3.contrib import socks as theirs
 from urllib3.exceptions import ConnectTimeoutError, ProxyError
 
-from flowhunt._connection import BoundedConnection, Deadline
+from flowhunt._connection import BoundedConnection, BoundedSocket, Deadline
 
 DEFAULT_PORT = 1080
 
 
-class _SOCKSSocket(socks.socksocket):
+class _SOCKSSocket(  # pyright: ignore[reportIncompatibleMethodOverride]
+    BoundedSocket, socks.socksocket
+):
     """Talks to the proxy, and receives after that, within a deadline."""
-
-    deadline: Deadline
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        self.deadline.limit(self)
-        return super().recv_into(*args, **kwargs)
 
 
 class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -31,8 +27,7 @@ class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
         limits, proxy = self.timeout, self._socks_options
         sock = _SOCKSSocket()
         seconds = limits.connect
-        sock.deadline = Deadline.of(seconds, seconds, limits.end, limits.clock)
-        sock.settimeout(seconds)
+        sock.settimeout(Deadline.of(seconds, seconds, limits.end, limits.clock))
         sock.set_proxy(
             proxy["socks_version"],
             proxy["proxy_host"],

@@ -151,7 +151,7 @@ class Configuration:
         self.trust_env = trust_env
         self.proxy = None
         self.proxy_headers = None
-        self.connection_pool_maxsize = (os.cpu_count() or 1) * 5
+        self.connection_pool_maxsize = max(16, (os.cpu_count() or 1) * 5)
         """Most connections of one client; more calls at once wait for a free one."""
         self.socket_options: list[tuple[int, int, int | bytes]] | None = None
         """``setsockopt`` arguments for new connections, instead of urllib3's ``TCP_NODELAY``."""

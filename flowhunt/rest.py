@@ -239,7 +239,7 @@ class RESTClientObject:
                         headers=dict(headers or {}),
                         retries=_NO_RETRY,
                         redirect=False,
-                        timeout=urllib3.Timeout(connect=limits, read=limits),
+                        timeout=limits,
                         preload_content=False,
                     )
                     outcome = answer = RESTResponse(

@@ -452,7 +452,7 @@ def test_socket_options_are_set(connect: Connect) -> None:
 
 
 def test_default_of_most_connections() -> None:
-    assert Configuration().connection_pool_maxsize == (os.cpu_count() or 1) * 5
+    assert Configuration().connection_pool_maxsize == max(16, (os.cpu_count() or 1) * 5)
 
 
 # Copies

@@ -1,17 +1,19 @@
-"""What calls cost, counted: Python calls, connections and memory, and nothing built twice."""
+"""What calls cost, counted: Python calls, turns of other threads, connections, memory, schemas."""
 
 from __future__ import annotations
 
 import gc
+import socket
 import ssl
 import sys
 import threading
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pydantic
 import pytest
@@ -26,6 +28,8 @@ MOST_CALLS = 20
 MOST_FRAMES = 4
 MOST_BYTES = 64 * 1024  # 32 for each of the calls below, which no object fits in
 CALLS = 2_000
+
+ASKING_THE_SYSTEM = {"recv_into", "sendall", "setblocking", "settimeout"}
 
 ROW = {
     "transaction_id": "t-1",
@@ -70,12 +74,28 @@ def calls_of(work: Callable[[], object]) -> list[Called]:
         if event == "call":
             called.append(Called(frame.f_code.co_name, list(files_from(frame))))
 
+    profiled(work, profile)
+    return called
+
+
+def profiled(work: Callable[[], object], profile: Callable[[FrameType, str, Any], None]) -> None:
     sys.setprofile(profile)
     try:
         work()
     finally:
         sys.setprofile(None)
-    return called
+
+
+def turns_given_by(work: Callable[[], object]) -> Counter[str]:
+    """How often work asks the system about a socket: each time other threads get a turn."""
+    turns = Counter[str]()
+
+    def profile(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "c_call" and isinstance(getattr(argument, "__self__", None), socket.socket):
+            turns[argument.__name__] += argument.__name__ in ASKING_THE_SYSTEM
+
+    profiled(work, profile)
+    return +turns
 
 
 def files_from(frame: FrameType | None) -> Iterator[str]:
@@ -121,6 +141,28 @@ def test_a_warm_call_builds_no_schema_again(
         run = [call.name for call in calls_of(ask) if call.is_of(PYDANTIC)]
 
     assert set(run) <= {"__instancecheck__"}  # older ones of pydantic's classes ask in Python
+
+
+def test_a_warm_get_gives_other_threads_a_turn_to_send_and_one_to_receive(
+    connect: Connect,
+) -> None:
+    with RawServer() as server:
+        api = connect(server)
+        api.get_credit_balance()
+
+        assert turns_given_by(api.get_credit_balance) == {"sendall": 1, "recv_into": 1}
+
+
+def test_a_page_is_received_at_once(connect: Connect) -> None:
+    page = response([ROW] * 60)
+    assert len(page) > 8 * 1024  # what Python receives at once by itself, before 3.14
+    with RawServer(page) as server:
+        api = connect(server)
+        api.search_credit_transactions("w-1", {})
+
+        turns = turns_given_by(lambda: api.search_credit_transactions("w-1", {}))
+
+    assert turns == {"sendall": 2, "recv_into": 1}  # urllib3 sends head and body one by one
 
 
 def test_calls_in_a_row_share_one_connection(connect: Connect) -> None:

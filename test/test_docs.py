@@ -231,6 +231,23 @@ def test_every_public_name_is_documented(name: str) -> None:
     assert documented(name)
 
 
+@pytest.mark.parametrize("module", ["export", "frames", "history"])
+def test_every_name_and_parameter_of_an_extra_is_documented(module: str) -> None:
+    names = set()
+    for name in getattr(flowhunt, module).__all__:
+        found = getattr(getattr(flowhunt, module), name)
+        inside = public(getattr(found, "__annotations__", {}))
+        names |= {
+            name,
+            *(
+                inspect.signature(found).parameters
+                if callable(found) and not inspect.isclass(found)
+                else inside
+            ),
+        }
+    assert {name for name in names if not documented(name, f"docs/{module}.md")} == set()
+
+
 def test_every_option_of_the_command_line_is_documented() -> None:
     sandbox = [sys.executable, "-m", "flowhunt.sandbox"]
     text = run(*sandbox, "serve", "--help") + run(*sandbox, "demo", "--help")

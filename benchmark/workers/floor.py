@@ -52,7 +52,8 @@ def balance(url: str, ca: str | None = None) -> Callable[[], object]:
 
 def balance_shared(url: str) -> Callable[[], object]:
     """The same from a pool that many threads share, and that opens no connection beyond."""
-    pool, url = _pool(maxsize=(os.cpu_count() or 1) * 5, block=True), f"{url}/v2/credits/balance"
+    pool = _pool(maxsize=max(16, (os.cpu_count() or 1) * 5), block=True)
+    url = f"{url}/v2/credits/balance"
     return lambda: json.loads(pool.request("GET", url).data)
 
 

@@ -30,10 +30,17 @@ CALLS_OF_THREAD = 25
 
 def cpu(work: Work, *_: str) -> Callable[[], Measured]:
     """CPU seconds of one call, kernel included."""
+    _stay_on_one_cpu()
     count = 1
     while (seconds := _cpu_of(work, count)) < BATCH:
         count = int(count * min(10.0, 1 + BATCH / max(seconds, 1e-6)))
     return lambda: {"value": _cpu_of(work, count) / count}
+
+
+def _stay_on_one_cpu() -> None:
+    """The one where the server is too, or chance decides for seconds what it costs to wake it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def _cpu_of(work: Work, count: int) -> float:
@@ -52,6 +59,7 @@ def cpu_once(work: Work, *_: str) -> Callable[[], Measured]:
 
     What later calls cost depends on how much memory the one before left behind.
     """
+    _stay_on_one_cpu()
     return lambda: _in_fork(lambda: _cpu_of(work, 1))
 
 

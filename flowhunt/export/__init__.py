@@ -202,7 +202,7 @@ def _plans(
         )
     grows = until > plans[0].until
     if verify and (grows or not store.missing(plans)):
-        plans = [readers[plan.workspace_id].again(store.as_read(plan), mapped) for plan in plans]
+        plans = [readers[plan.workspace_id].again(store.as_done(plan), mapped) for plan in plans]
     if grows:
         plans = [readers[plan.workspace_id].longer(plan, until, mapped) for plan in plans]
     return plans
@@ -263,7 +263,9 @@ class _Run:
         if part.error and self._raise:
             part.error.workspace_id = workspace_id
             raise part.error
-        as_read = window.model_copy(update={"sums": sums_of(part)})
-        self._store.keep(place, window.first_moment, as_read, part.months)
+        name = window.first_moment
+        if part.error or not self._verify:  # else the next run would take it for what the sums say
+            window = window.model_copy(update={"sums": sums_of(part)})
+        self._store.keep(place, name, window, part.months)
         found = part.error.differences if part.error else []
         return len(part.placed), [(workspace_id, difference) for difference in found]

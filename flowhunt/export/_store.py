@@ -68,7 +68,7 @@ class File(BaseModel):
 class Done(BaseModel):
     """A window that is done.
 
-    :ivar window: its bounds, and what its transactions add up to
+    :ivar window: its bounds, and the sums that it is done for
     :ivar zone: of ``created_at`` in its files
     :ivar files: one, but for transactions of another month that came while the window was read
     """
@@ -118,8 +118,8 @@ class Store:
         """The windows that are not done."""
         return {place: window for place, window in _windows(plans) if place not in self.done}
 
-    def as_read(self, plan: Plan) -> Plan:
-        """A plan with what was read of the windows that are done."""
+    def as_done(self, plan: Plan) -> Plan:
+        """A plan with the sums that its windows are done for."""
         windows = (
             self.done[place].window if place in self.done else window
             for place, window in _windows([plan])
@@ -130,7 +130,7 @@ class Store:
         """Write the transactions of a window, and then that it is done.
 
         :param name: the moment that its file is named by
-        :param window: with what the transactions add up to
+        :param window: with the sums that it is done for
         :raises ApiValueError: an amount needs more than 64 bits, or ``created_at`` has a zone in
             some rows and none in others
         """
@@ -142,8 +142,8 @@ class Store:
         files = [self._write_table(workspace_id, *named) for named in tables.items()]
         done = Done(
             workspace_id=workspace_id,
-            rows=window.rows,
-            amount=window.amount,
+            rows=sum(table.num_rows for table in tables.values()),
+            amount=sum(row.amount for rows in months.values() for row in rows),
             zone=_zone(next(iter(tables.values()))),
             files=tuple(files),
             window=window,
@@ -171,11 +171,6 @@ class Store:
     def _load(self) -> None:
         path = self.directory / _PLAN
         if not path.exists():
-            begun = {_LOCK, _PLAN + _PART, _MANIFEST, _MANIFEST + _PART}
-            if {entry.name for entry in self.directory.iterdir()} - begun:
-                raise ApiValueError(
-                    f"{self.directory} is not an export and not empty: choose another destination"
-                )
             return
         try:
             planned = Planned.model_validate_json(path.read_bytes())
@@ -246,6 +241,7 @@ def opened(directory: Path, format: Format) -> Generator[Store, None, None]:
     :raises ApiValueError: it is in use, is an export to another format, or has other files
     """
     directory.mkdir(parents=True, exist_ok=True)
+    _refuse_another_use(directory)
     lock = FileLock(directory / _LOCK, timeout=0)
     try:
         lock.acquire()
@@ -267,6 +263,15 @@ def _windows(plans: Iterable[Plan]) -> Iterable[tuple[Place, Window]]:
     return (
         (_place(plan.workspace_id, window), window) for plan in plans for window in plan.windows
     )
+
+
+def _refuse_another_use(directory: Path) -> None:
+    begun = {_LOCK, _PLAN + _PART, _MANIFEST, _MANIFEST + _PART}
+    names = {entry.name for entry in directory.iterdir()}
+    if _PLAN not in names and names - begun:
+        raise ApiValueError(
+            f"{directory} is not an export and not empty: choose another destination"
+        )
 
 
 def _moment_in(month: date, window: Window, name: datetime) -> datetime:

@@ -151,20 +151,26 @@ class WindowReader:
         ]
 
     def _cut(self, window: Window) -> list[Window]:
-        """Smaller windows where a day has too much for one, if the sums of its parts add up."""
+        """Smaller windows where a day has too much for one."""
         day = self._span(window.first_moment, window.until)
         day = day.within(Span(day.start, (day.start // DAY + 1) * DAY))
-        count = round(window.rows / (PAGES_IN_A_BLOCK * self._page_size))
-        if count < 2 or day.length < count * _SHORTEST:
+        parts = self._parts(day, _by_key(window.sums))
+        if len(parts) < 2:
             return [window]
-        inner = [part.start + _BESIDE for part in day.parts(count)[1:]]
-        spans = [Span(*edges) for edges in pairwise([day.start, *inner, day.end])]
-        parts = [(part, self._rows_of(part).now(part).sums) for part in spans]
-        span = self._span(window.since, window.until)
-        smaller = self._following(span, [(part, sums) for part, sums in parts if sums])
-        if _together(smaller) != window.sums:
-            return [window]
-        return [small for each in smaller for small in self._cut(each)]
+        return self._following(self._span(window.since, window.until), parts)
+
+    def _parts(self, span: Span, sums: SumsOfKeys) -> list[tuple[Span, SumsOfKeys]]:
+        """What has transactions of a part of a day, smaller if the sums of its parts add up."""
+        rows = sum(tally.rows for tally in sums.values())
+        count = round(rows / (PAGES_IN_A_BLOCK * self._page_size))
+        if count < 2 or span.length < count * _SHORTEST:
+            return [(span, sums)]
+        inner = [part.start + _BESIDE for part in span.parts(count)[1:]]
+        smaller = [Span(*edges) for edges in pairwise([span.start, *inner, span.end])]
+        parts = [(part, self._rows_of(part).now(part).sums) for part in smaller]
+        if _added(of_part for _, of_part in parts) != sums:
+            return [(span, sums)]
+        return [each for part, found in parts if found for each in self._parts(part, found)]
 
     def _following(self, span: Span, parts: Sequence[tuple[Span, SumsOfKeys]]) -> list[Window]:
         """Windows without a gap, one for each part that has sums."""
@@ -184,13 +190,13 @@ class WindowReader:
     def again(self, plan: Plan, mapped: Mapped = map) -> Plan:
         """A plan with other windows where the sums have changed."""
         found = self._found(self._span(plan.since, plan.until), mapped)
-        now = _by_day({key: tally for _, sums in found for key, tally in sums.items()})
-        before = _together(plan.windows)
-        changed = [
-            period(day, GroupingPeriod.DATE)
-            for day in before.keys() | now.keys()
-            if before.get(day) != now.get(day)
-        ]
+        now = _added(sums for _, sums in found)
+        before = _added(_by_key(window.sums) for window in plan.windows)
+        changed = {
+            period(key[0], GroupingPeriod.DATE)
+            for key in before.keys() | now.keys()
+            if before.get(key) != now.get(key)
+        }
 
         def anew(window: Window) -> list[Window]:
             span = self._span(window.since, window.until)
@@ -205,12 +211,7 @@ class WindowReader:
         """The transactions of a window, oldest first, and how they differ from the sums."""
         span = self._span(window.since, window.until)
         rows = self._rows_of(span)
-        sums = {
-            (day, code): tally
-            for day, codes in window.sums.items()
-            for code, tally in codes.items()
-        }
-        reading = rows.proven(rows.block(span, sums), verify=verify)
+        reading = rows.proven(rows.block(span, _by_key(window.sums)), verify=verify)
         return Part.of(reading, span)
 
     def _rows_of(self, span: Span) -> RowsReader:
@@ -240,13 +241,15 @@ def _by_day(sums: SumsOfKeys) -> DaySums:
     return days
 
 
-def _together(windows: Iterable[Window]) -> DaySums:
-    """The sums of all windows; some may share a day."""
-    days: DaySums = {}
-    for window in windows:
-        for day, codes in window.sums.items():
-            of_day = days.setdefault(day, {})
-            for code, (rows, amount) in codes.items():
-                rows_so_far, amount_so_far = of_day.get(code, Tally())
-                of_day[code] = Tally(rows_so_far + rows, amount_so_far + amount)
-    return days
+def _by_key(days: DaySums) -> SumsOfKeys:
+    return {(day, code): tally for day, codes in days.items() for code, tally in codes.items()}
+
+
+def _added(all_sums: Iterable[SumsOfKeys]) -> SumsOfKeys:
+    """Sums together; some may be of the same day."""
+    added: dict[Key, Tally] = {}
+    for sums in all_sums:
+        for key, (rows, amount) in sums.items():
+            rows_so_far, amount_so_far = added.get(key, Tally())
+            added[key] = Tally(rows_so_far + rows, amount_so_far + amount)
+    return added

@@ -88,6 +88,8 @@ class Zone:
 
     def tick(self, moment: datetime) -> int:
         """A moment of the wire or of the caller as the clock of the zone shows it."""
+        if type(moment) is not datetime:  # that of pandas reckons otherwise
+            moment = datetime.combine(moment.date(), moment.timetz())
         if moment.tzinfo is None:
             return _tick(moment)
         try:

@@ -288,3 +288,18 @@ def test_the_next_call_has_time_of_its_own(connect: Connect) -> None:
             api.get_credit_balance(_request_timeout=SHORT)
 
         assert api.get_credit_balance().to_dict() == BALANCE
+
+
+def test_a_read_late_in_the_call_has_only_the_seconds_that_are_left(connect: Connect) -> None:
+    clock = JumpingClock()
+
+    def send_a_piece_late_and_no_more(connection: Connection) -> None:
+        clock.sleeps.append(60 - SHORT)
+        connection.send(b"HTTP/1.1 200 OK\r\n")
+        connection.keep_silent()
+
+    with RawServer(send_a_piece_late_and_no_more) as server:
+        api = connect(server, retries=0)
+        api.api_client.rest_client.clock = clock.as_clock()
+        with within(), pytest.raises(ApiTimeoutException):
+            api.get_credit_balance(_request_timeout=60)
