@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import cached_property
 from typing import Generic, TypeVar, cast, get_origin
@@ -45,6 +46,20 @@ class Operation(Generic[T]):
     def decode(self) -> Callable[[bytes | str], T]:
         """The answer's JSON text to its models, in one step."""
         return SchemaValidator(self._schema(), _ANSWER_CONFIG).validate_json
+
+    def decode_long(self, text: bytes | str) -> T:
+        """The same of a long text, without Python's garbage collector.
+
+        It would look through ever more objects again and again, and none of them is garbage yet.
+        """
+        collects = gc.isenabled()
+        try:
+            if collects:
+                gc.disable()
+            return self.decode(text)
+        finally:
+            if collects:
+                gc.enable()
 
     def _schema(self) -> CoreSchema:
         answer = self.answer()

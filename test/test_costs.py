@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import ssl
@@ -222,6 +223,50 @@ def test_calls_leave_no_memory_behind(connect: Connect) -> None:
             tracemalloc.stop()
 
     assert grown < MOST_BYTES
+
+
+@pytest.fixture
+def collections() -> Iterator[list[int]]:
+    """The generation of each garbage collection."""
+    generations: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            generations.append(info["generation"])
+
+    gc.callbacks.append(note)
+    yield generations
+    gc.callbacks.remove(note)
+
+
+def test_the_rows_of_a_long_answer_are_not_taken_for_garbage_while_they_come(
+    connect: Connect, collections: list[int]
+) -> None:
+    with RawServer(response([ROW] * 10_000)) as server:
+        api = connect(server)
+        api.search_credit_transactions("w-1", {})  # loads what is loaded on first use
+        collections.clear()
+        rows = api.search_credit_transactions("w-1", {})
+
+    assert len(rows) == 10_000
+    assert len(collections) < 10  # it would be a hundred
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("rows", [[ROW] * 1_000, [ROW] * 1_000 + [{}]], ids=["good", "broken"])
+def test_a_long_answer_leaves_the_garbage_collector_as_it_was(
+    rows: list[Any], enabled: bool, connect: Connect
+) -> None:
+    with RawServer(response(rows)) as server:
+        api = connect(server)
+        if not enabled:
+            gc.disable()
+        try:
+            with contextlib.suppress(flowhunt.InvalidResponseException):
+                api.search_credit_transactions("w-1", {})
+            assert gc.isenabled() is enabled
+        finally:
+            gc.enable()
 
 
 def test_all_connections_of_a_client_share_one_tls_context(connect: Connect) -> None:
