@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from threading import Lock
+from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -92,7 +93,7 @@ class Store:
 
     def __init__(self, directory: Path, format: Format) -> None:
         self.directory = directory
-        self._format = format
+        self._format: Format = format
         self._lock = Lock()
         self.plans: Sequence[Plan] = ()
         self.done: dict[Place, Done] = {}
@@ -207,7 +208,8 @@ class Store:
         if table.num_rows or not zones:
             return table
         at = table.schema.get_field_index("created_at")
-        field = pa.field("created_at", pa.timestamp("us", tz=zones.pop()))
+        zone: Any = zones.pop()
+        field = pa.field("created_at", pa.timestamp("us", tz=zone))
         return table.cast(table.schema.set(at, field))
 
     def _write_manifest(self) -> None:

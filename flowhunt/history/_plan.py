@@ -83,7 +83,10 @@ class Plan(BaseModel):
 
     @property
     def rows(self) -> int:
-        """How many transactions the sums say there are."""
+        """How many transactions the sums say there are.
+
+        Where a bound is in the middle of a day, they may count what is on the bound itself.
+        """
         return sum(window.rows for window in self.windows)
 
     def __str__(self) -> str:
