@@ -15,6 +15,7 @@ are added.
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,13 +25,13 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from os import PathLike
 from pathlib import Path
 from threading import Event
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 from flowhunt._extras import extra
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.api_client import ApiClient
 from flowhunt.configuration import Configuration
-from flowhunt.exceptions import ApiTypeError, ApiValueError
+from flowhunt.exceptions import ApiException, ApiTypeError, ApiValueError
 from flowhunt.history import Difference, DifferenceError, DifferenceWarning, Plan, Window
 from flowhunt.history._calls import Calls, Patience, Sleep
 from flowhunt.history._history import check_count
@@ -48,6 +49,8 @@ PAGE_SIZE = 100
 WORKERS = 8
 
 Configurations = Mapping[str, Configuration] | Callable[[str], Configuration]
+R = TypeVar("R")
+Words = ParamSpec("Words")
 Differences = list[tuple[str, Difference]]
 
 
@@ -97,7 +100,7 @@ def export_credit_transactions(
     check_format(format)
     check_count("workers", workers)
     if on_difference not in ("raise", "warn"):
-        raise ApiValueError(f"on_difference cannot be {on_difference!r}")
+        raise ApiValueError(f"on_difference is raise or warn, not {on_difference!r}")
     first, last, zone_of = period_asked(since, until, page_size, zone)
     ids = [workspace_id] if isinstance(workspace_id, str) else sorted(set(workspace_id))
     if not ids:
@@ -110,17 +113,17 @@ def export_credit_transactions(
             of_id: WindowReader(Calls(each, of_id, patience[each]), zone_of, page_size)
             for of_id, each in apis.items()
         }
-        store = stack.enter_context(opened(Path(destination), format))
+        store = stack.enter_context(opened(Path(destination).expanduser(), format))
         threads = stack.enter_context(ThreadPoolExecutor(workers, "flowhunt-export"))
         stack.callback(closing.set)  # before the threads are waited for
         plans = _plans(store, readers, first, last, zone_of.offset, threads.map, verify=verify)
-        store.begin(plans)
+        missing = store.begin(plans, verify=verify)
         run = _Run(store, readers, verify=verify, on_difference=on_difference)
-        run.all(plans, threads, progress)
+        run.all(missing, threads, progress)
         store.end()
     calls = [reader.calls for reader in readers.values()]
     return ExportReport(
-        destination=Path(destination),
+        destination=store.directory,
         windows=len(store.done),
         windows_read=run.windows,
         rows=sum(done.rows for done in store.done.values()),
@@ -184,7 +187,10 @@ def _plans(
     """The plans as they are kept, or made now; brought up to date where nothing is left to do."""
     plans = store.plans
     if not plans:
-        return [reader.plan(each, since, until, mapped) for each, reader in readers.items()]
+        return [
+            _telling(each, reader.plan, each, since, until, mapped)
+            for each, reader in readers.items()
+        ]
     kept = {
         "workspaces": [plan.workspace_id for plan in plans],
         "since": plans[0].since,
@@ -201,11 +207,28 @@ def _plans(
             f"{store.directory} is an export until {plans[0].until}, not {until}: {REMEDY}"
         )
     grows = until > plans[0].until
-    if verify and (grows or not store.missing(plans)):
-        plans = [readers[plan.workspace_id].again(store.as_done(plan), mapped) for plan in plans]
+    if grows or store.is_complete:
+        plans = [store.as_done(plan) for plan in plans]
+        if verify:
+            plans = [
+                _telling(each.workspace_id, readers[each.workspace_id].again, each, mapped)
+                for each in plans
+            ]
     if grows:
         plans = [readers[plan.workspace_id].longer(plan, until, mapped) for plan in plans]
     return plans
+
+
+def _telling(
+    workspace_id: str, call: Callable[Words, R], *args: Words.args, **kwargs: Words.kwargs
+) -> R:
+    """Make a call; an error of the service tells its workspace, which its own text does not."""
+    try:
+        return call(*args, **kwargs)
+    except ApiException as error:
+        if sys.version_info >= (3, 11):
+            error.add_note(f"while exporting the workspace {workspace_id}")
+        raise
 
 
 class _Run:
@@ -227,17 +250,13 @@ class _Run:
         self.differences: Differences = []
 
     def all(
-        self, plans: Sequence[Plan], threads: ThreadPoolExecutor, progress: bool | Tell
+        self, missing: Mapping[Place, Window], threads: ThreadPoolExecutor, progress: bool | Tell
     ) -> None:
         """Read all that is missing, those without transactions last: the others tell the zone."""
-        missing = self._store.missing(plans)
-        done = self._store.done.values()
-        now = Progress(
-            rows=sum(each.rows for each in done),
-            rows_in_all=sum(plan.rows for plan in plans),
-            windows=len(done),
-            windows_in_all=sum(len(plan.windows) for plan in plans),
-        )
+        windows = [window for plan in self._store.plans for window in plan.windows]
+        in_all = sum(window.rows for window in windows)
+        to_read = sum(window.rows for window in missing.values())
+        now = Progress(in_all - to_read, in_all, len(windows) - len(missing), len(windows))
         with told(progress, now) as tell:
             for empty in (False, True):
                 work = [
@@ -259,7 +278,7 @@ class _Run:
     def _one(self, place: Place, window: Window) -> tuple[int, Differences]:
         workspace_id, *_ = place
         reader = self._readers[workspace_id]
-        part = reader.read(window, verify=self._verify)
+        part = _telling(workspace_id, reader.read, window, verify=self._verify)
         if part.error and self._raise:
             part.error.workspace_id = workspace_id
             raise part.error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from flowhunt._extras import extra
@@ -37,9 +38,9 @@ def told(progress: bool | Tell, begin: Progress) -> Generator[Tell, None, None]:
     if not progress:
         yield lambda now: None
         return
-    with extra("export"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a notebook without widgets is a place without a bar
-        from tqdm.auto import tqdm
+    with extra("export"):
+        # tqdm.auto warns in a notebook without widgets, and has no other bar there.
+        tqdm = import_module("tqdm.auto" if find_spec("ipywidgets") else "tqdm").tqdm
     with tqdm(
         desc="transactions",
         total=begin.rows_in_all,

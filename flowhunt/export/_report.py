@@ -43,7 +43,7 @@ class ExportReport:
             "windows": f"{self.windows:,}, {self.windows_read:,} of them read now",
             "amount": f"{self.amount:,}",
             "requests": f"{self.requests:,}, {self.retries:,} of them again",
-            "dropped": f"{self.dropped:,} transactions that came more often than once",
+            "dropped": f"{self.dropped:,} transactions that came again or were not asked for",
             "differences": f"{len(self.differences):,}",
             "seconds": f"{self.seconds:.1f}",
         }

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -49,7 +49,7 @@ class Planned(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    version: int = 1
+    version: Literal[1] = 1
     format: Format
     plans: tuple[Plan, ...]
 
@@ -87,37 +87,26 @@ class Done(BaseModel):
 class Store:
     """The directory of an export; threads may share it.
 
+    What is there stays there until what replaces it is written.
+
     :ivar plans: as they are kept, empty if there are none yet
-    :ivar done: the windows that are done, with their files as they were written
+    :ivar done: the windows of the plans that are written, some for other sums than the plans have
     """
 
     def __init__(self, directory: Path, format: Format) -> None:
         self.directory = directory
         self._format: Format = format
         self._lock = Lock()
+        self._is_open = True
+        self._zones: set[str | None] = set()
         self.plans: Sequence[Plan] = ()
         self.done: dict[Place, Done] = {}
         self._load()
-        self._zones = {done.zone for done in self.done.values() if done.rows}
 
-    def begin(self, plans: Sequence[Plan]) -> None:
-        """Keep plans. What is done of windows that are no more, or have other sums now, is not."""
-        if plans is not self.plans:
-            windows = dict(_windows(plans))
-            self.done = {
-                place: done
-                for place, done in self.done.items()
-                if place in windows and done.window.sums == windows[place].sums
-            }
-            self.plans = plans
-        self._write_manifest()
-        planned = Planned(format=self._format, plans=tuple(plans))
-        self._write(self.directory / _PLAN, planned.model_dump_json().encode() + b"\n")
-        self._sweep()
-
-    def missing(self, plans: Sequence[Plan]) -> dict[Place, Window]:
-        """The windows that are not done."""
-        return {place: window for place, window in _windows(plans) if place not in self.done}
+    @property
+    def is_complete(self) -> bool:
+        """Whether all windows of the plans are written."""
+        return all(place in self.done for place, _ in _windows(self.plans))
 
     def as_done(self, plan: Plan) -> Plan:
         """A plan with the sums that its windows are done for."""
@@ -127,7 +116,28 @@ class Store:
         )
         return plan.model_copy(update={"windows": tuple(windows)})
 
-    def keep(self, place: Place, name: datetime, window: Window, months: Months) -> Done:
+    def begin(self, plans: Sequence[Plan], *, verify: bool) -> dict[Place, Window]:
+        """Keep plans, and return the windows to read.
+
+        :param verify: also those that are done for other sums
+        """
+        self.plans = plans
+        windows = dict(_windows(plans))
+        self.done = {place: done for place, done in self.done.items() if place in windows}
+        self._write_manifest()
+        planned = Planned(format=self._format, plans=tuple(plans))
+        self._write(self.directory / _PLAN, planned.model_dump_json().encode() + b"\n")
+        missing = {
+            place: window
+            for place, window in windows.items()
+            if place not in self.done or (verify and self.done[place].window.sums != window.sums)
+        }
+        self._zones = {
+            done.zone for place, done in self.done.items() if done.rows and place not in missing
+        }
+        return missing
+
+    def keep(self, place: Place, name: datetime, window: Window, months: Months) -> None:
         """Write the transactions of a window, and then that it is done.
 
         :param name: the moment that its file is named by
@@ -140,34 +150,50 @@ class Store:
             _moment_in(month, window, name): self._in_one_zone(frames.transactions(rows).to_arrow())
             for month, rows in (months or {name.date().replace(day=1): []}).items()
         }
-        files = [self._write_table(workspace_id, *named) for named in tables.items()]
+        contents = {
+            f"{_folder(workspace_id, moment)}/{_stem(moment)}.{self._format}": encoded(
+                table, self._format
+            )
+            for moment, table in tables.items()
+        }
         done = Done(
             workspace_id=workspace_id,
             rows=sum(table.num_rows for table in tables.values()),
             amount=sum(row.amount for rows in months.values() for row in rows),
             zone=_zone(next(iter(tables.values()))),
-            files=tuple(files),
+            files=tuple(
+                File(path=path, sha256=hashlib.sha256(data).hexdigest())
+                for path, data in contents.items()
+            ),
             window=window,
         )
+        parts = {self.directory / path: data for path, data in contents.items()}
+        written = {path: _write_part(path, data) for path, data in parts.items()}
         with self._lock, (self.directory / _MANIFEST).open("ab") as manifest:
+            if not self._is_open:  # nobody waits for this thread any more
+                return
+            for path, part in written.items():
+                part.replace(path)
             manifest.write(_line(done))
             manifest.flush()
             os.fsync(manifest.fileno())
             self.done[place] = done
-        return done
-
-    def _write_table(self, workspace_id: str, name: datetime, table: pa.Table) -> File:
-        data = encoded(table, self._format)
-        path = f"{_folder(workspace_id, name)}/{_stem(name)}.{self._format}"
-        self._write(self.directory / path, data)
-        return File(path=path, sha256=hashlib.sha256(data).hexdigest())
 
     def end(self) -> None:
-        """Put the lines of the manifest in order, and files without rows into the others' zone."""
+        """Put the lines of the manifest in order, and remove what no line names."""
         for place, done in [*self.done.items()]:
             if not done.rows and self._zones - {done.zone}:
                 self.keep(place, done.window.first_moment, done.window, {})
         self._write_manifest()
+        named = {self.directory / file.path for done in self.done.values() for file in done.files}
+        for path in self.directory.glob("workspace=*/month=*/*"):
+            if path not in named and path.is_file():
+                path.unlink()
+
+    def close(self) -> None:
+        """Keep nothing from now on."""
+        with self._lock:
+            self._is_open = False
 
     def _load(self) -> None:
         path = self.directory / _PLAN
@@ -191,7 +217,7 @@ class Store:
     def _is_intact(self, file: File) -> bool:
         try:
             data = (self.directory / file.path).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return False
         return hashlib.sha256(data).hexdigest() == file.sha256
 
@@ -217,20 +243,7 @@ class Store:
         self._write(self.directory / _MANIFEST, b"".join(map(_line, done)))
 
     def _write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + _PART)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-
-    def _sweep(self) -> None:
-        """Remove files that no line names: of windows that are no more, or were not finished."""
-        named = {self.directory / file.path for done in self.done.values() for file in done.files}
-        for path in self.directory.glob("workspace=*/month=*/*"):
-            if path not in named:
-                path.unlink()
+        _write_part(path, data).replace(path)
 
 
 REMEDY = "ask for the same, or choose another destination"
@@ -249,10 +262,14 @@ def opened(directory: Path, format: Format) -> Generator[Store, None, None]:
         lock.acquire()
     except Timeout:
         raise ApiValueError(
-            f"another process exports to {directory}: wait until it has ended"
+            f"another export to {directory} is running: wait until it has ended"
         ) from None
     try:
-        yield Store(directory, format)
+        store = Store(directory, format)
+        try:
+            yield store
+        finally:
+            store.close()
     finally:
         lock.release()
 
@@ -267,8 +284,19 @@ def _windows(plans: Iterable[Plan]) -> Iterable[tuple[Place, Window]]:
     )
 
 
+def _write_part(path: Path, data: bytes) -> Path:
+    """Write a file beside its place, under a name that readers of directories pass over."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"_{path.name}{_PART}")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return part
+
+
 def _refuse_another_use(directory: Path) -> None:
-    begun = {_LOCK, _PLAN + _PART, _MANIFEST, _MANIFEST + _PART}
+    begun = {_LOCK, f"_{_PLAN}{_PART}", _MANIFEST, f"_{_MANIFEST}{_PART}"}
     names = {entry.name for entry in directory.iterdir()}
     if _PLAN not in names and names - begun:
         raise ApiValueError(

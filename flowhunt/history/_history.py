@@ -76,7 +76,7 @@ class History:
     ) -> None:
         asked = checked(CreditTransactionSearchRequest, request, page_size, zone)
         if on_difference not in ("raise", "warn", "ignore"):
-            raise ApiValueError(f"on_difference cannot be {on_difference!r}")
+            raise ApiValueError(f"on_difference is raise, warn or ignore, not {on_difference!r}")
         self.filters = {
             name: value for name in _BEYOND_THE_SUMS if (value := getattr(asked, name)) is not None
         }
@@ -130,8 +130,11 @@ def checked(
     :raises ApiValueError: it cannot
     """
     check_count("page_size", page_size)
-    if zone.utcoffset(None) is None:
-        raise ApiValueError(f"zone must have the same UTC offset all year, {zone!r} has not")
+    if not isinstance(zone, tzinfo) or zone.utcoffset(None) is None:
+        raise ApiValueError(
+            "zone must be of one UTC offset, such as datetime.timezone(timedelta(hours=1)), "
+            f"not {zone!r}"
+        )
     asked = kind.model_validate({} if request is None else request)
     if asked.pagination is not None or asked.limit not in (None, kind().limit):
         raise ApiValueError("all is read, so limit and pagination have no place; see page_size")

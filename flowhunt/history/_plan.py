@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from typing_extensions import Self
 
 from flowhunt.exceptions import ApiValueError
 from flowhunt.history._calls import Calls
@@ -26,6 +28,7 @@ SumsOfKeys = Mapping[Key, Tally]
 Mapped = Callable[..., Iterable[Any]]
 """``map``, or that of threads."""
 
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d").match
 _SHORTEST = timedelta(minutes=1) // timedelta(microseconds=1)
 """Parts of a day are no shorter than so many ticks."""
 _BESIDE = 499_999
@@ -81,6 +84,14 @@ class Plan(BaseModel):
     utc_offset: timedelta
     windows: tuple[Window, ...]
 
+    @model_validator(mode="after")
+    def _has_no_gap(self) -> Self:
+        ends = [self.since, *(window.until for window in self.windows)]
+        starts = [*(window.since for window in self.windows), self.until]
+        if ends != starts:
+            raise ValueError("its windows do not follow each other from since to until")
+        return self
+
     @property
     def rows(self) -> int:
         """How many transactions the sums say there are.
@@ -106,8 +117,15 @@ def period_asked(
 
     :raises ApiValueError: there is no time between them
     """
+    for name, moment in {"since": since, "until": until}.items():
+        if not isinstance(moment, date) and not _ISO_DATE(str(moment)):
+            raise ApiValueError(f"{name} has to be a moment such as 2026-01-31, not {moment!r}")
     bounds = {"created_at_from": since, "created_at_to": until}
-    asked = checked(CreditTransactionSearchRequest, bounds, page_size, zone)
+    try:
+        asked = checked(CreditTransactionSearchRequest, bounds, page_size, zone)
+    except ValidationError as error:
+        told = error.errors(include_url=False)[0]["msg"]
+        raise ApiValueError(f"since {since} until {until} is no period: {told}") from error
     if asked.created_at_from is None or asked.created_at_to is None:
         raise ApiValueError(f"since and until have to be moments, not {since!r} and {until!r}")
     zone_of = Zone(zone, has_offset(asked))
@@ -180,7 +198,7 @@ class WindowReader:
         edges = [span.start, *(part.within(span).end for part, _ in parts[:-1]), span.end]
         return [
             Window(since=self._zone.sent(start), until=self._zone.sent(end), sums=_by_day(sums))
-            for (start, end), (_, sums) in zip(pairwise(edges), parts, strict=False)
+            for (start, end), (_, sums) in zip(pairwise(edges), parts, strict=True)
         ]
 
     def longer(self, plan: Plan, until: datetime, mapped: Mapped = map) -> Plan:

@@ -331,7 +331,7 @@ def test_without_its_extra_it_says_what_to_install(
 def test_without_what_draws_bars_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
     with books(history=spread(3)) as served:
         with pytest.raises(ImportError, match=r"tqdm.*pip install 'flowhunt\[export\]'"):
             export(served.api, served.workspace_id, tmp_path, progress=True)

@@ -98,7 +98,7 @@ def test_an_export_that_was_killed_while_it_waited_for_an_answer_goes_on(
 
 
 @pytest.mark.parametrize(
-    "left", [["_lock"], ["_manifest.ndjson"], ["_manifest.ndjson.part"], ["_plan.json.part"]]
+    "left", [["_lock"], ["_manifest.ndjson"], ["__manifest.ndjson.part"], ["__plan.json.part"]]
 )
 def test_an_export_that_was_killed_before_it_had_a_plan_begins_anew(
     tmp_path: Path, left: list[str]
@@ -160,14 +160,14 @@ def cut_a_file(directory: Path) -> int:
 
 def leave_a_part(directory: Path) -> int:
     path = window_files(directory)[5]
-    path.rename(path.with_name(path.name + ".part"))
+    path.rename(path.with_name(f"_{path.name}.part"))
     return 1
 
 
 def leave_a_file_without_a_line(directory: Path) -> int:
     path = window_files(directory)[6]
     path.with_name("2020-01-01.parquet").write_bytes(path.read_bytes())
-    (directory / (MANIFEST + ".part")).write_bytes(b"{")
+    (directory / f"_{MANIFEST}.part").write_bytes(b"{")
     return 0
 
 

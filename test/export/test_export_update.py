@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset
 import pytest
 
 import flowhunt
@@ -23,8 +25,11 @@ from exports import (
     spread,
     table_of,
     window_files,
+    without,
 )
-from flowhunt.export import export_credit_transactions
+from flowhunt.export import Progress, export_credit_transactions
+from flowhunt.export._store import opened
+from flowhunt.history import DifferenceError, DifferenceWarning, plan_credit_transactions
 from flowhunt.sandbox import Sandbox
 from histories import Books, books, evenly, ids, made_at
 
@@ -232,7 +237,7 @@ def test_two_processes_do_not_export_to_one_place_at_once(tmp_path: Path) -> Non
             assert child.stdout is not None
             child.stdout.readline()
             configuration = sandbox.configuration()
-            with pytest.raises(flowhunt.ApiValueError, match="another process"):
+            with pytest.raises(flowhunt.ApiValueError, match="is running"):
                 export({sandbox.workspace_id: configuration}, sandbox.workspace_id, tmp_path)
 
 
@@ -268,3 +273,155 @@ def test_what_makes_no_sense_is_refused_before_anything_is_done(
             )
         assert served.sandbox.requests == []
         assert not (tmp_path / "new").exists()
+
+
+# What is there stays until it is replaced
+
+
+def book_late(served: Books, count: int = 4) -> None:
+    """Transactions on days that were exported, in as many windows."""
+    kept = served.kept()
+    days = [kept[number]["created_at"] for number in range(50, 900, 900 // count)][:count]
+    served.sandbox.add_transactions(None, [{"created_at": day, "amount": 7} for day in days])
+
+
+def test_an_update_that_fails_takes_nothing_away(tmp_path: Path) -> None:
+    with books(history=HISTORY) as served:
+        export(served.api, served.workspace_id, tmp_path)
+        there = bytes_of(tmp_path)
+        book_late(served)
+        served.sandbox.faults.add(operation=SEARCH, status=401)
+        with pytest.raises(flowhunt.UnauthorizedException):
+            export(served.api, served.workspace_id, tmp_path)
+        files = {str(path.relative_to(tmp_path)) for path in window_files(tmp_path)}
+        assert {path: there[path] for path in files} == {
+            path: data for path, data in there.items() if not path.startswith("_")
+        }
+        served.sandbox.faults.clear()
+        assert export(served.api, served.workspace_id, tmp_path).windows_read == 4
+        assert ids_in(tmp_path) == ids(served.kept())
+
+
+def test_a_difference_of_an_export_that_was_interrupted_is_told_again(tmp_path: Path) -> None:
+    def stop_at_the_end(progress: Progress) -> None:
+        if progress.windows == progress.windows_in_all:
+            raise KeyboardInterrupt
+
+    with books(history=HISTORY) as served:
+        hidden = served.kept()[300]["transaction_id"]
+        with Relay(served.sandbox.url, page=without(hidden)) as relay:
+            apis = {served.workspace_id: served.sandbox.configuration(host=relay.url)}
+            settings: dict[str, Any] = {"on_difference": "warn", "progress": stop_at_the_end}
+            with pytest.raises(KeyboardInterrupt):
+                export(apis, served.workspace_id, tmp_path, **settings)
+            with pytest.raises(DifferenceError):
+                export(apis, served.workspace_id, tmp_path)
+            with pytest.warns(DifferenceWarning):
+                report = export(apis, served.workspace_id, tmp_path, on_difference="warn")
+            assert len(report.differences) == 1
+        assert export(served.api, served.workspace_id, tmp_path).rows == 900
+
+
+def test_without_verifying_a_longer_period_reads_only_what_is_new(tmp_path: Path) -> None:
+    with books(history=HISTORY) as served:
+        old = export(served.api, served.workspace_id, tmp_path, until=OLD_ENDS[0], verify=False)
+        book_late(served, 1)
+        new = export(served.api, served.workspace_id, tmp_path, verify=False)
+        assert new.windows_read == new.windows - old.windows
+        assert new.rows == 900
+
+
+def test_a_service_that_begins_to_send_offsets_changes_all_files(tmp_path: Path) -> None:
+    def with_offset(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [row | {"created_at": row["created_at"] + "Z"} for row in rows]
+
+    with books(history=spread(5, 1)) as served:
+        export(served.api, served.workspace_id, tmp_path)
+        served.sandbox.add_transactions(None, [spread(1)[0]])
+        with Relay(served.sandbox.url, page=with_offset) as relay:
+            apis = {served.workspace_id: served.sandbox.configuration(host=relay.url)}
+            assert export(apis, served.workspace_id, tmp_path).rows == 6
+        for path in window_files(tmp_path):
+            assert table_of(path).schema.field("created_at").type.tz == "UTC"
+
+
+def test_readers_of_the_directory_pass_over_what_is_being_written(tmp_path: Path) -> None:
+    with books(history=HISTORY) as served:
+        export(served.api, served.workspace_id, tmp_path)
+        served.sandbox.add_transactions(None, [spread(1)[0]])
+        seen: list[int] = []
+
+        def stop_in_the_middle(progress: Progress) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            export(served.api, served.workspace_id, tmp_path, progress=stop_in_the_middle)
+        path = window_files(tmp_path)[0]
+        path.with_name(f"_{path.name}.part").write_bytes(b"half of a fi")
+        seen.append(pyarrow.dataset.dataset(tmp_path, partitioning="hive").count_rows())
+        assert seen == [901]
+
+
+def test_a_directory_among_the_files_does_no_harm(tmp_path: Path) -> None:
+    with books(history=HISTORY) as served:
+        export(served.api, served.workspace_id, tmp_path)
+        (window_files(tmp_path)[0].parent / ".checkpoints").mkdir()
+        assert export(served.api, served.workspace_id, tmp_path).rows == 900
+
+
+@pytest.mark.parametrize("change", ["lose a window", "another version"])
+def test_a_plan_that_was_changed_is_refused(tmp_path: Path, change: str) -> None:
+    with books(history=HISTORY) as served:
+        export(served.api, served.workspace_id, tmp_path)
+        planned = json.loads((tmp_path / "_plan.json").read_bytes())
+        if change == "lose a window":
+            del planned["plans"][0]["windows"][3]
+        else:
+            planned["version"] = 99
+        (tmp_path / "_plan.json").write_text(json.dumps(planned), encoding="utf-8")
+        before = len(served.sandbox.requests)
+        with pytest.raises(flowhunt.ApiValueError, match=r"_plan\.json .* another destination"):
+            export(served.api, served.workspace_id, tmp_path)
+        assert len(served.sandbox.requests) == before
+
+
+def test_a_thread_that_nobody_waits_for_writes_no_more(tmp_path: Path) -> None:
+    with books(history=spread(5, 1)) as served:
+        plan = plan_credit_transactions(served.api, served.workspace_id, SINCE, UNTIL)
+        with opened(tmp_path, "parquet") as store:
+            ((place, window),) = store.begin([plan], verify=True).items()
+        before = bytes_of(tmp_path)
+        store.keep(place, window.first_moment, window, {})
+        assert {path: data for path, data in bytes_of(tmp_path).items() if "part" not in path} == (
+            before
+        )
+
+
+def test_a_path_may_begin_with_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with books(history=spread(5, 1)) as served:
+        report = export(served.api, served.workspace_id, Path("~/credits"))
+    assert report.destination == tmp_path / "credits"
+    assert len(ids_in(report.destination)) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ({"since": UNTIL, "until": SINCE}, "2025-07-01.* is no period"),
+        ({"since": "2025"}, "since has to be a moment such as .* not '2025'"),
+        ({"since": 20250101}, "since has to be a moment"),
+        ({"zone": "Europe/Berlin"}, "zone must be of one UTC offset, such as .*Berlin"),
+        ({"on_difference": "ignore"}, "on_difference is raise or warn, not 'ignore'"),
+    ],
+)
+def test_words_that_make_no_sense_are_refused_before_anything_is_sent(
+    tmp_path: Path, words: dict[str, Any], told: str
+) -> None:
+    with books(history=[]) as served:
+        with pytest.raises(flowhunt.ApiValueError, match=told):
+            export(served.api, served.workspace_id, tmp_path / "new", **words)
+        assert served.sandbox.requests == []
+    assert not (tmp_path / "new").exists()

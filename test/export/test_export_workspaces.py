@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import flowhunt
-from exports import Relay, export, exporters, rows_in, spread, window_files
+from exports import SEARCH, Relay, export, exporters, rows_in, spread, window_files
 from flowhunt.sandbox import Sandbox
 from histories import books
 
@@ -183,3 +184,21 @@ def test_a_client_that_was_lent_may_have_fewer_connections_than_threads(tmp_path
         with flowhunt.ApiClient(lent) as client:
             report = export(flowhunt.CreditsApi(client), served.workspace_id, tmp_path, workers=16)
         assert report.rows == 300
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="an exception takes no notes before")
+@pytest.mark.parametrize("when", ["plan", "read", "update"])
+def test_an_error_of_the_service_tells_its_workspace(tmp_path: Path, when: str) -> None:
+    with three() as sandbox:
+        configurations = by_key(sandbox)
+        last = max(configurations)
+        if when == "update":
+            export(configurations, configurations, tmp_path, *SIX_MONTHS)
+        wrong = configurations | {last: sandbox.configuration(api_key="wrong", access_token=None)}
+        if when == "read":
+            sandbox.faults.add(status=401, operation=SEARCH)
+            wrong = {last: configurations[last]}
+        with pytest.raises(flowhunt.UnauthorizedException) as raised:
+            export(wrong, wrong, tmp_path, *SIX_MONTHS)
+        notes: list[str] = getattr(raised.value, "__notes__", [])
+        assert [last in note for note in notes] == [True]
