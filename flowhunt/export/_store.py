@@ -167,13 +167,12 @@ class Store:
             ),
             window=window,
         )
-        parts = {self.directory / path: data for path, data in contents.items()}
-        written = {path: _write_part(path, data) for path, data in parts.items()}
+        parts = {path: _write_part(self.directory / path, data) for path, data in contents.items()}
         with self._lock, (self.directory / _MANIFEST).open("ab") as manifest:
             if not self._is_open:  # nobody waits for this thread any more
                 return
-            for path, part in written.items():
-                part.replace(path)
+            for path, part in parts.items():
+                part.replace(self.directory / path)
             manifest.write(_line(done))
             manifest.flush()
             os.fsync(manifest.fileno())

@@ -41,18 +41,11 @@ def test_failing_calls_do_not_break_an_export(tmp_path: Path, max_limit: int | N
     with books(history=spread(3000), max_limit=max_limit) as served:
         clock = clock_without_waits()
         served.api.api_client.rest_client.clock = clock
-        faults: list[dict[str, Any]] = [
-            {"status": 429, "retry_after": "0"},
-            {"status": 503},
-            {"reset": True},
-            {"truncate": True},
-        ]
-        for fault in faults:
-            served.sandbox.faults.add(probability=0.0125, **fault)
+        served.fail_sometimes()
         report = export(served.api, served.workspace_id, tmp_path, workers=8, sleep=clock.sleep)
         assert ids_in(tmp_path) == ids(served.kept())
         assert report.requests == len(served.sandbox.requests)
-        failed = sum(bool(request.faults) for request in served.sandbox.requests)
+        failed = served.failed()
         assert failed > report.requests / 40
         assert 0 < report.retries <= failed
 

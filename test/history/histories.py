@@ -32,6 +32,21 @@ class Books:
         rows = self.sandbox.transactions()
         return [row for row in rows if all(row[name] == value for name, value in fields.items())]
 
+    def fail_sometimes(self) -> None:
+        """From now on one request of twenty fails."""
+        faults: list[dict[str, Any]] = [
+            {"status": 429, "retry_after": "0"},
+            {"status": 503},
+            {"reset": True},
+            {"truncate": True},
+        ]
+        for fault in faults:
+            self.sandbox.faults.add(probability=0.0125, **fault)
+
+    def failed(self) -> int:
+        """How many requests have failed so far."""
+        return sum(bool(request.faults) for request in self.sandbox.requests)
+
     def read(self, request: Any = None, **settings: Any) -> list[str]:
         """The IDs that the iterator brings."""
         rows = iter_credit_transactions(self.api, self.workspace_id, request, **settings)

@@ -44,18 +44,11 @@ def test_failing_calls_do_not_break_several_threads(newest_first: bool) -> None:
     with books(history=made_at(evenly(6000, 90)), max_limit=37) as served:
         clock = clock_without_waits()
         served.api.api_client.rest_client.clock = clock
-        faults: list[dict[str, Any]] = [
-            {"status": 429, "retry_after": "0"},
-            {"status": 503},
-            {"reset": True},
-            {"truncate": True},
-        ]
-        for fault in faults:
-            served.sandbox.faults.add(probability=0.0125, **fault)
+        served.fail_sometimes()
         kept = ids(served.kept())
         read = served.read(newest_first=newest_first, workers=4, sleep=clock.sleep)
         assert read == (kept[::-1] if newest_first else kept)
-        failed = sum(bool(request.faults) for request in served.sandbox.requests)
+        failed = served.failed()
         assert failed > len(served.sandbox.requests) / 40
 
 
