@@ -215,7 +215,10 @@ def _plans(
                 for each in plans
             ]
     if grows:
-        plans = [readers[plan.workspace_id].longer(plan, until, mapped) for plan in plans]
+        plans = [
+            _telling(each.workspace_id, readers[each.workspace_id].longer, each, until, mapped)
+            for each in plans
+        ]
     return plans
 
 

@@ -20,6 +20,7 @@ from flowhunt.models.credit_daily_transaction_search_request import (
 )
 from flowhunt.models.credit_transaction_response import CreditTransactionResponse
 from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
+from flowhunt.models.transaction_type import TransactionType
 
 OnDifference = Literal["raise", "warn", "ignore"]
 Request = TypeVar("Request", CreditTransactionSearchRequest, CreditDailyTransactionSearchRequest)
@@ -110,7 +111,12 @@ class History:
 
 
 def rows_reader(
-    calls: Calls, zone: Zone, transaction_type: Any, span: Span, page_size: int, learned: Learned
+    calls: Calls,
+    zone: Zone,
+    transaction_type: TransactionType | None,
+    span: Span,
+    page_size: int,
+    learned: Learned,
 ) -> RowsReader:
     """A reader of the transactions in a span."""
     # The sums may or may not count what is on a bound, so the bounds are just beyond.

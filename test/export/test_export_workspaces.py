@@ -187,18 +187,20 @@ def test_a_client_that_was_lent_may_have_fewer_connections_than_threads(tmp_path
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="an exception takes no notes before")
-@pytest.mark.parametrize("when", ["plan", "read", "update"])
+@pytest.mark.parametrize("when", ["plan", "read", "update", "longer"])
 def test_an_error_of_the_service_tells_its_workspace(tmp_path: Path, when: str) -> None:
     with three() as sandbox:
         configurations = by_key(sandbox)
         last = max(configurations)
-        if when == "update":
-            export(configurations, configurations, tmp_path, *SIX_MONTHS)
+        since, until = SIX_MONTHS
+        if when in ("update", "longer"):
+            old = until if when == "update" else "2026-05-01T00:00:00"
+            export(configurations, configurations, tmp_path, since, old)
         wrong = configurations | {last: sandbox.configuration(api_key="wrong", access_token=None)}
         if when == "read":
             sandbox.faults.add(status=401, operation=SEARCH)
             wrong = {last: configurations[last]}
         with pytest.raises(flowhunt.UnauthorizedException) as raised:
-            export(wrong, wrong, tmp_path, *SIX_MONTHS)
+            export(wrong, wrong, tmp_path, since, until, verify=when != "longer")
         notes: list[str] = getattr(raised.value, "__notes__", [])
         assert [last in note for note in notes] == [True]
