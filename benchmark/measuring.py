@@ -63,7 +63,7 @@ def _worker(how: str, entrant: Entrant) -> Generator[subprocess.Popen[str], None
     what = (how, entrant.module, entrant.function, *entrant.arguments)
     command: Command = [entrant.python, WORKERS / "worker.py", *what]
     with subprocess.Popen(  # noqa: S603
-        command, env=_environment(), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command, env=environment(), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         _line(process)
         yield process
@@ -103,7 +103,7 @@ def whole_processes(commands: Sequence[Command], rounds: int) -> list[Series | s
 
 def _cpu_of(command: Command) -> float:
     process = subprocess.Popen(  # noqa: S603
-        command, cwd=WORKERS, env=_environment(), stdout=subprocess.DEVNULL
+        command, cwd=WORKERS, env=environment(), stdout=subprocess.DEVNULL
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -112,7 +112,7 @@ def _cpu_of(command: Command) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The environment without what could change the way of a call."""
     changing = ("FLOWHUNT_", "PYTHON")
     return {

@@ -93,7 +93,8 @@ def _serve(sock: socket.socket, tls: ssl.SSLContext | None, canned: Canned, spre
         pass  # the client left
 
 
-def _listen(tls: ssl.SSLContext | None, canned: Canned, *, spread: bool = False) -> str:
+def listen(tls: ssl.SSLContext | None, canned: Canned, *, spread: bool = False) -> str:
+    """Serve in threads of this process, and return the URL."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
 
     def accept() -> None:
@@ -116,9 +117,9 @@ def main() -> None:
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     canned = Canned(folder)
     urls = {
-        "plain": _listen(None, canned),
-        "tls": _listen(tls, canned),
-        "spread": _listen(None, canned, spread=True),
+        "plain": listen(None, canned),
+        "tls": listen(tls, canned),
+        "spread": listen(None, canned, spread=True),
     }
     print(json.dumps({**urls, "ca": str(folder / "ca.pem")}), flush=True)
     sys.stdin.read()

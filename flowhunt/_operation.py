@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
+from copy import copy
 from functools import cached_property
 from typing import Generic, TypeVar, cast, get_origin
 
@@ -13,6 +13,7 @@ from pydantic_core import CoreConfig, CoreSchema, SchemaValidator
 from flowhunt.models._base import Request
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 # Values of an answer are other people's data: they stay out of error texts. Only the keys of an
 # answer repeat often enough to be worth remembering while it is read.
@@ -47,19 +48,14 @@ class Operation(Generic[T]):
         """The answer's JSON text to its models, in one step."""
         return SchemaValidator(self._schema(), _ANSWER_CONFIG).validate_json
 
-    def decode_long(self, text: bytes | str) -> T:
-        """The same of a long text, without Python's garbage collector.
+    def decoded_by(self, decode: Callable[[bytes | str], D]) -> Operation[D]:
+        """The same endpoint with another decoder.
 
-        It would look through ever more objects again and again, and none of them is garbage yet.
+        :param decode: raises ``pydantic.ValidationError`` for a response that does not fit
         """
-        collects = gc.isenabled()
-        try:
-            if collects:
-                gc.disable()
-            return self.decode(text)
-        finally:
-            if collects:
-                gc.enable()
+        twin = cast("Operation[D]", copy(self))
+        twin.decode = decode
+        return twin
 
     def _schema(self) -> CoreSchema:
         answer = self.answer()

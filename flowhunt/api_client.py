@@ -41,7 +41,6 @@ _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE).search
 _CODECS = re.compile(r"utf-(16|32)(-[bl]e)?|iso8859-\d+|cp125\d").fullmatch
 _CREDENTIALS = frozenset({"api-key", "authorization", "cookie"})
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-_LONG = 64 * 1024  # bytes of an answer; some 200 transactions
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -331,7 +330,7 @@ def _json_type(content_type: str | None) -> str:
 def _decoded(operation: Operation[T], answer: RESTResponse) -> T:
     """The answer's body as its models."""
     body = answer.data or b""
-    decode = operation.decode if len(body) < _LONG else operation.decode_long
+    decode = operation.decode
     try:
         if answer.headers.get("Content-Type") != "application/json" or body[:1] == _MARK[:1]:
             return decode(_json_text(answer))

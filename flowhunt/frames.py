@@ -16,14 +16,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
-
+from flowhunt._arrow import (
+    SUM_COLUMNS,
+    TRANSACTION_COLUMNS,
+    array,
+    check_integer,
+    json_text,
+    pyarrow,
+)
 from flowhunt._extras import extra
-from flowhunt.exceptions import ApiValueError
 from flowhunt.models.credit_daily_chart_response import CreditDailyChartResponse
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
 from flowhunt.models.credit_transaction_response import CreditTransactionResponse
@@ -31,24 +36,12 @@ from flowhunt.models.credit_transaction_response import CreditTransactionRespons
 if TYPE_CHECKING:
     import pandas
     import polars
-    import pyarrow
+    import pyarrow as pa
     from matplotlib.axes import Axes
 
 __all__ = ["Table", "chart", "daily", "plot_daily_chart", "transactions"]
 
-_TRANSACTION = (
-    "transaction_id",
-    "workspace_id",
-    "user_id",
-    "created_at",
-    "transaction_type",
-    "context_id",
-    "context_desc",
-    "amount",
-)
-_DAILY = ("created_at", "workspace_id", "transaction_type", "amount", "cnt")
 _DATE = "date"
-_INT64 = range(-(2**63), 2**63)
 
 _COLOURS = (  # Paul Tol's scheme "muted", which colour-blind people can tell apart
     "#332288",
@@ -71,10 +64,10 @@ class Table:
     since pandas 3 and DuckDB's ``SELECT ... FROM table`` take it as it is.
     """
 
-    def __init__(self, arrow: pyarrow.Table) -> None:
+    def __init__(self, arrow: pa.Table) -> None:
         self._arrow = arrow
 
-    def to_arrow(self) -> pyarrow.Table:
+    def to_arrow(self) -> pa.Table:
         """The ``pyarrow.Table``."""
         return self._arrow
 
@@ -116,7 +109,7 @@ def transactions(rows: Iterable[CreditTransactionResponse]) -> Table:
         others none
     :raises ImportError: pyarrow is not installed
     """
-    return _table(_TRANSACTION, rows)
+    return _table(TRANSACTION_COLUMNS, rows)
 
 
 def daily(rows: Iterable[CreditDailyTransactionResponse]) -> Table:
@@ -125,7 +118,7 @@ def daily(rows: Iterable[CreditDailyTransactionResponse]) -> Table:
     :raises ApiValueError: as of ``transactions``
     :raises ImportError: pyarrow is not installed
     """
-    return _table(_DAILY, rows)
+    return _table(SUM_COLUMNS, rows)
 
 
 def chart(chart: CreditDailyChartResponse) -> Table:
@@ -141,7 +134,7 @@ def chart(chart: CreditDailyChartResponse) -> Table:
     :raises ApiValueError: an amount needs more than 64 bits
     :raises ImportError: pyarrow is not installed
     """
-    pa = _pyarrow()
+    pa = pyarrow()
     periods, amounts = _wide(chart)
     days = _days(periods)
     dates = pa.array(periods, pa.string()) if days is None else pa.array(days, pa.date32())
@@ -183,50 +176,15 @@ def plot_daily_chart(chart: CreditDailyChartResponse, ax: Axes | None = None) ->
     return ax
 
 
-def _pyarrow() -> Any:
-    with extra("frames"):
-        import pyarrow
-    return pyarrow
-
-
 # Rows to columns
 
 
 def _table(names: Sequence[str], rows: Iterable[Any]) -> Table:
-    pa = _pyarrow()
+    pa = pyarrow()
     rows = list(rows)
-    columns = {name: _column(pa, name, [getattr(row, name) for row in rows]) for name in names}
-    texts = [_json(row.model_extra) for row in rows]
+    columns = {name: array(name, [getattr(row, name) for row in rows]) for name in names}
+    texts = [json_text(row.model_extra) for row in rows]
     return Table(pa.table({**columns, "extra": pa.array(texts, pa.string())}))
-
-
-def _column(pa: Any, name: str, values: list[Any]) -> Any:
-    if name in {"amount", "cnt"}:
-        for index, value in enumerate(values):
-            _check_integer(value, f"rows[{index}].{name}")
-        return pa.array(values, pa.int64())
-    if name == "created_at":
-        return pa.array(values, pa.timestamp("us", tz=_zone(values)))
-    return pa.array(values, pa.string())
-
-
-def _check_integer(value: int, where: str) -> None:
-    if value not in _INT64:
-        raise ApiValueError(f"{where} does not fit into a column of 64-bit integers")
-
-
-def _zone(moments: Sequence[datetime]) -> str | None:
-    naive = [moment.utcoffset() is None for moment in moments]
-    if any(naive) and not all(naive):
-        raise ApiValueError(
-            f"rows[{naive.index(False)}].created_at has a UTC offset and "
-            f"rows[{naive.index(True)}].created_at has none: a column has one zone or none"
-        )
-    return "UTC" if naive and not naive[0] else None
-
-
-def _json(fields: dict[str, Any] | None) -> str | None:
-    return to_json(fields, inf_nan_mode="null").decode() if fields else None
 
 
 # Charts
@@ -236,7 +194,7 @@ def _wide(chart: CreditDailyChartResponse) -> tuple[list[str], dict[str, list[in
     """The periods in order, and for each transaction type the amounts in them."""
     for index, row in enumerate(chart.per_day):
         for code, amount in row.transaction_types.items():
-            _check_integer(amount, f"per_day[{index}].transaction_types[{code!r}]")
+            check_integer(amount, f"per_day[{index}].transaction_types[{code!r}]")
     rows = sorted(chart.per_day, key=lambda row: row.var_date)
     listed = [kind.value for kind in chart.transaction_types]
     unlisted = sorted({code for row in rows for code in row.transaction_types})

@@ -52,7 +52,7 @@ def _decoder() -> Callable[[bytes], object]:
         client: Any = _api("http://127.0.0.1").api_client
         answer = "List[CreditTransactionResponse]"
         return lambda body: client.deserialize(body.decode("utf-8"), answer, "application/json")
-    return SEARCH_CREDIT_TRANSACTIONS.decode_long
+    return SEARCH_CREDIT_TRANSACTIONS.decode
 
 
 def balance_with_http_info(url: str) -> Callable[[], object]:

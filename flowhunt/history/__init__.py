@@ -1,4 +1,4 @@
-"""Every transaction of a workspace, each exactly once, proven against the service's own sums.
+"""Every transaction of a workspace, each exactly once, verified by the rows and by the sums.
 
 ::
 
@@ -7,14 +7,15 @@
     for row in iter_credit_transactions(api, workspace_id):
         ...
 
-A search returns at most ``limit`` rows. The contract does not say in which order, how
-``pagination`` goes on, how large ``limit`` may be, or whether the bounds of a window are in it, so
-nothing here relies on any of these. Time is cut into windows that hold fewer rows than come at
-once, and what was read is compared, day by day and type by type, with the daily sums, and these
-with the chart, which has no limit.
+A search returns at most ``limit`` rows. The API specification does not say in which order, how
+``pagination`` goes on, how large ``limit`` may be, or whether bounds are inclusive, so nothing here
+relies on any of these. Time is split, without a gap, into intervals that hold fewer rows than the
+service has returned at once: such a response is complete. The sums say where to split, and are
+compared with the rows afterwards. Sums that are wrong cost requests and are reported. They never
+cost rows.
 
-One thing is assumed, and can be said otherwise with ``zone``: that moments without a UTC offset,
-and the days of the sums, are those of UTC.
+One thing is assumed, and can be changed with ``zone``: that timestamps without a UTC offset, and
+the days of the sums, are those of UTC.
 """
 
 from __future__ import annotations
@@ -22,15 +23,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from datetime import datetime, timezone, tzinfo
-from functools import partial
-from itertools import chain, repeat
+from datetime import date, timezone, tzinfo
 from typing import Any, Literal, NamedTuple
 
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import ApiValueError
-from flowhunt.history._ahead import ahead
-from flowhunt.history._calls import Calls, Patience, Sleep
+from flowhunt.history._arguments import (
+    OnDifference,
+    Timestamp,
+    check_choice,
+    check_count,
+    interval_of,
+    period_asked,
+    validated,
+    zone_of,
+)
+from flowhunt.history._daily import iter_sums
 from flowhunt.history._errors import (
     CrowdedInstantError,
     Difference,
@@ -38,20 +46,16 @@ from flowhunt.history._errors import (
     DifferenceWarning,
     HistoryError,
     Tally,
+    UnverifiedError,
+    WorkspaceMismatchError,
 )
-from flowhunt.history._history import (
-    History,
-    OnDifference,
-    Part,
-    check_count,
-    checked,
-    has_offset,
-    span_of,
-)
-from flowhunt.history._plan import Plan, Window, WindowReader, period_asked
-from flowhunt.history._rows import PAGES_IN_A_BLOCK, tally
-from flowhunt.history._spans import ALWAYS, Span, Zone, period
-from flowhunt.history._sums import Sums, SumsReader, in_order, packed
+from flowhunt.history._formats import MODELS, models_in
+from flowhunt.history._history import History
+from flowhunt.history._plan import Plan, Window, WindowReader
+from flowhunt.history._reading import parts_of, verified_parts
+from flowhunt.history._requests import Requests, RetryPolicy, Sleep
+from flowhunt.history._sums import SumsReader
+from flowhunt.history._verified import Part
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
 from flowhunt.models.credit_daily_transaction_search_request import (
     CreditDailyTransactionSearchRequest,
@@ -69,7 +73,9 @@ __all__ = [
     "Plan",
     "Reconciliation",
     "Tally",
+    "UnverifiedError",
     "Window",
+    "WorkspaceMismatchError",
     "iter_credit_transactions",
     "iter_daily_credit_transactions",
     "plan_credit_transactions",
@@ -82,12 +88,15 @@ PAGE_SIZE = 100
 class Reconciliation(NamedTuple):
     """What ``reconcile`` found.
 
-    :ivar read: what the transactions add up to, by day and transaction type
-    :ivar differences: where the sums say something else
+    :ivar read: total of the transactions that were read, by day and transaction type
+    :ivar differences: where the sums disagree
+    :ivar verified_by: what agrees that a day is complete, by day: ``"rows"`` (every response was
+        smaller than what the service returns at once), ``"sums"`` and ``"chart"``
     """
 
     read: dict[tuple[str, str], Tally]
     differences: list[Difference]
+    verified_by: dict[str, tuple[str, ...]]
 
 
 def iter_credit_transactions(
@@ -102,47 +111,52 @@ def iter_credit_transactions(
     zone: tzinfo = timezone.utc,
     sleep: Sleep | None = None,
 ) -> Generator[CreditTransactionResponse, None, None]:
-    """Every transaction that matches, each exactly once, oldest first or newest first.
+    """Yield every transaction that matches, each exactly once, oldest first or newest first.
 
-    Threads read ahead by one block each: about ten pages, or a day where that has more. Close the
-    iterator, or read it to its end, to end the threads. Days that have their first transaction
-    after the start are not read, if they are after all others.
+    With ``workers=1`` all requests are sent by the thread that iterates. With more, that many
+    threads read ahead; they are daemons, and ``close()`` ends them.
 
-    Filters that the sums do not take (``transaction_id``, ``context_id``, ``context_desc``) leave
-    nothing to compare with; every window is proven all the same, one after the other.
+    Transactions that arrive while one reads may or may not be among those yielded. Days that have
+    their first transaction after the start are left out where they come after all others.
 
-    :param request: the filters; ``limit`` and ``pagination`` have no place in it
-    :param page_size: the ``limit`` to ask with; the service may return fewer at once
+    The filters ``transaction_id``, ``context_id`` and ``context_desc`` have no sums to compare
+    with: only the rows show that none is missing.
+
+    :param request: the filters; ``limit`` and ``pagination`` are not allowed in it
+    :param page_size: the ``limit`` to ask with; a larger one is used only for a timestamp with more
+        transactions than one response can hold
     :param newest_first: the order
-    :param workers: how many threads read; the client needs as many connections
-    :param on_difference: what to do where transactions and sums differ: raise a
-        ``DifferenceError``, warn with a ``DifferenceWarning``, or do not compare unless the count
-        alone tells that nothing is missing
-    :param zone: the zone of moments without a UTC offset and of the days of the sums; it must have
-        the same offset all year
-    :param sleep: waits between tries, in place of the iterator's own way
-    :raises HistoryError: the history cannot be read whole; rows before that have been returned
-    :raises ApiException: a call failed, and again when it was tried again
+    :param workers: how many threads send requests; the client needs as many connections
+    :param on_difference: what to do where transactions and sums disagree: raise a
+        ``DifferenceError`` before the transactions in question are yielded, warn with a
+        ``DifferenceWarning``, or do not compare
+    :param zone: the zone of timestamps without a UTC offset and of the days of the sums; it must
+        have the same offset all year
+    :param sleep: called with seconds to wait between attempts, instead of the default wait
+    :raises HistoryError: the transactions cannot be read completely; those before that were yielded
+    :raises ApiException: a call failed, also when it was retried
     """
     check_count("workers", workers)
-    calls = Calls(api, workspace_id, Patience(sleep))
+    requests = Requests(api, workspace_id, RetryPolicy(sleep))
     history = History(
-        calls, request, page_size, zone, on_difference=on_difference, newest_first=newest_first
+        requests,
+        MODELS,
+        request,
+        page_size,
+        zone,
+        on_difference=on_difference,
+        newest_first=newest_first,
     )
-    parts = ahead(history.tasks(), 1 if history.filters else workers, calls.patience.closing)
-    return _flat(parts, on_difference)
+    return _models_of(verified_parts(history, requests, workers, on_difference))
 
 
-def _flat(
-    parts: Generator[Part, None, None], on_difference: OnDifference
+def _models_of(
+    parts: Generator[Part, None, None],
 ) -> Generator[CreditTransactionResponse, None, None]:
     with closing(parts):
         for part in parts:
-            if part.error and on_difference == "warn":
-                warnings.warn(str(part.error), DifferenceWarning, stacklevel=2)
-            elif part.error:
-                raise part.error
-            yield from part.rows
+            if len(part.batch):
+                yield from models_in(part.batch)
 
 
 def iter_daily_credit_transactions(
@@ -155,50 +169,39 @@ def iter_daily_credit_transactions(
     zone: tzinfo = timezone.utc,
     sleep: Sleep | None = None,
 ) -> Generator[CreditDailyTransactionResponse, None, None]:
-    """Every sum that matches, each exactly once, in order; the chart tells which there are.
+    """Yield every sum that matches, each exactly once, in order, compared with the chart.
 
     A week or month is cut by nothing but the request's own bounds. No ``grouping`` means days.
 
-    :param request: the filters; ``limit`` and ``pagination`` have no place in it
-    :param page_size: a tenth of the ``limit`` to ask with
+    :param request: the filters; ``limit`` and ``pagination`` are not allowed in it
+    :param page_size: the ``limit`` to ask with
     :param newest_first: the order of the periods, and of the types in one
-    :param zone: the zone of moments without a UTC offset and of the periods
-    :param sleep: waits between tries, in place of the iterator's own way
-    :raises HistoryError: the chart has sums that cannot be read
-    :raises ApiException: a call failed, and again when it was tried again
+    :param zone: the zone of timestamps without a UTC offset and of the periods
+    :param sleep: called with seconds to wait between attempts, instead of the default wait
+    :raises HistoryError: the chart has an amount for a period and type without a sum, or there are
+        two sums of one period and type
+    :raises ApiException: a call failed, also when it was retried
     """
-    asked = checked(CreditDailyTransactionSearchRequest, request, page_size, zone)
-    zone_of = Zone(zone, has_offset(asked))
-    calls = Calls(api, workspace_id, Patience(sleep))
-    span = span_of(asked, zone_of)
-    bounds = (span.start if asked.created_at_from else -1, span.end - bool(asked.created_at_to))
-    limit = PAGES_IN_A_BLOCK * page_size
-    reader = SumsReader(calls, zone_of, bounds, asked.transaction_type, limit)
+    asked = validated(CreditDailyTransactionSearchRequest, request, page_size, zone)
+    zone_asked = zone_of(asked, zone)
+    interval = interval_of(asked, zone_asked)
+    first = interval.start if asked.created_at_from else -1
+    last = interval.end - bool(asked.created_at_to)
+    requests = Requests(api, workspace_id, RetryPolicy(sleep))
+    reader = SumsReader(requests, zone_asked, asked.transaction_type, page_size, (first, last))
     grouping = asked.grouping or GroupingPeriod.DATE
-    sums = (
-        list(in_order(some, newest_first=newest_first).values())
-        for some in _sums(reader, grouping, limit, newest_first=newest_first)
+    return _until_closed(
+        iter_sums(reader, interval, grouping, page_size, newest_first=newest_first), requests
     )
-    return _chained(ahead(repeat(partial(next, sums, None)), 1, calls.patience.closing))
 
 
-def _sums(
-    reader: SumsReader, grouping: GroupingPeriod, most: int, *, newest_first: bool
-) -> Iterator[Sums]:
-    if grouping is not GroupingPeriod.DATE:
-        yield reader.read(ALWAYS, grouping)
-        return
-    all_months = in_order(reader.read(ALWAYS, GroupingPeriod.MONTH), newest_first=newest_first)
-    for months in packed(all_months, most):
-        first, last = (period(pick(months)[0], GroupingPeriod.MONTH) for pick in (min, max))
-        yield reader.read(Span(first.start, last.end), grouping)
-
-
-def _chained(
-    parts: Generator[list[CreditDailyTransactionResponse], None, None],
+def _until_closed(
+    sums: Iterator[CreditDailyTransactionResponse], requests: Requests
 ) -> Generator[CreditDailyTransactionResponse, None, None]:
-    with closing(parts):
-        yield from chain.from_iterable(parts)
+    try:
+        yield from sums
+    finally:
+        requests.policy.closing.set()
 
 
 def reconcile(
@@ -214,54 +217,68 @@ def reconcile(
 ) -> Reconciliation:
     """Compare all transactions with the daily sums, by day and transaction type.
 
-    A difference is read again, since transactions may have come meanwhile, before it is one.
+    Where they disagree, both are read again before it is a difference: transactions may have
+    arrived meanwhile. A day that the request cuts is verified by its rows alone.
 
     :param request: the filters; only those that the sums take too
-    :param workers: how many threads read
-    :return: what the transactions add up to, and with ``on_difference="warn"`` the differences
-    :raises DifferenceError: they differ, with day, type, both counts and both amounts of each
+    :param workers: how many threads send requests
+    :return: what the transactions add up to, what verified each day, and with
+        ``on_difference="warn"`` the differences
+    :raises DifferenceError: they disagree, with day, type, both counts and both amounts of each
     :raises ApiValueError: a filter that the sums do not take
     """
     check_count("workers", workers)
-    calls = Calls(api, workspace_id, Patience(sleep))
-    history = History(calls, request, page_size, zone, on_difference=on_difference)
+    check_choice("on_difference", on_difference, ("raise", "warn"))
+    requests = Requests(api, workspace_id, RetryPolicy(sleep))
+    history = History(
+        requests, MODELS, request, page_size, zone, on_difference=on_difference, by_day=True
+    )
     if history.filters:
         raise ApiValueError(f"the sums cannot be filtered by {', '.join(history.filters)}")
     read: dict[tuple[str, str], Tally] = {}
     differences: list[Difference] = []
-    with closing(ahead(history.tasks(), workers, calls.patience.closing)) as parts:
+    by_sums_alone: set[date] = set()
+    charted = history.charted()
+    with closing(parts_of(history, requests, workers)) as parts:
         for part in parts:
-            for (day, code), of_day in tally(part.placed).items():
-                read[day.isoformat(), code] = of_day
-            differences += part.error.differences if part.error else []
+            for (day, code), tally in part.tallies.items():
+                key = day.isoformat(), code
+                read[key] = read.get(key, Tally()).plus(tally)
             if isinstance(part.error, CrowdedInstantError) and on_difference == "raise":
                 raise part.error
+            if isinstance(part.error, DifferenceError):
+                differences += part.error.differences
+            elif part.error:
+                raise part.error
+            by_sums_alone |= part.by_sums_alone
     if differences and on_difference == "raise":
         raise DifferenceError(differences)
     if differences:
         warnings.warn(str(DifferenceError(differences)), DifferenceWarning, stacklevel=2)
-    return Reconciliation(read, differences)
+    return Reconciliation(read, differences, history.verified_by(read, charted, by_sums_alone))
 
 
 def plan_credit_transactions(
     api: CreditsApi,
     workspace_id: str,
-    since: datetime | str,
-    until: datetime | str,
+    since: Timestamp,
+    until: Timestamp,
     *,
     page_size: int = PAGE_SIZE,
     zone: tzinfo = timezone.utc,
     sleep: Sleep | None = None,
 ) -> Plan:
-    """What there is to read, by the sums alone: few requests, and no transaction.
+    """Plan what there is to read, by the sums alone: few requests, and no transaction.
 
-    :param since: the first moment
-    :param until: the moment after the last
+    The windows follow each other without a gap, so all transactions of the period are in one of
+    them, also where the sums are wrong.
+
+    :param since: the first timestamp
+    :param until: the timestamp after the last
     :param page_size: a window has about ten pages of this size
-    :param zone: the zone of moments without a UTC offset and of the days of the sums
-    :raises HistoryError: the chart has sums that cannot be read
-    :raises ApiException: a call failed, and again when it was tried again
+    :param zone: the zone of timestamps without a UTC offset and of the days of the sums
+    :raises ApiException: a call failed, also when it was retried
     """
-    first, last, zone_of = period_asked(since, until, page_size, zone)
-    reader = WindowReader(Calls(api, workspace_id, Patience(sleep)), zone_of, page_size)
-    return reader.plan(workspace_id, first, last)
+    first, end, zone_asked = period_asked(since, until, page_size, zone)
+    requests = Requests(api, workspace_id, RetryPolicy(sleep))
+    return WindowReader(requests, MODELS, zone_asked, page_size).plan(workspace_id, first, end)

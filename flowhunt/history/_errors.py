@@ -1,4 +1,4 @@
-"""What is wrong with a history that does not add up."""
+"""What can be wrong with a history."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ _SHOWN = 5
 
 
 class Tally(NamedTuple):
-    """So many transactions, and their amounts together."""
+    """The total of some transactions: how many there are, and their amounts together."""
 
     rows: int = 0
     amount: int = 0
 
+    def plus(self, other: Tally) -> Tally:
+        """Both totals together."""
+        return Tally(self.rows + other.rows, self.amount + other.amount)
+
 
 class Difference(NamedTuple):
-    """A day and type of which transactions and sums tell different stories."""
+    """A day and transaction type for which the transactions and the sums disagree.
+
+    :ivar read: total of the transactions that were read
+    :ivar summed: what the sums say
+    """
 
     day: date
     transaction_type: str
@@ -35,14 +43,52 @@ class Difference(NamedTuple):
 
 
 class HistoryError(OpenApiException):
-    """The history could not be read whole."""
+    """The history could not be read completely."""
+
+
+class WorkspaceMismatchError(HistoryError):
+    """The service returned rows of another workspace than the one that was asked for.
+
+    :ivar workspace_id: the workspace that was asked for
+    :ivar received: the workspace of a row that was received
+    """
+
+    def __init__(self, workspace_id: str, received: str) -> None:
+        super().__init__(workspace_id, received)
+        self.workspace_id, self.received = workspace_id, received
+
+    def __str__(self) -> str:
+        return (
+            f"rows of the workspace {self.received!r} were received, and {self.workspace_id!r} was "
+            "asked for: check the workspace ID and the credential, an API key belongs to one "
+            "workspace"
+        )
+
+
+class UnverifiedError(HistoryError):
+    """The service's responses do not show whether they hold all rows of some time.
+
+    :ivar since: the beginning of the time that could not be verified
+    :ivar until: its end, which is not in it; ``None`` where no ``datetime`` is so late
+    """
+
+    def __init__(self, since: datetime, until: datetime | None) -> None:
+        super().__init__(since, until)
+        self.since, self.until = since, until
+
+    def __str__(self) -> str:
+        end = self.until.isoformat() if self.until else "the end of time"
+        return (
+            f"the transactions from {self.since.isoformat()} until {end} cannot be verified: the "
+            "service returned as many rows as it ever does, and none of them from that time"
+        )
 
 
 class DifferenceError(HistoryError):
-    """Transactions and sums still differ after both were read again.
+    """Transactions and sums still disagree after both were read again.
 
     :ivar differences: each day and type with both counts and both amounts
-    :ivar workspace_id: of which workspace, where there are several
+    :ivar workspace_id: the workspace, where several are read
     """
 
     workspace_id: str | None = None
@@ -60,9 +106,9 @@ class DifferenceError(HistoryError):
 
 
 class CrowdedInstantError(DifferenceError):
-    """More transactions in one instant than come at once, and no way to ask for the rest.
+    """One timestamp has more transactions than one response can hold.
 
-    :ivar instant: the instant
+    :ivar instant: the timestamp
     :ivar read: how many of its transactions were read
     """
 
@@ -72,12 +118,14 @@ class CrowdedInstantError(DifferenceError):
         self.instant, self.read = instant, read
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"only {self.read} of the transactions of {self.instant.isoformat()} could be read: "
-            f"the service returns no more at once, and pagination brings no others. "
-            f"{super().__str__()}"
+            f"the service returns no more in one response, and neither a larger limit nor "
+            f"pagination returns others"
         )
+        differences = super().__str__()
+        return f"{text}. {differences}" if differences else text
 
 
 class DifferenceWarning(UserWarning):
-    """A ``DifferenceError``, for those who asked for a warning."""
+    """A ``DifferenceError``, for callers that asked for a warning."""

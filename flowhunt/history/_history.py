@@ -1,65 +1,50 @@
-"""One read of a workspace's transactions: what was asked, checked, and the work there is to do."""
+"""One read of all transactions that match a request: planned by the sums, verified by the rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, tzinfo
-from functools import partial
-from itertools import repeat
-from typing import Any, Literal, TypeVar
+from itertools import groupby
+from typing import Any
 
-from flowhunt.exceptions import ApiValueError
-from flowhunt.history._calls import Calls
-from flowhunt.history._errors import CrowdedInstantError, DifferenceError
-from flowhunt.history._rows import PAGES_IN_A_BLOCK, Block, Learned, Placed, Reading, RowsReader
-from flowhunt.history._spans import ALWAYS, Span, Zone, month_of
-from flowhunt.history._sums import SumsReader
-from flowhunt.models.credit_daily_transaction_search_request import (
-    CreditDailyTransactionSearchRequest,
+from flowhunt.exceptions import ApiException
+from flowhunt.history._arguments import (
+    OnDifference,
+    check_choice,
+    interval_of,
+    validated,
+    zone_of,
 )
-from flowhunt.models.credit_transaction_response import CreditTransactionResponse
+from flowhunt.history._batch import Batch, Key, joined
+from flowhunt.history._errors import DifferenceError, HistoryError, Tally
+from flowhunt.history._formats import RowFormat, models_in
+from flowhunt.history._intervals import (
+    ALL_TIME,
+    DAY,
+    NO_TIME,
+    Interval,
+    datetime_of,
+    neighbours_joined,
+    period,
+    shares,
+)
+from flowhunt.history._planner import PAGES_IN_A_PART, Planner, Section, by_first_day
+from flowhunt.history._requests import Requests
+from flowhunt.history._rows import Page, Tile, TileWorkers, part_of
+from flowhunt.history._sums import rows_in
+from flowhunt.history._verified import (
+    Check,
+    Part,
+    Tallies,
+    VerifiedReader,
+    differing_days,
+    error_of,
+    expectations_of,
+)
 from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
-from flowhunt.models.transaction_type import TransactionType
+from flowhunt.models.grouping_period import GroupingPeriod
 
-OnDifference = Literal["raise", "warn", "ignore"]
-Request = TypeVar("Request", CreditTransactionSearchRequest, CreditDailyTransactionSearchRequest)
-
-_BEYOND_THE_SUMS = ("transaction_id", "context_id", "context_desc")
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some transactions in order, and what is wrong with them."""
-
-    placed: list[Placed]
-    error: DifferenceError | None = None
-
-    @classmethod
-    def of(cls, reading: Reading, span: Span, *, newest_first: bool = False) -> Part:
-        """What was read, in order and without what is outside a span."""
-        inside = [placed for placed in reading.rows.values() if span.holds(placed.tick)]
-        inside.sort(key=lambda each: (each.tick, each.row.transaction_id), reverse=newest_first)
-        return cls(inside, _error(reading))
-
-    @property
-    def rows(self) -> list[CreditTransactionResponse]:
-        """The transactions."""
-        return [placed.row for placed in self.placed]
-
-    @property
-    def months(self) -> dict[date, list[CreditTransactionResponse]]:
-        """The transactions of each month, by its first day."""
-        months: dict[date, list[CreditTransactionResponse]] = {}
-        for tick, row in self.placed:
-            months.setdefault(month_of(tick), []).append(row)
-        return months
-
-
-def _error(reading: Reading) -> DifferenceError | None:
-    if reading.crowd:
-        return CrowdedInstantError(reading.differences, *reading.crowd)
-    return DifferenceError(reading.differences) if reading.differences else None
+_FILTERS_WITHOUT_SUMS = ("transaction_id", "context_id", "context_desc")
 
 
 class History:
@@ -67,108 +52,294 @@ class History:
 
     def __init__(
         self,
-        calls: Calls,
+        requests: Requests,
+        form: RowFormat[Any],
         request: CreditTransactionSearchRequest | Mapping[str, Any] | None,
         page_size: int,
         zone: tzinfo,
         *,
         on_difference: OnDifference,
         newest_first: bool = False,
+        by_day: bool = False,
     ) -> None:
-        asked = checked(CreditTransactionSearchRequest, request, page_size, zone)
-        if on_difference not in ("raise", "warn", "ignore"):
-            raise ApiValueError(f"on_difference is raise, warn or ignore, not {on_difference!r}")
+        asked = validated(CreditTransactionSearchRequest, request, page_size, zone)
+        check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
         self.filters = {
-            name: value for name in _BEYOND_THE_SUMS if (value := getattr(asked, name)) is not None
+            name: value
+            for name in _FILTERS_WITHOUT_SUMS
+            if (value := getattr(asked, name)) is not None
         }
-        self._verify = on_difference != "ignore"
+        self._zone = zone_of(asked, zone)
+        self._interval = interval_of(asked, self._zone)
+        self._compare = on_difference != "ignore"
         self._newest_first = newest_first
-        self._zone = Zone(zone, has_offset(asked))
-        self._span = span_of(asked, self._zone)
-        self._rows = rows_reader(
-            calls, self._zone, asked.transaction_type, self._span, page_size, Learned()
+        self._page_size = page_size
+        self._by_day = by_day
+        kind = asked.transaction_type
+        self._reader = VerifiedReader(
+            requests, form, self._zone, page_size, {"transaction_type": kind} if kind else {}
+        )
+        self._checks: list[Check] = []
+        self._read: dict[Key, Tally] = {}
+        self._disputed: set[date] = set()
+        self._sums_are_newer = False
+
+    def parts(self, workers: TileWorkers) -> Iterator[Part]:
+        """All transactions that match, in order; each part is verified."""
+        if not self._interval.length:
+            return
+        if self.filters:
+            yield from self._filtered(workers)
+            return
+        for part in self._verified_parts(workers):
+            for key, tally in part.tallies.items():
+                self._read[key] = self._read.get(key, Tally()).plus(tally)
+            yield part
+        if self._compare and not self._sums_are_newer:
+            yield from self._final_check()
+
+    def verified_by(
+        self,
+        read: Mapping[tuple[str, str], Tally],
+        charted: Mapping[Key, int],
+        by_sums_alone: Collection[date],
+    ) -> dict[str, tuple[str, ...]]:
+        """The witnesses that agree on each day that was read.
+
+        :param charted: the amounts of the chart
+        :param by_sums_alone: the days that the rows do not verify
+        """
+        whole_days = self._interval.whole_days
+        verified: dict[str, tuple[str, ...]] = {}
+        for text, keys in groupby(sorted(read), key=lambda key: key[0]):
+            day = date.fromisoformat(text)
+            amounts = {(day, code): read[text, code].amount for _, code in keys}
+            is_whole = whole_days.covers(period(day, GroupingPeriod.DATE))
+            on_chart = {key: amount for key, amount in charted.items() if key[0] == day}
+            witnesses = {
+                "rows": day not in by_sums_alone,
+                "sums": is_whole and day not in self._disputed,
+                "chart": is_whole and on_chart == {k: v for k, v in amounts.items() if v},
+            }
+            verified[text] = tuple(name for name, agrees in witnesses.items() if agrees)
+        return verified
+
+    def charted(self) -> dict[Key, int]:
+        """The amounts of the chart, by day and transaction type."""
+        try:
+            return self._reader.sums.charted(self._interval.whole_days, GroupingPeriod.DATE)
+        except ApiException:
+            return {}  # it is not among the witnesses then
+
+    # What to read
+
+    def _tiles(self) -> Iterator[Tile]:
+        """All time that is asked for, in tiles that one response each should hold."""
+        rows = self._reader.rows
+        page = rows.fetch(self._interval)
+        if page.size < self._page_size:
+            yield self._tile_of_few_rows(page)
+            return
+        planner = Planner(
+            self._tallies,
+            self._page_size,
+            by_day=self._by_day,
+            prefers_days=lambda: rows.limits.in_bursts,
+        )
+        months = planner.months(self._interval)
+        if not self._newest_first and self._interval.end == ALL_TIME.end:
+            self._fix_the_end(page, months)
+        rows.limits.see_spread(page.batch, _rows_of_months(months))
+        sections = planner.sections(self._interval, months, newest_first=self._newest_first)
+        rest, expectations = NO_TIME, dict[Interval, float]()
+        for section in sections:
+            self._checks += section.checks(self._interval.whole_days)
+            expectations = {**dict(shares(expectations, rest)), **self._expectations(section)}
+            time = neighbours_joined([part for part in (rest, section.interval) if part.length])
+            rest = yield from rows.tiles(
+                time[0], expectations, newest_first=self._newest_first, more_follows=True
+            )
+        yield from rows.tiles(rest, expectations, newest_first=self._newest_first)
+
+    def _tile_of_few_rows(self, page: Page) -> Tile:
+        """A tile whose response was received already, and may be complete."""
+        rows, whole_days = self._reader.rows, self._interval.whole_days
+        if not page.complete and self._interval != ALL_TIME:
+            rows.observe_largest()
+        complete = page.size < min(rows.limits.largest, self._page_size)
+        days = self._tallies(whole_days, GroupingPeriod.DATE)
+        self._checks += Section(self._interval, days, by_month=False).checks(whole_days)
+        self._sums_are_newer = complete
+        return Tile(self._interval, expectations_of(days), page=page._replace(complete=complete))
+
+    def _tallies(self, interval: Interval, grouping: GroupingPeriod) -> Tallies:
+        """The sums; none if they are not to be compared with and cannot be had."""
+        try:
+            return self._reader.sums.tallies(interval, grouping, strict=False)
+        except ApiException:
+            if self._compare:
+                raise
+            return {}
+
+    def _fix_the_end(self, page: Page, months: Mapping[date, Tallies]) -> None:
+        """End with the last day that has rows now, if it can be found: later rows may arrive."""
+        end = max(page.batch.micros(), default=0)
+        if self._ends_after(end) or not months:
+            return
+        last_month = period(max(months), GroupingPeriod.MONTH)
+        days = expectations_of(self._tallies(last_month, GroupingPeriod.DATE))
+        if days and (last_day := max(days)).start > end:
+            self._ends_after(last_day.start)
+
+    def _ends_after(self, micros: int) -> bool:
+        """Whether there are no rows after a day; if so, nothing is read of that time."""
+        end = Interval(micros, micros + 1).touched_days.end
+        tail = Interval(end, self._interval.end)
+        if not tail.length:
+            return True
+        page = self._reader.rows.fetch(tail)
+        if page.complete and not len(page.batch.between(tail)):
+            self._interval = Interval(self._interval.start, end)
+            return True
+        return False
+
+    def _expectations(self, section: Section) -> dict[Interval, float]:
+        """Where the rows of a section are expected."""
+        if section.by_month:
+            return dict(shares(_rows_of_months(by_first_day(section.sums)), section.interval))
+        usual = self._reader.limits.hours
+        expectations: dict[Interval, float] = {}
+        for day, rows in expectations_of(section.sums).items():
+            if rows < 1 or not usual or self._reader.limits.in_bursts:
+                expectations[day] = rows
+                continue
+            weights = [usual[hour] + 1 for hour in range(24)]
+            step = rows / sum(weights)
+            hours = zip(day.parts(24), weights, strict=True)
+            expectations |= {hour: weight * step for hour, weight in hours}
+        return dict(shares(expectations, section.interval))
+
+    # What was read
+
+    def _verified_parts(self, workers: TileWorkers) -> Iterator[Part]:
+        """Finished tiles together, about ten pages at a time, but whole days where compared."""
+        finished: list[Tile] = []
+        rows = self._reader.rows
+        for tile in rows.run(self._tiles(), workers, newest_first=self._newest_first):
+            finished.append(tile)
+            if sum(len(each.batch or ()) for each in finished) >= PAGES_IN_A_PART * self._page_size:
+                interval = self._presentable(finished)
+                if interval.length:
+                    yield self._part(interval, finished)
+                    finished = [
+                        each.beyond(interval)
+                        for each in finished
+                        if not interval.covers(each.interval)
+                    ]
+        if finished:
+            yield self._part(_span_of(finished), finished)
+
+    def _presentable(self, finished: Sequence[Tile]) -> Interval:
+        """The time of finished tiles, without a day or month that is only partly read."""
+        start, end = _span_of(finished)
+        checks = [check.interval for check in self._checks] if self._compare else []
+        if self._newest_first:
+            start = -(-start // DAY) * DAY if self._compare else start
+            start = max([start, *(c.end for c in checks if c.start < start < c.end)])
+        else:
+            end = end // DAY * DAY if self._compare and end < ALL_TIME.end else end
+            end = min([end, *(c.start for c in checks if c.start < end < c.end)])
+        return Interval(start, max(start, end))
+
+    def _part(self, interval: Interval, tiles: Sequence[Tile]) -> Part:
+        batch, unverified = part_of(tiles, interval)
+        self._reader.limits.see_all(batch, interval)
+        checks = [check for check in self._checks if interval.covers(check.interval)]
+        self._checks = [check for check in self._checks if check not in checks]
+        part = self._reader.part(
+            interval,
+            batch,
+            unverified,
+            checks,
+            compare=interval.within(self._interval.whole_days) if self._compare else NO_TIME,
+            newest_first=self._newest_first,
+        )
+        if isinstance(part.error, DifferenceError):
+            self._disputed.update(difference.day for difference in part.error.differences)
+        return part
+
+    def _final_check(self) -> Iterator[Part]:
+        """Compare all that was read with the sums as they are now: a row that arrived meanwhile
+        may have stood in for one that was never returned."""
+        whole_days = self._interval.whole_days
+        read = {key: t for key, t in self._read.items() if whole_days.covers(_day(key))}
+        for month in self._reader.differing_months(read, whole_days):
+            inside = {key: tally for key, tally in read.items() if month.covers(_day(key))}
+            now = self._reader.sums.tallies(month, GroupingPeriod.DATE)
+            days = {
+                day
+                for day in differing_days(inside, now)
+                if datetime_of(day.start).date() not in self._disputed
+            }
+            for run in neighbours_joined(days):
+                if error := error_of([self._reader.settle(run)]):
+                    yield Part(run, Batch.empty(), {}, error)
+
+    # With filters that the sums do not take
+
+    def _filtered(self, workers: TileWorkers) -> Iterator[Part]:
+        """The rows that match; without sums, only the rows can show that none is missing."""
+        self._reader.rows.observe_largest()
+        rows = self._reader.rows.matching(**self.filters)
+        tiles = [Tile(self._interval, {})]
+        for tile in rows.run(tiles, workers, newest_first=self._newest_first):
+            batch, unverified = part_of([tile], tile.interval)
+            error: HistoryError | None = None
+            if unverified:
+                self._check_filters(tile.batch or batch)
+            for part in unverified:
+                whole = self._all_in(part)
+                error = error or whole.error
+                batch = joined([batch, self._matching(whole.batch)])
+            yield Part(tile.interval, batch.in_order(newest_first=self._newest_first), {}, error)
+
+    def _all_in(self, interval: Interval) -> Part:
+        """All rows of some time, whether they match or not."""
+        batch, unverified = self._reader.rows.read(interval, {})
+        return self._reader.part(interval, batch, unverified, [], compare=NO_TIME)
+
+    def _matching(self, batch: Batch) -> Batch:
+        """The rows that have the values of the filters."""
+        return batch.where(
+            [
+                all(getattr(model, name) == value for name, value in self.filters.items())
+                for model in models_in(batch)
+            ]
         )
 
-    def tasks(self) -> Iterator[Callable[[], Part | None]]:
-        """What to do for the parts, in order; with filters one by one, until there is none."""
-        if self.filters:
-            return repeat(partial(next, self._filtered(), None))
-        blocks = self._rows.blocks(newest_first=self._newest_first)
-        return (partial(self._proven, block) for block in blocks)
+    def _check_filters(self, found: Batch) -> None:
+        """Whether rows that the service found can be found by their values too.
 
-    def _proven(self, block: Block) -> Part:
-        return self._part(self._rows.proven(block, verify=self._verify))
-
-    def _filtered(self) -> Iterator[Part]:
-        if (whole := self._rows.whole()).length:
-            yield from map(
-                self._part,
-                self._rows.filtered(whole, self.filters, newest_first=self._newest_first),
+        :raises HistoryError: they do not have the values that were asked for
+        """
+        if len(self._matching(found)) < len(found):
+            raise HistoryError(
+                f"the service takes {self.filters} to match rows that do not have them"
             )
 
-    def _part(self, reading: Reading) -> Part:
-        return Part.of(reading, self._span, newest_first=self._newest_first)
+
+def _rows_of_months(months: Mapping[date, Tallies]) -> dict[Interval, float]:
+    return {
+        period(month, GroupingPeriod.MONTH): rows_in(sums.values())
+        for month, sums in months.items()
+    }
 
 
-def rows_reader(
-    calls: Calls,
-    zone: Zone,
-    transaction_type: TransactionType | None,
-    span: Span,
-    page_size: int,
-    learned: Learned,
-) -> RowsReader:
-    """A reader of the transactions in a span."""
-    # The sums may or may not count what is on a bound, so the bounds are just beyond.
-    bounds = (span.start - 1, span.end)
-    sums = SumsReader(calls, zone, bounds, transaction_type, PAGES_IN_A_BLOCK * page_size)
-    return RowsReader(calls, zone, sums, transaction_type, span, page_size, learned)
+def _span_of(tiles: Sequence[Tile]) -> Interval:
+    """The time that tiles cover."""
+    intervals = [tile.interval for tile in tiles]
+    return Interval(min(intervals).start, max(intervals).end)
 
 
-def checked(
-    kind: type[Request],
-    request: Request | Mapping[str, Any] | None,
-    page_size: int,
-    zone: tzinfo,
-) -> Request:
-    """The request, if it can be read whole.
-
-    :raises ApiValueError: it cannot
-    """
-    check_count("page_size", page_size)
-    if not isinstance(zone, tzinfo) or zone.utcoffset(None) is None:
-        raise ApiValueError(
-            "zone must be of one UTC offset, such as datetime.timezone(timedelta(hours=1)), "
-            f"not {zone!r}"
-        )
-    asked = kind.model_validate({} if request is None else request)
-    if asked.pagination is not None or asked.limit not in (None, kind().limit):
-        raise ApiValueError("all is read, so limit and pagination have no place; see page_size")
-    return asked
-
-
-def check_count(name: str, value: int) -> None:
-    """Whether a setting is a positive integer.
-
-    :raises ApiValueError: it is not
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ApiValueError(f"{name} must be a positive integer, not {value!r}")
-
-
-def has_offset(
-    asked: CreditTransactionSearchRequest | CreditDailyTransactionSearchRequest,
-) -> bool:
-    """Whether bounds are given with a UTC offset."""
-    bounds = (asked.created_at_from, asked.created_at_to)
-    return any(bound is not None and bound.utcoffset() is not None for bound in bounds)
-
-
-def span_of(
-    asked: CreditTransactionSearchRequest | CreditDailyTransactionSearchRequest, zone: Zone
-) -> Span:
-    """What the caller asked for, both bounds in it."""
-    first, last = asked.created_at_from, asked.created_at_to
-    start = zone.tick(first) if first else ALWAYS.start
-    end = zone.tick(last) + 1 if last else ALWAYS.end
-    return Span(start, max(start, end))
+def _day(key: Key) -> Interval:
+    return period(key[0], GroupingPeriod.DATE)

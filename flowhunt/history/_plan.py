@@ -1,38 +1,51 @@
-"""A plan: time cut into windows that are read, and proven, apart from each other."""
+"""A plan: time cut into windows that are read, and verified, apart from each other."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from functools import partial
-from itertools import pairwise
+from itertools import groupby, pairwise
+from threading import Lock
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 from typing_extensions import Self
 
-from flowhunt.exceptions import ApiValueError
-from flowhunt.history._calls import Calls
+from flowhunt.history._batch import Key
 from flowhunt.history._errors import Tally
-from flowhunt.history._history import Part, checked, has_offset, rows_reader
-from flowhunt.history._rows import PAGES_IN_A_BLOCK, Block, Learned, RowsReader, tally
-from flowhunt.history._spans import DAY, Span, Zone, period
-from flowhunt.history._sums import Key
-from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
+from flowhunt.history._formats import RowFormat
+from flowhunt.history._intervals import (
+    DAY,
+    NO_TIME,
+    Interval,
+    Zone,
+    between_edges,
+    period,
+    periods_in,
+)
+from flowhunt.history._planner import FULL_SUMS, PAGES_IN_A_PART, Planner, Section, by_first_day
+from flowhunt.history._requests import Requests
+from flowhunt.history._sums import SumsReader, rows_in
+from flowhunt.history._verified import (
+    Part,
+    Tallies,
+    VerifiedReader,
+    by_month,
+    differing_days,
+    differing_keys,
+    expectations_of,
+)
 from flowhunt.models.grouping_period import GroupingPeriod
 
 DaySums = dict[date, dict[str, Tally]]
 """What there is of each day and transaction type."""
-SumsOfKeys = Mapping[Key, Tally]
-Mapped = Callable[..., Iterable[Any]]
-"""``map``, or that of threads."""
 
-_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d").match
 _SHORTEST = timedelta(minutes=1) // timedelta(microseconds=1)
-"""Parts of a day are no shorter than so many ticks."""
-_BESIDE = 499_999
-"""Ticks from a round time, where transactions are likely, to where a day is cut."""
+"""Parts of a day are no shorter than this, in microseconds."""
+_MOST_PARTS = 16
+"""Parts that a day is cut into at once: bounds the requests that a wrong sum costs."""
+_CUT_OFFSET = 499_999
+"""Microseconds from a round time, where transactions are likely, to where a day is cut."""
 
 
 class Window(BaseModel):
@@ -110,167 +123,218 @@ class Plan(BaseModel):
         return f"<Plan: {self}>"
 
 
-def period_asked(
-    since: datetime | str, until: datetime | str, page_size: int, zone: Any
-) -> tuple[datetime, datetime, Zone]:
-    """The bounds, both in the zone, with a UTC offset if one of them has one.
-
-    :raises ApiValueError: there is no time between them
-    """
-    for name, moment in {"since": since, "until": until}.items():
-        if not isinstance(moment, date) and not _ISO_DATE(str(moment)):
-            raise ApiValueError(f"{name} has to be a moment such as 2026-01-31, not {moment!r}")
-    bounds = {"created_at_from": since, "created_at_to": until}
-    try:
-        asked = checked(CreditTransactionSearchRequest, bounds, page_size, zone)
-    except ValidationError as error:
-        told = error.errors(include_url=False)[0]["msg"]
-        raise ApiValueError(f"since {since} until {until} is no period: {told}") from error
-    if asked.created_at_from is None or asked.created_at_to is None:
-        raise ApiValueError(f"since and until have to be moments, not {since!r} and {until!r}")
-    zone_of = Zone(zone, has_offset(asked))
-    first, last = map(zone_of.tick, (asked.created_at_from, asked.created_at_to))
-    if first >= last:
-        raise ApiValueError(f"there is no time since {since} until {until}, which is not in it")
-    return zone_of.sent(first), zone_of.sent(last), zone_of
-
-
 class WindowReader:
-    """Plans windows of one workspace, and reads them; threads may share it."""
+    """Plans windows of one workspace, and reads them. Threads may share it."""
 
-    def __init__(self, calls: Calls, zone: Zone, page_size: int) -> None:
-        self.calls = calls
+    def __init__(
+        self, requests: Requests, form: RowFormat[Any], zone: Zone, page_size: int
+    ) -> None:
+        self.requests = requests
         self._zone = zone
         self._page_size = page_size
-        self._learned = Learned()
+        self._reader = VerifiedReader(requests, form, zone, page_size, {})
+        self._observing = Lock()
+        self._has_observed = False
 
-    def plan(
-        self, workspace_id: str, since: datetime, until: datetime, mapped: Mapped = map
-    ) -> Plan:
+    def plan(self, workspace_id: str, since: datetime, until: datetime) -> Plan:
         """A plan of windows with about ten pages each."""
         return Plan(
             workspace_id=workspace_id,
             since=since,
             until=until,
             utc_offset=self._zone.offset,
-            windows=tuple(self._windows(since, until, mapped)),
+            windows=tuple(self._windows(since, until)),
         )
 
-    def _windows(self, since: datetime, until: datetime, mapped: Mapped = map) -> list[Window]:
-        span = self._span(since, until)
-        windows = self._following(span, self._found(span, mapped) or [(span, {})])
-        return [small for some in mapped(self._cut, windows) for small in some]
+    def longer(self, plan: Plan, until: datetime) -> Plan:
+        """A plan that goes on until a later timestamp; an empty window at its end grows."""
+        windows = list(plan.windows)
+        since = plan.until if windows[-1].sums else windows.pop().since
+        windows += self._windows(since, until)
+        return plan.model_copy(update={"until": until, "windows": tuple(windows)})
 
-    def _found(self, span: Span, mapped: Mapped) -> list[tuple[Span, SumsOfKeys]]:
-        """The blocks of a span that have transactions, and the sums of their days."""
-        rows = self._rows_of(span)
-        return [
-            (block.span, {key: tally for key, tally in block.sums.items() if _touches(key, span)})
-            for blocks in mapped(partial(_blocks, rows), rows.months())
-            for block in blocks
-            if block.span.within(span).length
-        ]
+    def refreshed(self, plan: Plan) -> Plan:
+        """A plan with other windows where the sums have changed: by month first, then by day."""
+        interval = self._interval(plan.since, plan.until)
+        known: dict[Key, Tally] = {}
+        for window in plan.windows:
+            for key, tally in _by_key(window.sums).items():
+                known[key] = known.get(key, Tally()).plus(tally)
+        changed = self._changed_days(known, interval)
+        windows: list[Window] = []
+        for window in plan.windows:
+            span = self._interval(window.since, window.until)
+            if any(day.within(span).length for day in changed):
+                windows += self._windows(window.since, window.until)
+            else:
+                windows.append(window)
+        return plan.model_copy(update={"windows": tuple(windows)})
+
+    def read(self, window: Window, *, verify: bool) -> Part:
+        """The transactions of a window, oldest first, compared with the sums of its whole days."""
+        self._observe_largest()
+        interval = self._interval(window.since, window.until)
+        sums = _by_key(window.sums)
+        whole_days = interval.whole_days
+        rows = self._reader.rows
+        batch, unverified = rows.read(interval, expectations_of(sums))
+        self._reader.limits.see_all(batch, interval)
+        return self._reader.part(
+            interval,
+            batch,
+            unverified,
+            Section(interval, sums, by_month=False).checks(whole_days),
+            compare=whole_days if verify else NO_TIME,
+        )
+
+    def _observe_largest(self) -> None:
+        with self._observing:
+            if not self._has_observed:
+                self._reader.rows.observe_largest()
+                self._has_observed = True
+
+    def _changed_days(self, known: Tallies, interval: Interval) -> set[Interval]:
+        """The days whose sums are not what is known of them."""
+        sums = self._sums_of(interval)
+        changed: set[Interval] = set()
+        for months in self._months_at_once(by_month(known), interval):
+            now = sums.tallies(months, GroupingPeriod.MONTH, strict=False)
+            before = by_month({key: t for key, t in known.items() if months.contains(_start(key))})
+            for month in {key[0] for key in differing_keys(before, now)}:
+                span = period(month, GroupingPeriod.MONTH).within(months)
+                days = sums.tallies(span, GroupingPeriod.DATE, strict=False)
+                of_month = {key: t for key, t in known.items() if span.contains(_start(key))}
+                changed |= differing_days(of_month, days)
+        return changed
+
+    def _months_at_once(self, known: Tallies, interval: Interval) -> list[Interval]:
+        """Parts of an interval whose monthly sums one response should hold."""
+        edges: list[int] = []
+        count = 0
+        for month, keys in groupby(sorted(known), key=lambda key: key[0]):
+            more = len(list(keys))
+            if count + more > FULL_SUMS * self._page_size:
+                edges.append(period(month, GroupingPeriod.MONTH).start)
+                count = 0
+            count += more
+        return between_edges(interval, edges)
+
+    # Planning
+
+    def _windows(self, since: datetime, until: datetime) -> list[Window]:
+        interval = self._interval(since, until)
+        found = list(self._found(interval))
+        windows = self._following(interval, found or [(interval, {})])
+        return [small for window in windows for small in self._cut(window)]
+
+    def _found(self, interval: Interval) -> Iterator[tuple[Interval, Tallies]]:
+        """The days that have transactions, those of a window together, and their sums."""
+        months = self._months(interval)
+        sums = self._sums_of(interval)
+        planner = Planner(
+            lambda time, grouping: sums.tallies(time, grouping, strict=False),
+            self._page_size,
+            by_day=True,
+        )
+        tallies: dict[Key, Tally] = {}
+        for section in planner.sections(interval, months):
+            tallies |= {
+                key: tally
+                for key, tally in section.sums.items()
+                if period(key[0], GroupingPeriod.DATE).within(interval).length
+            }
+        together: dict[Key, Tally] = {}
+        for day, of_day in by_first_day(tallies).items():
+            first = min(together, default=(day, ""))[0]
+            rows = rows_in([*together.values(), *of_day.values()])
+            if together and (
+                (first.year, first.month) != (day.year, day.month)
+                or rows > PAGES_IN_A_PART * self._page_size
+            ):
+                yield _span_of(together), together
+                together = {}
+            together |= of_day
+        if together:
+            yield _span_of(together), together
+
+    def _months(self, interval: Interval) -> dict[date, Tallies]:
+        """The sums of the months; asked again, with care, if the chart has other months too."""
+        sums = self._reader.sums
+        months = periods_in(interval, GroupingPeriod.MONTH)
+        charted = sums.charted(months, GroupingPeriod.MONTH)
+        found = sums.tallies(months, GroupingPeriod.MONTH, strict=False)
+        if charted.keys() - found.keys():
+            found = sums.tallies(months, GroupingPeriod.MONTH)
+        return by_first_day(found)
 
     def _cut(self, window: Window) -> list[Window]:
         """Smaller windows where a day has too much for one."""
-        day = self._span(window.first_moment, window.until)
-        day = day.within(Span(day.start, (day.start // DAY + 1) * DAY))
+        day = self._interval(window.first_moment, window.until)
+        day = day.within(Interval(day.start, (day.start // DAY + 1) * DAY))
         parts = self._parts(day, _by_key(window.sums))
         if len(parts) < 2:
             return [window]
-        return self._following(self._span(window.since, window.until), parts)
+        return self._following(self._interval(window.since, window.until), parts)
 
-    def _parts(self, span: Span, sums: SumsOfKeys) -> list[tuple[Span, SumsOfKeys]]:
+    def _parts(self, interval: Interval, sums: Tallies) -> list[tuple[Interval, Tallies]]:
         """What has transactions of a part of a day, smaller if the sums of its parts add up."""
-        rows = sum(tally.rows for tally in sums.values())
-        count = round(rows / (PAGES_IN_A_BLOCK * self._page_size))
-        if count < 2 or span.length < count * _SHORTEST:
-            return [(span, sums)]
-        inner = [part.start + _BESIDE for part in span.parts(count)[1:]]
-        smaller = [Span(*edges) for edges in pairwise([span.start, *inner, span.end])]
-        parts = [(part, self._rows_of(part).now(part).sums) for part in smaller]
-        if _added(of_part for _, of_part in parts) != sums:
-            return [(span, sums)]
-        return [each for part, found in parts if found for each in self._parts(part, found)]
+        rows = rows_in(sums.values())
+        count = min(round(rows / (PAGES_IN_A_PART * self._page_size)), _MOST_PARTS)
+        if count < 2 or interval.length < count * _SHORTEST:
+            return [(interval, sums)]
+        inner = [part.start + _CUT_OFFSET for part in interval.parts(count)[1:]]
+        parts: list[tuple[Interval, Tallies]] = []
+        added: dict[Key, Tally] = {}
+        for part in between_edges(interval, inner):
+            of_part = self._sums_of(part).tallies(part, GroupingPeriod.DATE, strict=False)
+            parts.append((part, of_part))
+            for key, tally in of_part.items():
+                added[key] = added.get(key, Tally()).plus(tally)
+            if any(added[key].rows > sums.get(key, Tally()).rows for key in added):
+                break  # these sums are not those of parts of a day
+        if added != sums:
+            return [(interval, sums)]
+        return [each for part, of_part in parts if of_part for each in self._parts(part, of_part)]
 
-    def _following(self, span: Span, parts: Sequence[tuple[Span, SumsOfKeys]]) -> list[Window]:
+    def _following(
+        self, interval: Interval, parts: Sequence[tuple[Interval, Tallies]]
+    ) -> list[Window]:
         """Windows without a gap, one for each part that has sums."""
-        edges = [span.start, *(part.within(span).end for part, _ in parts[:-1]), span.end]
+        edges = [interval.start, *(part.within(interval).end for part, _ in parts[:-1])]
         return [
             Window(since=self._zone.sent(start), until=self._zone.sent(end), sums=_by_day(sums))
-            for (start, end), (_, sums) in zip(pairwise(edges), parts, strict=True)
+            for (start, end), (_, sums) in zip(pairwise([*edges, interval.end]), parts, strict=True)
         ]
 
-    def longer(self, plan: Plan, until: datetime, mapped: Mapped = map) -> Plan:
-        """A plan that goes on until a later moment; an empty window at its end grows."""
-        windows = list(plan.windows)
-        since = plan.until if windows[-1].sums else windows.pop().since
-        windows += self._windows(since, until, mapped)
-        return plan.model_copy(update={"until": until, "windows": tuple(windows)})
+    def _sums_of(self, interval: Interval) -> SumsReader:
+        """The sums of an interval. They may or may not count what is on a bound, so the bounds
+        are just beyond."""
+        return self._reader.sums.within(interval.start - 1, interval.end)
 
-    def again(self, plan: Plan, mapped: Mapped = map) -> Plan:
-        """A plan with other windows where the sums have changed."""
-        found = self._found(self._span(plan.since, plan.until), mapped)
-        now = _added(sums for _, sums in found)
-        before = _added(_by_key(window.sums) for window in plan.windows)
-        changed = {
-            period(key[0], GroupingPeriod.DATE)
-            for key in before.keys() | now.keys()
-            if before.get(key) != now.get(key)
-        }
-
-        def anew(window: Window) -> list[Window]:
-            span = self._span(window.since, window.until)
-            if any(day.within(span).length for day in changed):
-                return self._windows(window.since, window.until)
-            return [window]
-
-        windows = tuple(window for some in mapped(anew, plan.windows) for window in some)
-        return plan.model_copy(update={"windows": windows})
-
-    def read(self, window: Window, *, verify: bool) -> Part:
-        """The transactions of a window, oldest first, and how they differ from the sums."""
-        span = self._span(window.since, window.until)
-        rows = self._rows_of(span)
-        reading = rows.proven(rows.block(span, _by_key(window.sums)), verify=verify)
-        return Part.of(reading, span)
-
-    def _rows_of(self, span: Span) -> RowsReader:
-        return rows_reader(self.calls, self._zone, None, span, self._page_size, self._learned)
-
-    def _span(self, since: datetime, until: datetime) -> Span:
-        return Span(self._zone.tick(since), self._zone.tick(until))
+    def _interval(self, since: datetime, until: datetime) -> Interval:
+        return Interval(self._zone.micros(since), self._zone.micros(until))
 
 
-def _touches(key: Key, span: Span) -> bool:
-    return bool(period(key[0], GroupingPeriod.DATE).within(span).length)
-
-
-def _blocks(rows: RowsReader, month: Span) -> list[Block]:
-    return list(rows.blocks_of(month))
-
-
-def sums_of(part: Part) -> DaySums:
+def day_sums_of(part: Part) -> DaySums:
     """What transactions add up to."""
-    return _by_day(tally(part.placed))
+    return _by_day(part.tallies)
 
 
-def _by_day(sums: SumsOfKeys) -> DaySums:
+def _start(key: Key) -> int:
+    return period(key[0], GroupingPeriod.DATE).start
+
+
+def _span_of(tallies: Iterable[Key]) -> Interval:
+    days = [period(day, GroupingPeriod.DATE) for day, _ in tallies]
+    return Interval(min(days).start, max(days).end)
+
+
+def _by_day(sums: Tallies) -> DaySums:
     days: DaySums = {}
     for day, code in sorted(sums):
         days.setdefault(day, {})[code] = sums[day, code]
     return days
 
 
-def _by_key(days: DaySums) -> SumsOfKeys:
+def _by_key(days: Mapping[date, Mapping[str, Tally]]) -> dict[Key, Tally]:
     return {(day, code): tally for day, codes in days.items() for code, tally in codes.items()}
-
-
-def _added(all_sums: Iterable[SumsOfKeys]) -> SumsOfKeys:
-    """Sums together; some may be of the same day."""
-    added: dict[Key, Tally] = {}
-    for sums in all_sums:
-        for key, (rows, amount) in sums.items():
-            rows_so_far, amount_so_far = added.get(key, Tally())
-            added[key] = Tally(rows_so_far + rows, amount_so_far + amount)
-    return added

@@ -1,119 +1,168 @@
-"""The sums of a history, all of them: the chart, which has no limit, tells which there are."""
+"""The sums of a workspace: witnesses that say where rows are, and are compared with them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from datetime import date
-from itertools import groupby
 from typing import Any
 
-from flowhunt.history._calls import Calls
-from flowhunt.history._errors import HistoryError
-from flowhunt.history._spans import Span, Zone, period
+from flowhunt.history._batch import Key
+from flowhunt.history._errors import Tally
+from flowhunt.history._intervals import (
+    ALL_TIME,
+    Interval,
+    Zone,
+    between_edges,
+    first_day_of,
+    period,
+    periods_in,
+)
+from flowhunt.history._requests import Requests
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
 from flowhunt.models.grouping_period import GroupingPeriod
 from flowhunt.models.transaction_type import TransactionType
 
-Key = tuple[date, str]
-"""The first day of a period, and a transaction type."""
 Sums = dict[Key, CreditDailyTransactionResponse]
 
 
 class SumsReader:
-    """Reads the sums of whole periods, cut only at the outer bounds.
+    """Reads the sums of whole periods, split only at the outer bounds.
 
-    Neighbouring windows overlap by a microsecond, so that it does not matter whether the bounds
-    are in a window, until an answer shows that they are.
+    A response that is as large as the largest one so far may lack sums, so fewer periods are asked
+    for, and at last each transaction type of one period. Neighbouring requests overlap by a
+    microsecond until a response shows that bounds are inclusive.
 
-    :param bounds: the first and last tick to ask for at all
-    :param limit: how many sums to ask for at once
+    :param bounds: the first and last microsecond to ask for at all
+    :param limit: the ``limit`` to ask with
+    :ivar codes: transaction types that are asked for one by one where one response cannot hold all
+    :ivar duplicates: keys that one response held twice
     """
 
     def __init__(
         self,
-        calls: Calls,
+        requests: Requests,
         zone: Zone,
-        bounds: tuple[int, int],
         transaction_type: TransactionType | None,
         limit: int,
+        bounds: tuple[int, int] = (-1, ALL_TIME.end),
+        codes: set[str] | None = None,
     ) -> None:
-        self._calls = calls
+        self.codes: set[str] = set() if codes is None else codes
+        self._requests = requests
         self._zone = zone
         self._first, self._last = bounds
         self._type = transaction_type
         self._limit = limit
+        self._largest = 1
         self._before = self._after = 1
+        self.duplicates: set[Key] = set()
 
-    def until(self, day: date) -> None:
-        """Ask for nothing after this day, but for the overlap."""
-        self._last = min(self._last, period(day, GroupingPeriod.DATE).end)
+    def within(self, first: int, last: int) -> SumsReader:
+        """A reader that asks for nothing beyond some bounds."""
+        return SumsReader(
+            self._requests, self._zone, self._type, self._limit, (first, last), self.codes
+        )
 
-    @property
-    def span(self) -> Span:
-        """All ticks that are asked for."""
-        return Span(self._first, self._last + 1)
+    def of_type(self, code: str) -> SumsReader:
+        """A reader of one transaction type."""
+        bounds = (self._first, self._last)
+        return SumsReader(self._requests, self._zone, TransactionType(code), self._limit, bounds)
 
-    def days(self, span: Span, grouping: GroupingPeriod) -> dict[date, set[Key]]:
-        """The periods in a span that have transactions, in order, with the keys of their sums."""
-        chart = self._calls.chart(self._asked(span, self._type, grouping))
-        found: dict[date, set[Key]] = {}
-        for row in sorted(chart.per_day, key=lambda row: row.var_date):
-            first_day = date.fromisoformat(row.var_date)
-            if span.holds(period(first_day, grouping).start):
-                keys = {(first_day, code) for code in row.transaction_types}
-                found.setdefault(first_day, set()).update(keys)
-        return found
+    def read(self, interval: Interval, grouping: GroupingPeriod, *, strict: bool = True) -> Sums:
+        """The sums of the periods that an interval has a part of, in order.
 
-    def read(self, span: Span, grouping: GroupingPeriod) -> Sums:
-        """The sums of the periods that begin in a span, in order."""
-        keys = self.days(span, grouping)
-        wanted = {key for of_period in keys.values() for key in of_period}
-        found = self._all(list(keys), wanted, grouping) if wanted else {}
+        :param strict: ask again until the size of each response shows that it is complete; else
+            until it is smaller than the limit
+        """
+        if not interval.length:
+            return {}
+        found = self._read(periods_in(interval, grouping), grouping, strict=strict)
         return dict(sorted(found.items()))
 
-    def _all(self, periods: Sequence[date], wanted: set[Key], grouping: GroupingPeriod) -> Sums:
-        found = self._ask(periods, self._type, grouping)
-        if not (missing := wanted - found.keys()):
+    def tallies(
+        self, interval: Interval, grouping: GroupingPeriod, *, strict: bool = True
+    ) -> dict[Key, Tally]:
+        """The sums that count something, as tallies."""
+        sums = self.read(interval, grouping, strict=strict)
+        tallies = {key: Tally(row.cnt, row.amount) for key, row in sums.items()}
+        return {key: tally for key, tally in tallies.items() if tally != Tally()}
+
+    def charted(self, interval: Interval, grouping: GroupingPeriod) -> dict[Key, int]:
+        """The amounts that the chart has for the periods in an interval; 0 is left out.
+
+        A row whose date cannot be read is left out too.
+        """
+        chart = self._requests.chart(self._body(interval, self._type, grouping))
+        amounts: dict[Key, int] = {}
+        for row in chart.per_day:
+            try:
+                first_day = first_day_of(date.fromisoformat(row.var_date[:10]), grouping)
+            except ValueError:
+                continue
+            if interval.contains(period(first_day, grouping).start):
+                for code, amount in row.transaction_types.items():
+                    if amount:
+                        amounts[first_day, code] = amounts.get((first_day, code), 0) + amount
+        self.codes.update(code for _, code in amounts)
+        return dict(sorted(amounts.items()))
+
+    def _read(self, interval: Interval, grouping: GroupingPeriod, *, strict: bool) -> Sums:
+        found, complete = self._ask(interval, self._type, grouping, strict=strict)
+        if complete:
             return found
-        if len(periods) > 1:
-            middle = len(periods) // 2
-            for half in periods[:middle], periods[middle:]:
-                if part := {key for key in missing if key[0] in half}:
-                    found |= self._all(half, part, grouping)
-            return found
-        for _, code in sorted(missing):
-            found |= self._ask(periods, TransactionType(code), grouping)
-        if missing := wanted - found.keys():
-            lost = ", ".join(f"{first_day} {code}" for first_day, code in sorted(missing))
-            raise HistoryError(f"the chart has {lost}, and the sums do not return it")
+        if not found:
+            return (
+                found  # only sums that were not asked for: shorter intervals would bring no others
+            )
+        if halves := _halves(interval, found, grouping):
+            for half in halves:
+                found |= self._read(half, grouping, strict=strict)
+        elif self._type is None:
+            self.charted(interval, grouping)  # it may know more types
+            for code in sorted(self.codes):
+                found |= self._ask(interval, TransactionType(code), grouping, strict=strict)[0]
         return found
 
     def _ask(
-        self, periods: Sequence[date], code: TransactionType | None, grouping: GroupingPeriod
-    ) -> Sums:
-        span = Span(period(periods[0], grouping).start, period(periods[-1], grouping).end)
-        asked = self._asked(span, code, grouping)
+        self,
+        interval: Interval,
+        code: TransactionType | None,
+        grouping: GroupingPeriod,
+        *,
+        strict: bool,
+    ) -> tuple[Sums, bool]:
+        """The sums of one response, and whether it is complete."""
+        before, after, largest = self._before, self._after, self._largest
+        body = {**self._body(interval, code, grouping), "limit": self._limit}
+        rows, limit = self._requests.sums(body)
+        self._largest = max(largest, len(rows))
+        self.codes.update(row.transaction_type.value for row in rows)
         found: Sums = {}
-        for row in self._calls.sums({**asked, "limit": self._limit}):
-            key = self._zone.day(row.created_at), row.transaction_type.value
+        for row in rows:
+            key = first_day_of(self._zone.day(row.created_at), grouping), row.transaction_type.value
             if key in found:
-                raise HistoryError(f"there are two sums of {key[0]} {key[1]}")
+                self.duplicates.add(key)
             found[key] = row
-        starts = [self._zone.tick(row.created_at) for row in found.values()]
-        early = self._before and self._first < span.start and min(starts, default=0) < span.start
-        late = self._after and span.end <= self._last and max(starts, default=0) >= span.end
+        starts = [period(first_day, grouping).start for first_day, _ in found]
+        early = before and self._first < interval.start and min(starts, default=0) < interval.start
+        late = after and interval.end <= self._last and max(starts, default=0) >= interval.end
         if starts and (early or late):
-            # What is on a bound comes: no more overlap, whose sums could crowd out others.
-            self._before = 0 if early else self._before
-            self._after = 0 if late else self._after
-            return self._ask(periods, code, grouping)
-        return {key: row for key, row in found.items() if periods[0] <= key[0] <= periods[-1]}
+            # Bounds are inclusive: without an overlap, no other sums can crowd out those in it.
+            self._before = 0 if early else before
+            self._after = 0 if late else after
+            return self._ask(interval, code, grouping, strict=strict)
+        inside = {
+            key: row
+            for key, row in found.items()
+            if interval.contains(period(key[0], grouping).start) and code in (None, key[1])
+        }
+        return inside, len(rows) < (min(largest, limit) if strict else limit)
 
-    def _asked(
-        self, span: Span, code: TransactionType | None, grouping: GroupingPeriod
+    def _body(
+        self, interval: Interval, code: TransactionType | None, grouping: GroupingPeriod
     ) -> dict[str, Any]:
-        first = max(self._first, span.start - self._before)
-        last = min(self._last, span.end - 1 + self._after)
+        first = max(self._first, interval.start - self._before)
+        last = min(self._last, interval.end - 1 + self._after)
         since, until = self._zone.bounds(first, last)
         return {
             "created_at_from": since,
@@ -123,22 +172,15 @@ class SumsReader:
         }
 
 
-def in_order(sums: Sums, *, newest_first: bool) -> Sums:
-    """Sums that are in order, in the order that is wanted."""
-    return dict(reversed(sums.items())) if newest_first else sums
+def _halves(interval: Interval, found: Sums, grouping: GroupingPeriod) -> list[Interval]:
+    """An interval of several periods, split where half of the sums found in it begin."""
+    starts = sorted(period(first_day, grouping).start for first_day, _ in found)
+    middle = starts[len(starts) // 2]
+    if middle == interval.start:
+        middle = periods_in(Interval(middle, middle + 1), grouping).end
+    return between_edges(interval, [middle]) if interval.contains(middle) else []
 
 
-def packed(sums: Sums, most: int) -> Iterator[Sums]:
-    """Sums of neighbouring periods together, of as many as have no more than so many rows."""
-    pack: Sums = {}
-    rows = 0
-    for _, items in groupby(sums.items(), key=lambda item: item[0][0]):
-        of_period = dict(items)
-        count = sum(row.cnt for row in of_period.values())
-        if pack and rows + count > most:
-            yield pack
-            pack, rows = {}, 0
-        pack |= of_period
-        rows += count
-    if pack:
-        yield pack
+def rows_in(tallies: Iterable[Tally]) -> int:
+    """How many rows tallies count; a negative count is none."""
+    return sum(max(0, tally.rows) for tally in tallies)

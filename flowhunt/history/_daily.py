@@ -1,0 +1,70 @@
+"""The sums of a workspace, all of them, compared with the chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from flowhunt.history._batch import Key
+from flowhunt.history._errors import HistoryError
+from flowhunt.history._intervals import Interval, period, periods_in
+from flowhunt.history._planner import Planner
+from flowhunt.history._sums import Sums, SumsReader
+from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
+from flowhunt.models.grouping_period import GroupingPeriod
+
+
+def iter_sums(
+    reader: SumsReader,
+    interval: Interval,
+    grouping: GroupingPeriod,
+    page_size: int,
+    *,
+    newest_first: bool,
+) -> Iterator[CreditDailyTransactionResponse]:
+    """The sums of the periods that an interval has a part of, in order.
+
+    :raises HistoryError: the chart has an amount that no sum is of, or there are two sums of one
+        period and transaction type
+    """
+    if not interval.length:
+        return
+    charted = reader.charted(periods_in(interval, grouping), grouping)
+    intervals = [interval]
+    if grouping is GroupingPeriod.DATE:
+        planner = Planner(
+            lambda time, periods: reader.tallies(time, periods, strict=False),
+            page_size,
+            by_day=True,
+        )
+        intervals = [span.cover for span in planner.spans(interval, planner.months(interval))]
+    for part in reversed(intervals) if newest_first else intervals:
+        sums = _compared(reader, part, grouping, charted)
+        yield from reversed(sums.values()) if newest_first else sums.values()
+
+
+def _compared(
+    reader: SumsReader, interval: Interval, grouping: GroupingPeriod, charted: Iterable[Key]
+) -> Sums:
+    """The sums of some periods, with those of all types that the chart has."""
+    time = periods_in(interval, grouping)
+    sums = reader.read(interval, grouping)
+    for code in sorted({code for _, code in _missing(charted, sums, time, grouping)}):
+        sums |= reader.of_type(code).read(interval, grouping)
+    # Sums may have changed since the chart was read.
+    if _missing(charted, sums, time, grouping):
+        charted = reader.charted(time, grouping)
+    if missing := _missing(charted, sums, time, grouping):
+        lost = ", ".join(f"{first_day} {code}" for first_day, code in missing)
+        raise HistoryError(f"the chart has amounts of {lost}, and the sums do not return them")
+    for first_day, code in sorted(reader.duplicates & sums.keys()):
+        raise HistoryError(f"there are two sums of {first_day} {code}")
+    return dict(sorted(sums.items()))
+
+
+def _missing(
+    charted: Iterable[Key], sums: Sums, time: Interval, grouping: GroupingPeriod
+) -> list[Key]:
+    """What the chart has of some time and the sums have not."""
+    return [
+        key for key in charted if key not in sums and time.contains(period(key[0], grouping).start)
+    ]

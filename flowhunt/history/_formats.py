@@ -1,0 +1,55 @@
+"""The two forms in which transactions are read: as models, and as columns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+from flowhunt.api.credits_api import CreditsApi
+from flowhunt.api_response import ApiResponse
+from flowhunt.history._batch import Batch
+from flowhunt.history._intervals import Zone
+from flowhunt.history._requests import Body
+from flowhunt.models.credit_transaction_response import CreditTransactionResponse
+
+R = TypeVar("R")
+
+_keys_of = attrgetter(
+    "transaction_id", "created_at", "transaction_type._value_", "amount", "workspace_id"
+)
+
+
+class RowFormat(ABC, Generic[R]):
+    """How a response becomes a batch."""
+
+    @abstractmethod
+    def search(self, api: CreditsApi, workspace_id: str, body: Body) -> ApiResponse[R]:
+        """Search transactions."""
+
+    @abstractmethod
+    def batch(self, rows: R, zone: Zone) -> Batch:
+        """The rows of a response as columns."""
+
+
+class Models(RowFormat[list[CreditTransactionResponse]]):
+    """Each row as a model, in the last column of a batch."""
+
+    def search(
+        self, api: CreditsApi, workspace_id: str, body: Body
+    ) -> ApiResponse[list[CreditTransactionResponse]]:
+        return api.search_credit_transactions_with_http_info(workspace_id, body)
+
+    def batch(self, rows: list[CreditTransactionResponse], zone: Zone) -> Batch:
+        keys: Sequence[Sequence[Any]] = list(zip(*map(_keys_of, rows), strict=True)) or [()] * 5
+        row_ids, timestamps, codes, amounts, workspace_ids = keys
+        return Batch([row_ids, zone.local(timestamps), codes, amounts, workspace_ids, rows])
+
+
+MODELS = Models()
+
+
+def models_in(batch: Batch) -> Sequence[CreditTransactionResponse]:
+    """The models of a batch that ``MODELS`` made."""
+    return batch.columns[-1]

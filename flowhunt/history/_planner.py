@@ -1,0 +1,171 @@
+"""Cuts time into sections by the sums: what to read next, and what to compare it with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+from flowhunt.history._intervals import DAY, Interval, between_edges, period
+from flowhunt.history._sums import rows_in
+from flowhunt.history._verified import Check, Tallies
+from flowhunt.models.grouping_period import GroupingPeriod
+
+PAGES_IN_A_PART = 10
+"""Rows that are verified, and returned, together."""
+FULL_SUMS = 0.97
+"""How full a response of sums is planned to be."""
+
+
+class Section(NamedTuple):
+    """Some time to read, as the sums show it.
+
+    :ivar sums: the tallies of its days, or of its months
+    :ivar by_month: whether they are those of months
+    """
+
+    interval: Interval
+    sums: Tallies
+    by_month: bool
+
+    def checks(self, whole_days: Interval) -> list[Check]:
+        """What the sums say of each period that is wholly asked for."""
+        grouping = GroupingPeriod.MONTH if self.by_month else GroupingPeriod.DATE
+        checks = [
+            Check(period(first_day, grouping), sums)
+            for first_day, sums in by_first_day(self.sums).items()
+        ]
+        return [check for check in checks if whole_days.covers(check.interval)]
+
+
+class Span(NamedTuple):
+    """The time of a section.
+
+    :ivar cover: up to the next section, also where there are no sums
+    :ivar time: from the first to the last period with sums
+    :ivar sums: those of its months, if these are enough
+    """
+
+    cover: Interval
+    time: Interval
+    sums: Tallies | None
+
+
+class Planner:
+    """Cuts time into sections by the sums of months, and of the days of busy months.
+
+    :param tallies: asks for the sums of some time
+    :param by_day: whether every section has the sums of its days
+    :param prefers_days: whether the next section should have them
+    """
+
+    def __init__(
+        self,
+        tallies: Callable[[Interval, GroupingPeriod], Tallies],
+        page_size: int,
+        *,
+        by_day: bool,
+        prefers_days: Callable[[], bool] = bool,
+    ) -> None:
+        self._prefers_days = prefers_days
+        self._tallies = tallies
+        self._page_size = page_size
+        self._by_day = by_day
+
+    def months(self, interval: Interval) -> dict[date, Tallies]:
+        """The sums of the months, by their first days, in order."""
+        return by_first_day(self._tallies(interval, GroupingPeriod.MONTH))
+
+    def spans(self, interval: Interval, months: Mapping[date, Tallies]) -> list[Span]:
+        """The time of each section, in order."""
+        planned = list(self._planned(interval, months)) or [(interval, {})]
+        edges = [interval.start, *(time.start for time, _ in planned[1:]), interval.end]
+        return [
+            Span(Interval(start, end), time, sums)
+            for (start, end), (time, sums) in zip(pairwise(edges), planned, strict=True)
+        ]
+
+    def sections(
+        self, interval: Interval, months: Mapping[date, Tallies], *, newest_first: bool = False
+    ) -> Iterator[Section]:
+        """Sections that follow each other without a gap, in order."""
+        spans = self.spans(interval, months)
+        for cover, time, sums in reversed(spans) if newest_first else spans:
+            if sums is None or (sums and self._prefers_days()):
+                days = self._tallies(time, GroupingPeriod.DATE)
+                yield Section(cover, days, by_month=False)
+            else:
+                yield Section(cover, sums, by_month=True)
+
+    def _planned(
+        self, interval: Interval, months: Mapping[date, Tallies]
+    ) -> Iterator[tuple[Interval, Tallies | None]]:
+        """The time of each section, and its sums where those of months are enough."""
+        inside = (
+            _Month(period(month, GroupingPeriod.MONTH).within(interval), month, sums)
+            for month, sums in months.items()
+        )
+        found = [month for month in inside if month.time.length]
+        for is_busy, group in groupby(found, key=self._is_busy):
+            split = self._days_at_once if is_busy else self._months_at_once
+            yield from split(list(group))
+
+    def _is_busy(self, month: _Month) -> bool:
+        is_cut = month.time != period(month.first_day, GroupingPeriod.MONTH)
+        return self._by_day or is_cut or month.rows > self._most
+
+    @property
+    def _most(self) -> int:
+        return PAGES_IN_A_PART * self._page_size
+
+    def _months_at_once(self, months: Sequence[_Month]) -> Iterator[tuple[Interval, Tallies]]:
+        """Months that have few rows together."""
+        together: list[_Month] = []
+        for month in months:
+            if sum(each.rows for each in [*together, month]) > self._most:
+                yield _together(together)
+                together = []
+            together.append(month)
+        yield _together(together)
+
+    def _days_at_once(self, months: Sequence[_Month]) -> Iterator[tuple[Interval, None]]:
+        """Days whose sums one response should hold."""
+        edges: list[int] = []
+        expected_sums = 0.0
+        for month in months:
+            start, end = month.time.touched_days
+            of_a_day = min(len(month.sums), month.rows / ((end - start) // DAY))
+            for day in range(start, end, DAY):
+                if expected_sums + of_a_day > FULL_SUMS * self._page_size:
+                    edges.append(day)
+                    expected_sums = 0.0
+                expected_sums += of_a_day
+        time = Interval(months[0].time.start, months[-1].time.end)
+        for days in between_edges(time, edges):
+            yield days, None
+
+
+def by_first_day(tallies: Tallies) -> dict[date, Tallies]:
+    """The tallies of each day or month, by its first day, in order."""
+    return {
+        first_day: {key: tallies[key] for key in keys}
+        for first_day, keys in groupby(sorted(tallies), key=lambda key: key[0])
+    }
+
+
+class _Month(NamedTuple):
+    """A month with sums, and its time that is asked for."""
+
+    time: Interval
+    first_day: date
+    sums: Tallies
+
+    @property
+    def rows(self) -> int:
+        return rows_in(self.sums.values())
+
+
+def _together(months: Sequence[_Month]) -> tuple[Interval, Tallies]:
+    sums = {key: tally for month in months for key, tally in month.sums.items()}
+    return Interval(months[0].time.start, months[-1].time.end), sums

@@ -1,0 +1,284 @@
+"""Where to split time, so that each response holds many rows and is not full.
+
+Nothing here decides whether rows are complete: a bad split costs requests and no rows.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import attrgetter
+from typing import Literal
+
+from flowhunt.history._batch import Batch
+from flowhunt.history._intervals import (
+    NO_TIME,
+    Expectations,
+    Interval,
+    between_edges,
+    expected,
+    first_edges,
+    last_edges,
+    micros_of,
+    shares,
+)
+
+Order = Literal["newest", "oldest", "any"]
+"""Which rows of an interval a full response holds."""
+Planned = tuple[Interval, Expectations]
+
+FILL, LEAST_FILL, MOST_FILL = 0.8, 0.5, 0.96
+"""How full a response is planned to be: at first, at least and at most."""
+FILL_GAINED, FILL_LOST = 0.003, 0.06
+"""How the plan changes with a response that was not full, and with one that was."""
+TRUSTED_PARTS = 8
+"""Parts that an interval is split into on the word of the sums alone."""
+DENSE_FILL = 0.85
+"""How full a response is planned to be where another one shows how close its rows lie."""
+MOST_PARTS = 24
+"""Parts that an interval is split into on the word of a full response."""
+SAMPLE = 16
+"""Timestamps of a response that show how its rows are spread."""
+RUN, LEAST_RUN, LONGEST_RUN = 3.0, 1.5, 30.0
+"""How many responses it takes to hold rows that lie close together: at first, at least, at most."""
+FURTHER = 0.2
+"""What a full response that should not be full has more than it shows, as a share of it."""
+
+_hour_of = attrgetter("hour")
+
+
+@dataclass
+class ServiceLimits:
+    """What the responses so far show of the service. Threads may share it.
+
+    A lost update only makes a response count as incomplete.
+
+    :ivar largest: the most rows that one response has held
+    :ivar before: the overlap with the interval before, 0 where bounds are inclusive
+    :ivar after: the overlap with the interval after
+    :ivar larger_helps: whether a larger limit returns more rows; ``None`` if never tried
+    :ivar received: how many rows were received for the intervals they are in
+    :ivar wasted: planned responses with far fewer rows than expected
+    :ivar fill: how full a response is planned to be
+    :ivar order: which rows a full response holds
+    :ivar in_bursts: whether rows lie closer together than expected
+    :ivar run: how many responses it takes to hold rows that lie close together
+    :ivar hours: how many rows were seen in each hour of the day
+    """
+
+    largest: int = 1
+    before: int = 1
+    after: int = 1
+    larger_helps: bool | None = None
+    received: int = 0
+    wasted: int = 0
+    fill: float = FILL
+    order: Order | None = None
+    in_bursts: bool = False
+    run: float = RUN
+    hours: Counter[int] = field(default_factory=Counter)
+    _full: list[tuple[Interval, int, int, int]] = field(default_factory=list)
+
+    @property
+    def planned_rows(self) -> float:
+        """How many rows a response is planned to hold."""
+        return max(1.0, self.largest * self.fill)
+
+    @property
+    def trusted_parts(self) -> int:
+        """How many parts an interval may be split into: what was received has to justify it."""
+        return max(1, TRUSTED_PARTS + self.received // self.largest - 2 * self.wasted)
+
+    def see_planned(
+        self, batch: Batch, rows: float, expectations: Expectations, *, complete: bool
+    ) -> None:
+        """Learn from the response for an interval that the sums have planned.
+
+        :param batch: its rows in the interval
+        :param rows: how many rows were expected
+        """
+        timestamps = batch.timestamps
+        if complete:
+            self.hours.update(map(_hour_of, timestamps))
+            self.fill = min(self.fill + FILL_GAINED, MOST_FILL)
+        elif rows < self.largest:
+            self.fill = max(self.fill - FILL_LOST, LEAST_FILL)
+        self.wasted += rows > self.largest / 2 and len(timestamps) < min(rows, self.largest) / 4
+        if rows:
+            self.see_spread(batch, expectations)
+
+    def see_full(self, interval: Interval, found: Sequence[int]) -> None:
+        """Learn from a response that may lack rows of an interval.
+
+        :param found: the timestamps of the rows received, in the order received
+        """
+        in_order = sorted(found)
+        if self.order is None:
+            newest = found == in_order[::-1]
+            self.order = "newest" if newest else "oldest" if found == in_order else "any"
+        self._full.append((interval, in_order[0], in_order[-1], len(in_order)))
+
+    def see_all(self, batch: Batch, interval: Interval) -> None:
+        """Learn what full responses did not hold, once all rows of an interval are known."""
+        if not self._full:
+            return
+        micros = sorted(batch.micros())
+        for asked, first, last, rows in self._full:
+            if not interval.covers(asked):
+                continue
+            start, end = bisect_left(micros, asked.start), bisect_left(micros, asked.end)
+            older = bisect_left(micros, first) - start
+            newer = end - bisect_right(micros, last)
+            hidden = end - start - rows
+            if hidden > 0:
+                outside = older + newer
+                self.order = (
+                    "any" if outside < hidden / 2 else "newest" if older > newer else "oldest"
+                )
+            reach = int(LONGEST_RUN * (last - first))
+            run = bisect_right(micros, last + reach) - bisect_left(micros, first - reach)
+            self.run = (self.run + min(max(run / rows, LEAST_RUN), LONGEST_RUN)) / 2
+        self._full = [full for full in self._full if not interval.covers(full[0])]
+
+    def see_spread(self, batch: Batch, expectations: Expectations) -> None:
+        """See whether rows lie closer together, or with larger gaps, than expected."""
+        rows = len(batch)
+        if rows < SAMPLE:
+            return
+        sample = sorted(map(micros_of, batch.timestamps[:: rows // SAMPLE]))
+        there = expected(expectations, Interval(sample[0], sample[-1] + 1))
+        gap = max(pairwise(sample), key=lambda pair: pair[1] - pair[0], default=(0, 0))
+        in_gap = expected(expectations, Interval(*gap))
+        self.in_bursts = there < rows / 4 or in_gap > rows / 3
+
+
+def planned(
+    limits: ServiceLimits,
+    interval: Interval,
+    expectations: Expectations,
+    *,
+    newest_first: bool,
+    more_follows: bool,
+) -> Generator[Interval, None, Interval]:
+    """Split an interval into parts that one response each should hold, in the order to read.
+
+    Each part is planned by what the responses to those before it have shown.
+
+    :param more_follows: whether a part at the end that one response could hold is left over
+    :return: what is left over
+    """
+    edges_of = last_edges if newest_first else first_edges
+    rest = interval
+    while rest.length:
+        rows, at_once = expected(expectations, rest), min(limits.trusted_parts, TRUSTED_PARTS)
+        by_period = limits.in_bursts and len(expectations) > 1
+        edges: list[int] = []
+        if by_period:
+            edges = _edges_between(expectations, rest, limits.largest - 1)
+            edges = edges[-at_once:] if newest_first else edges[:at_once]
+        elif rows >= limits.largest and at_once > 1:
+            count = math.ceil(rows / limits.planned_rows)
+            step = limits.planned_rows if more_follows else rows / count
+            edges = edges_of(expectations, rest, step, min(at_once, count - 1))
+        elif more_follows and rows < limits.planned_rows:
+            return rest
+        parts = between_edges(rest, edges)
+        if newest_first:
+            parts.reverse()
+        yield from parts[:-1]
+        rest = parts[-1]
+        if not edges:
+            yield rest
+            return NO_TIME
+    return rest
+
+
+def split(
+    limits: ServiceLimits,
+    interval: Interval,
+    expectations: Expectations,
+    found: Sequence[int],
+    depth: int,
+) -> list[Planned]:
+    """Split an interval whose response was full, in the order of time.
+
+    :param found: the timestamps of the rows received, in order
+    :param depth: how many splits the interval comes from
+    """
+    total = expected(expectations, interval)
+    # An interval that is still full after a split has more than was thought.
+    least = len(found) * (FURTHER if total else 1.0) * 2.0 ** min(depth, 16)
+    dense, near = _density(limits, interval, found, max(total - len(found), least))
+    rows = expected(dense, near)
+    before, after = Interval(interval.start, near.start), Interval(near.end, interval.end)
+    if total and total - rows < limits.largest / 5:  # nearly all that is expected lies near
+        near, before, after = interval, NO_TIME, NO_TIME
+    edges = [*near, *_even_edges(dense, near, limits.largest * DENSE_FILL, MOST_PARTS)]
+    for side in before, after:
+        if not limits.in_bursts and expected(expectations, side) >= limits.largest:
+            edges += _even_edges(expectations, side, limits.planned_rows, limits.trusted_parts)
+    if found[0] == found[-1]:
+        edges = [found[0], found[0] + 1]
+    parts = between_edges(interval, edges)
+    if len(parts) < 2:
+        middle = found[len(found) // 2]
+        parts = between_edges(interval, [found[0], middle, middle + 1])
+    outside = {**dict(shares(expectations, before)), **dict(shares(expectations, after))}
+    known = dict(sorted({**outside, **dense}.items()))
+    return [(part, dict(shares(known, part))) for part in parts]
+
+
+def _density(
+    limits: ServiceLimits, interval: Interval, found: Sequence[int], more: float
+) -> tuple[dict[Interval, float], Interval]:
+    """Where the rows of a full response and some more like them are expected, and the interval
+    that this says something about.
+
+    :param more: how many rows there may be besides those received
+    """
+    count = len(found)
+    scale = 1.0 + more / count if limits.order == "any" else 1.0
+    edges = sorted({*found[:: max(1, count // SAMPLE)], found[-1] + 1})
+    dense = {
+        Interval(start, end): (bisect_left(found, end) - bisect_left(found, start)) * scale
+        for start, end in pairwise(edges)
+    }
+    if limits.order == "any":
+        return dense, interval
+    first, last = edges[0], edges[-1]
+    more = min(more, (limits.run - 1) * count, (MOST_PARTS - 1) * DENSE_FILL * limits.largest)
+    length = int((last - first) * more / count) + 1
+    if limits.order == "newest":
+        extension = Interval(first - length, first).within(interval)
+        near = Interval(extension.start, interval.end)
+    else:
+        extension = Interval(last, last + length).within(interval)
+        near = Interval(interval.start, extension.end)
+    if extension.length:
+        dense[extension] = more * extension.length / length
+    return dict(sorted(dense.items())), near
+
+
+def _even_edges(
+    expectations: Expectations, interval: Interval, rows: float, most: int
+) -> list[int]:
+    """Where to split an interval, so that parts should hold about so many rows."""
+    total = expected(expectations, interval)
+    count = min(max(2, math.ceil(total / rows)), most)
+    return first_edges(expectations, interval, total / count, count - 1)
+
+
+def _edges_between(expectations: Expectations, interval: Interval, most: float) -> list[int]:
+    """Edges between expectations, so that no part expects more than ``most`` rows if possible."""
+    edges: list[int] = []
+    rows = 0.0
+    for part, more in shares(expectations, interval):
+        if rows and rows + more > most:
+            edges.append(part.start)
+            rows = 0.0
+        rows += more
+    return edges

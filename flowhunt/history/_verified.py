@@ -1,0 +1,326 @@
+"""Rows compared with the sums, and read again where they disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+from flowhunt.history._batch import Batch, Key, joined
+from flowhunt.history._errors import (
+    CrowdedInstantError,
+    Difference,
+    DifferenceError,
+    HistoryError,
+    Tally,
+    UnverifiedError,
+)
+from flowhunt.history._formats import RowFormat
+from flowhunt.history._intervals import (
+    ALL_TIME,
+    DAY,
+    Interval,
+    Zone,
+    datetime_of,
+    neighbours_joined,
+    period,
+)
+from flowhunt.history._requests import Requests
+from flowhunt.history._rows import Criteria, RowsReader, batch_of
+from flowhunt.history._sums import SumsReader
+from flowhunt.history._tiling import ServiceLimits
+from flowhunt.models.grouping_period import GroupingPeriod
+
+READS = 3
+"""How often days are read before a difference is one."""
+
+Tallies = Mapping[Key, Tally]
+
+
+class Check(NamedTuple):
+    """What the sums say of one day or month.
+
+    :ivar sums: the tally of each day, or first day, and transaction type
+    """
+
+    interval: Interval
+    sums: Tallies
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some transactions of a history, in order.
+
+    :ivar interval: the time that it covers
+    :ivar tallies: what they add up to, by day and transaction type
+    :ivar error: what is wrong with it
+    :ivar by_sums_alone: the days of which the rows cannot show that none is missing
+    """
+
+    interval: Interval
+    batch: Batch
+    tallies: Tallies
+    error: HistoryError | None = None
+    by_sums_alone: frozenset[date] = frozenset()
+
+
+@dataclass
+class Settled:
+    """Rows of days that were read again.
+
+    :ivar differences: where the sums still disagree
+    :ivar unverified: the time in which there may be more rows
+    """
+
+    batch: Batch
+    differences: list[Difference] = field(default_factory=list)
+    unverified: list[Interval] = field(default_factory=list)
+
+
+class VerifiedReader:
+    """Reads rows, and compares whole days of them with the sums. Threads may share it."""
+
+    def __init__(
+        self,
+        requests: Requests,
+        form: RowFormat[Any],
+        zone: Zone,
+        page_size: int,
+        criteria: Criteria,
+    ) -> None:
+        self.rows = RowsReader(requests, form, zone, page_size, criteria)
+        self.sums = SumsReader(requests, zone, criteria.get("transaction_type"), page_size)
+
+    @property
+    def limits(self) -> ServiceLimits:
+        """What the responses so far show of the service."""
+        return self.rows.limits
+
+    def part(
+        self,
+        interval: Interval,
+        batch: Batch,
+        unverified: Sequence[Interval],
+        checks: Sequence[Check],
+        *,
+        compare: Interval,
+        newest_first: bool = False,
+    ) -> Part:
+        """Rows in order, read again where they disagree with the sums or may lack some.
+
+        :param unverified: the time in which there may be more rows
+        :param checks: what the sums say of days and months of the interval
+        :param compare: the whole days that have to agree with the sums
+        """
+        tallies = batch.tally()
+        self.sums.codes.update(code for _, code in tallies)
+        days = set(self._disagreeing(tallies, checks, compare))
+        instants = [part for part in unverified if part.length == 1]
+        days.update(part.touched_days for part in instants)
+        whole = [day for day in days if interval.covers(day)]
+        settled: list[Settled] = []
+        for run in [*neighbours_joined(whole), *(days - set(whole))]:
+            doubtful = [part for part in instants if part.within(run).length]
+            result = self._settle_any(run, batch.between(run), doubtful, interval, checks)
+            if not compare.covers(run) and not result.unverified:  # verified by its rows
+                result.differences = []
+            settled.append(result)
+            batch = joined([batch.outside(run), result.batch.between(run.within(interval))])
+        error = error_of(settled)
+        for part in unverified:
+            if part.length > 1 and not compare.covers(part):
+                error = error or unverified_error(part)
+        doubtful_parts = [part for result in settled for part in result.unverified]
+        return Part(
+            interval,
+            batch.in_order(newest_first=newest_first),
+            batch.tally() if settled else tallies,
+            error,
+            frozenset(datetime_of(part.start).date() for part in doubtful_parts),
+        )
+
+    def settle(
+        self,
+        days: Interval,
+        batch: Batch | None = None,
+        unverified: Sequence[Interval] = (),
+        before: Tallies | None = None,
+    ) -> Settled:
+        """Compare whole days with the sums, and read both again until they agree.
+
+        :param batch: the rows read so far, if any
+        :param unverified: the time in which these may lack some
+        :param before: what the sums said before they were read
+        """
+        if batch is None:
+            before = self._day_sums(days)
+            batch, unverified = self._read_again(days, before)
+        for remaining in reversed(range(READS)):
+            read = batch.tally()
+            after = self._day_sums(days, strict=False)
+            if read != after:
+                after = self._day_sums(days)
+            if read == after:  # these sums count every row that was there to be read
+                return Settled(batch, unverified=list(unverified))
+            if not unverified and _is_between(read, before, after):
+                return Settled(batch)
+            if remaining:
+                before = after
+                batch, unverified = self._read_again(days, before, len(batch))
+        return Settled(batch, differences_of(read, after), list(unverified))
+
+    def differing_months(self, read: Tallies, whole_days: Interval) -> list[Interval]:
+        """The months, or the parts of them in some days, whose rows are not what the sums say."""
+        first = whole_days.start or -1
+        last = whole_days.end - (whole_days.end < ALL_TIME.end)
+        now = self.sums.within(first, last).tallies(whole_days, GroupingPeriod.MONTH, strict=False)
+        before = by_month(read)
+        months = {key[0] for key in differing_keys(before, now)}
+        return [period(month, GroupingPeriod.MONTH).within(whole_days) for month in sorted(months)]
+
+    def _settle_any(
+        self,
+        days: Interval,
+        batch: Batch,
+        unverified: Sequence[Interval],
+        interval: Interval,
+        checks: Sequence[Check],
+    ) -> Settled:
+        """Settle days; of days that are not wholly asked for, only what may lack rows counts."""
+        if interval.covers(days):
+            before = [check.sums for check in checks if check.interval == days]
+            return self.settle(days, batch, unverified, before[0] if before else None)
+        batch, remaining = self._resolved(self.rows, batch, unverified, days)
+        return self.settle(days) if remaining else Settled(batch)
+
+    def _day_sums(self, days: Interval, *, strict: bool = True) -> dict[Key, Tally]:
+        return self.sums.tallies(days, GroupingPeriod.DATE, strict=strict)
+
+    def _read_again(
+        self, days: Interval, sums: Tallies, rows_before: int = 0
+    ) -> tuple[Batch, list[Interval]]:
+        """Read days as if nothing were known of the service: it may have changed."""
+        reader = self.rows.afresh()
+        reader.observe_largest()
+        batch, unverified = reader.read(days, expectations_of(sums))
+        codes = {code for _, code in sums}
+        batch, unverified = self._resolved(reader, batch, unverified, days, codes)
+        if len(batch) > rows_before and reader.limits.largest < self.limits.largest:
+            self.limits.largest = reader.limits.largest  # it returns fewer rows than it did
+        return batch, unverified
+
+    def _resolved(
+        self,
+        reader: RowsReader,
+        batch: Batch,
+        unverified: Sequence[Interval],
+        days: Interval,
+        codes: Iterable[str] = (),
+    ) -> tuple[Batch, list[Interval]]:
+        """Rows with those of timestamps that one response cannot hold, and what is unresolved."""
+        remaining: list[Interval] = []
+        for part in unverified:
+            more, verified = batch, False
+            if part.length == 1:
+                more, verified = reader.resolve(part, {*batch.codes, *codes, *self.sums.codes})
+            batch = batch_of([batch, more], days)
+            remaining += [] if verified else [part]
+        return batch, remaining
+
+    def _disagreeing(
+        self, tallies: Tallies, checks: Sequence[Check], compare: Interval
+    ) -> list[Interval]:
+        """The days whose rows are not what the sums say."""
+        read = {key: tally for key, tally in tallies.items() if compare.covers(_day(key))}
+        disagreeing: list[Interval] = []
+        for check in checks:
+            inside = {key: tally for key, tally in read.items() if check.interval.covers(_day(key))}
+            if check.interval.length > DAY:
+                if by_month(inside) != check.sums and not self._has_grown(inside, check):
+                    disagreeing += differing_days(inside, self._day_sums(check.interval))
+            elif inside != check.sums:
+                disagreeing.append(check.interval)
+            read = {key: tally for key, tally in read.items() if key not in inside}
+        return [*disagreeing, *map(_day, read)]
+
+    def _has_grown(self, read: Tallies, month: Check) -> bool:
+        """Whether rows of a month arrived while it was read, which explains a difference."""
+        now = self.sums.tallies(month.interval, GroupingPeriod.MONTH, strict=False)
+        return by_month(read) == now or _is_between(by_month(read), month.sums, now)
+
+
+def expectations_of(sums: Tallies) -> dict[Interval, float]:
+    """How many rows each day has by the sums."""
+    rows: dict[Interval, float] = {}
+    for key in sorted(sums):
+        day = _day(key)
+        rows[day] = rows.get(day, 0.0) + max(0, sums[key].rows)
+    return rows
+
+
+def by_month(tallies: Tallies) -> dict[Key, Tally]:
+    """Tallies of days as those of months."""
+    months: dict[Key, Tally] = {}
+    for (day, code), tally in tallies.items():
+        key = day.replace(day=1), code
+        months[key] = months.get(key, Tally()).plus(tally)
+    return months
+
+
+def differing_days(read: Tallies, sums: Tallies) -> set[Interval]:
+    """The days that two tallies disagree on."""
+    return set(map(_day, differing_keys(read, sums)))
+
+
+def differing_keys(read: Tallies, sums: Tallies) -> list[Key]:
+    """The days, or first days, and transaction types that two tallies disagree on."""
+    return sorted(key for key in read.keys() | sums.keys() if read.get(key) != sums.get(key))
+
+
+def differences_of(read: Tallies, sums: Tallies) -> list[Difference]:
+    """Where two tallies disagree."""
+    return [
+        Difference(*key, read.get(key, Tally()), sums.get(key, Tally()))
+        for key in differing_keys(read, sums)
+    ]
+
+
+def _day(key: Key) -> Interval:
+    return period(key[0], GroupingPeriod.DATE)
+
+
+def _is_between(read: Tallies, before: Tallies | None, after: Tallies) -> bool:
+    """Whether rows arrived, and were read after some of them and before the others."""
+    if before is None or before == after:
+        return False
+    return all(
+        _fits(*(tallies.get(key, Tally()) for tallies in (read, before, after)))
+        for key in {*read, *before, *after}
+    )
+
+
+def _fits(read: Tally, before: Tally, after: Tally) -> bool:
+    if read.rows in (before.rows, after.rows):
+        return read in (before, after)
+    return before.rows < read.rows < after.rows
+
+
+def error_of(settled: Sequence[Settled]) -> HistoryError | None:
+    """What is wrong with days that were read again, if anything."""
+    differences = [difference for result in settled for difference in result.differences]
+    unverified = [part for result in settled if result.differences for part in result.unverified]
+    if not differences:
+        return None
+    for part in unverified:
+        if part.length == 1:
+            instant = datetime_of(part.start)
+            rows = sum(len(result.batch.between(part)) for result in settled)
+            return CrowdedInstantError(differences, instant, rows)
+    return DifferenceError(differences)
+
+
+def unverified_error(part: Interval) -> UnverifiedError:
+    """The error for a time whose rows the service does not show."""
+    until = datetime_of(part.end) if part.end < ALL_TIME.end else None
+    return UnverifiedError(datetime_of(part.start), until)

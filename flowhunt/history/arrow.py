@@ -1,0 +1,208 @@
+"""Transactions and sums of a workspace as Arrow columns.  [extra: frames]
+
+::
+
+    from flowhunt.history.arrow import iter_transaction_batches
+
+    for batch in iter_transaction_batches(api, workspace_id, "2026-01-01", "2026-07-01"):
+        ...
+
+Transactions are read and verified as by ``flowhunt.history``, and decoded without an object a row.
+The columns are those of ``TRANSACTION_SCHEMA`` and ``SUM_SCHEMA``, also where there are no rows.
+``created_at`` is in UTC; a timestamp without a UTC offset is taken to be of ``zone``. Fields that
+the API specification does not have are JSON text in ``extra``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from datetime import timezone, tzinfo
+from typing import Any
+
+from flowhunt._arrow import SUM_COLUMNS, TRANSACTION_COLUMNS, array, json_text
+from flowhunt._extras import extra
+from flowhunt.api.credits_api import CreditsApi
+from flowhunt.history import PAGE_SIZE, Window, iter_daily_credit_transactions
+from flowhunt.history._arguments import OnDifference, Timestamp, check_count, half_open
+from flowhunt.history._batch import Batch
+from flowhunt.history._history import History
+from flowhunt.history._intervals import Zone
+from flowhunt.history._plan import WindowReader
+from flowhunt.history._reading import verified_parts
+from flowhunt.history._requests import Requests, RetryPolicy, Sleep
+from flowhunt.models.grouping_period import GroupingPeriod
+from flowhunt.models.transaction_type import TransactionType
+
+with extra("frames"):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from flowhunt.history._columns import COLUMNS, EXTRA, columns_of
+
+__all__ = [
+    "SUM_SCHEMA",
+    "TRANSACTION_SCHEMA",
+    "iter_transaction_batches",
+    "read_sums",
+    "read_window",
+]
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+def _schema(names: Sequence[str]) -> pa.Schema:
+    types: dict[str, Any] = {"created_at": _TIMESTAMP, "amount": pa.int64(), "cnt": pa.int64()}
+    return pa.schema([(name, types.get(name, pa.string())) for name in (*names, EXTRA)])
+
+
+TRANSACTION_SCHEMA = _schema(TRANSACTION_COLUMNS)
+"""The columns of transactions: texts, ``created_at`` in microseconds UTC, ``amount`` as int64."""
+
+SUM_SCHEMA = _schema(SUM_COLUMNS)
+"""The columns of sums: the same, and ``cnt``, the number of transactions, as int64."""
+
+
+def iter_transaction_batches(
+    api: CreditsApi,
+    workspace_id: str,
+    since: Timestamp | None = None,
+    until: Timestamp | None = None,
+    *,
+    transaction_type: TransactionType | str | None = None,
+    page_size: int = PAGE_SIZE,
+    newest_first: bool = False,
+    workers: int = 1,
+    on_difference: OnDifference = "raise",
+    zone: tzinfo = timezone.utc,
+    sleep: Sleep | None = None,
+) -> Generator[pa.RecordBatch, None, None]:
+    """Yield every transaction of a period, each exactly once, in batches of about ten pages.
+
+    There is at least one batch, which may have no rows. A day that has to agree with the sums is
+    never split between batches, so a busy one makes a larger batch.
+
+    :param since: the first timestamp; ``None`` for all transactions before ``until``
+    :param until: the timestamp after the last; ``None`` for all transactions from ``since`` on
+    :param transaction_type: only transactions of this type
+    :param page_size: the ``limit`` to ask with
+    :param newest_first: the order, of the batches and of the rows in them
+    :param workers: how many threads send requests; the client needs as many connections
+    :param on_difference: as of ``iter_credit_transactions``
+    :param zone: the zone of timestamps without a UTC offset and of the days of the sums; it must
+        have the same offset all year
+    :param sleep: called with seconds to wait between attempts, instead of the default wait
+    :raises HistoryError: the transactions cannot be read completely; those before that were yielded
+    :raises ApiException: a call failed, also when it was retried
+    :raises ApiValueError: an argument cannot be used, or an amount needs more than 64 bits
+    """
+    check_count("workers", workers)
+    request = {**half_open(since, until), "transaction_type": transaction_type}
+    requests = Requests(api, workspace_id, RetryPolicy(sleep))
+    history = History(
+        requests,
+        COLUMNS,
+        request,
+        page_size,
+        zone,
+        on_difference=on_difference,
+        newest_first=newest_first,
+    )
+    return _batches(history, requests, workers, on_difference, Zone(zone))
+
+
+def _batches(
+    history: History, requests: Requests, workers: int, on_difference: OnDifference, zone: Zone
+) -> Generator[pa.RecordBatch, None, None]:
+    is_empty = True
+    with closing(verified_parts(history, requests, workers, on_difference)) as parts:
+        for part in parts:
+            if len(part.batch):
+                is_empty = False
+                yield _record_batch(part.batch, zone)
+    if is_empty:
+        yield pa.RecordBatch.from_pylist([], schema=TRANSACTION_SCHEMA)
+
+
+def read_window(
+    api: CreditsApi,
+    workspace_id: str,
+    window: Window,
+    *,
+    page_size: int = PAGE_SIZE,
+    verify: bool = True,
+    zone: tzinfo = timezone.utc,
+    sleep: Sleep | None = None,
+) -> pa.RecordBatch:
+    """Read the transactions of a window of a plan, oldest first.
+
+    :param window: as ``plan_credit_transactions`` returns it, for the same workspace
+    :param page_size: the ``limit`` to ask with
+    :param verify: compare the whole days in it with the sums of the window
+    :param zone: the zone that the plan was made for
+    :param sleep: called with seconds to wait between attempts, instead of the default wait
+    :raises HistoryError: the transactions cannot be read completely, or disagree with the sums
+    :raises ApiException: a call failed, also when it was retried
+    """
+    check_count("page_size", page_size)
+    requests = Requests(api, workspace_id, RetryPolicy(sleep))
+    zone_sent = Zone(zone, sends_offset=window.since.tzinfo is not None)
+    part = WindowReader(requests, COLUMNS, zone_sent, page_size).read(window, verify=verify)
+    if part.error:
+        raise part.error
+    return _record_batch(part.batch, zone_sent)
+
+
+def read_sums(
+    api: CreditsApi,
+    workspace_id: str,
+    since: Timestamp | None = None,
+    until: Timestamp | None = None,
+    *,
+    grouping: GroupingPeriod | str = GroupingPeriod.DATE,
+    transaction_type: TransactionType | str | None = None,
+    page_size: int = PAGE_SIZE,
+    zone: tzinfo = timezone.utc,
+    sleep: Sleep | None = None,
+) -> pa.Table:
+    """Read the sums of a period, oldest first.
+
+    :param since: the first timestamp; ``None`` for all sums before ``until``
+    :param until: the timestamp after the last; ``None`` for all sums from ``since`` on
+    :param grouping: the length of one sum: ``"date"``, ``"week"`` or ``"month"``
+    :param transaction_type: only sums of this type
+    :param page_size: the ``limit`` to ask with
+    :param zone: the zone of timestamps without a UTC offset and of the periods
+    :param sleep: called with seconds to wait between attempts, instead of the default wait
+    :raises HistoryError: the chart has an amount for a period and type without a sum
+    :raises ApiException: a call failed, also when it was retried
+    """
+    request = {
+        **half_open(since, until),
+        "grouping": grouping,
+        "transaction_type": transaction_type,
+    }
+    sums = iter_daily_credit_transactions(
+        api, workspace_id, request, page_size=page_size, zone=zone, sleep=sleep
+    )
+    rows = list(sums)
+    columns: dict[str, Sequence[Any]] = {
+        name: [getattr(row, name) for row in rows] for name in SUM_COLUMNS
+    }
+    columns[EXTRA] = [json_text(row.model_extra) for row in rows]
+    columns["created_at"] = Zone(zone).local(columns["created_at"])
+    return pa.Table.from_batches([_typed(columns, SUM_SCHEMA, Zone(zone))])
+
+
+def _record_batch(batch: Batch, zone: Zone) -> pa.RecordBatch:
+    columns = {**columns_of(batch), "created_at": batch.timestamps}
+    return _typed(columns, TRANSACTION_SCHEMA, zone)
+
+
+def _typed(columns: dict[str, Sequence[Any]], schema: pa.Schema, zone: Zone) -> pa.RecordBatch:
+    """Columns as a batch; ``created_at`` is by the clock of the zone."""
+    arrays = {name: array(name, columns[name]) for name in schema.names}
+    if zone.offset:
+        arrays["created_at"] = pc.subtract(arrays["created_at"], pa.scalar(zone.offset))
+    arrays["created_at"] = arrays["created_at"].cast(_TIMESTAMP)
+    return pa.RecordBatch.from_arrays(list(arrays.values()), schema=schema)
