@@ -1,6 +1,6 @@
 """What the package costs in instructions, next to the same by hand.
 
-    python benchmark/instructions.py          all, some minutes
+    python benchmark/instructions.py          all, eight to nine minutes
     python benchmark/instructions.py export   one of export, decode and calls
 
 Servers run in this process. The workers run under valgrind, see ``counting.py``.

@@ -18,14 +18,16 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import time as time_of_day
+from functools import partial
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from threading import Event
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from flowhunt._extras import extra
 from flowhunt.api.credits_api import CreditsApi
@@ -33,15 +35,17 @@ from flowhunt.api_client import ApiClient
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiException, ApiTypeError, ApiValueError
 from flowhunt.history import Difference, DifferenceError, DifferenceWarning, Plan, Window
-from flowhunt.history._calls import Calls, Patience, Sleep
-from flowhunt.history._history import check_count
-from flowhunt.history._plan import Mapped, WindowReader, period_asked, sums_of
+from flowhunt.history._arguments import Timestamp, check_choice, check_count, period_asked
+from flowhunt.history._plan import WindowReader, day_sums_of
+from flowhunt.history._requests import Requests, RetryPolicy, Sleep
+from flowhunt.history._workers import Workers
 
 with extra("export"):
     from flowhunt.export._formats import Format, check_format
     from flowhunt.export._progress import Progress, Tell, told
     from flowhunt.export._report import ExportReport
-    from flowhunt.export._store import REMEDY, Place, Store, opened
+    from flowhunt.export._store import REMEDY, Place, Store, opened, tables_of
+    from flowhunt.history._columns import COLUMNS
 
 __all__ = ["ExportReport", "Progress", "export_credit_transactions"]
 
@@ -50,7 +54,7 @@ WORKERS = 8
 
 Configurations = Mapping[str, Configuration] | Callable[[str], Configuration]
 R = TypeVar("R")
-Words = ParamSpec("Words")
+P = ParamSpec("P")
 Differences = list[tuple[str, Difference]]
 
 
@@ -58,8 +62,8 @@ def export_credit_transactions(
     api: CreditsApi | Configurations,
     workspace_id: str | Iterable[str],
     destination: str | PathLike[str],
-    since: datetime | str,
-    until: datetime | str,
+    since: Timestamp,
+    until: Timestamp,
     *,
     format: Format = "parquet",
     workers: int = WORKERS,
@@ -99,29 +103,36 @@ def export_credit_transactions(
     began = time.monotonic()
     check_format(format)
     check_count("workers", workers)
-    if on_difference not in ("raise", "warn"):
-        raise ApiValueError(f"on_difference is raise or warn, not {on_difference!r}")
-    first, last, zone_of = period_asked(since, until, page_size, zone)
+    check_choice("on_difference", on_difference, ("raise", "warn"))
+    first, end, zone_asked = period_asked(since, until, page_size, zone)
     ids = [workspace_id] if isinstance(workspace_id, str) else sorted(set(workspace_id))
     if not ids:
         raise ApiValueError("there is no workspace to export")
     closing = Event()
     with ExitStack() as stack:
         apis = _apis(api, ids, stack)
-        patience = {each: Patience(sleep, closing) for each in apis.values()}
+        policies = {each: RetryPolicy(sleep, closing) for each in apis.values()}
         readers = {
-            of_id: WindowReader(Calls(each, of_id, patience[each]), zone_of, page_size)
+            of_id: WindowReader(
+                Requests(each, of_id, policies[each]), COLUMNS, zone_asked, page_size
+            )
             for of_id, each in apis.items()
         }
         store = stack.enter_context(opened(Path(destination).expanduser(), format))
-        threads = stack.enter_context(ThreadPoolExecutor(workers, "flowhunt-export"))
+        threads: Workers[Any] = stack.enter_context(Workers(workers, "flowhunt-export"))
         stack.callback(closing.set)  # before the threads are waited for
-        plans = _plans(store, readers, first, last, zone_of.offset, threads.map, verify=verify)
-        missing = store.begin(plans, verify=verify)
-        run = _Run(store, readers, verify=verify, on_difference=on_difference)
-        run.all(missing, threads, progress)
+        plans = _plans(store, readers, first, end, zone_asked.offset, threads, verify=verify)
+        cut_days = {bound.date() for bound in (first, end) if bound.time() != time_of_day()}
+        run = _Run(store, readers, cut_days, verify=verify, on_difference=on_difference)
+        run.read_missing(store.begin(plans, verify=verify), threads, progress)
+        if verify and run.windows:
+            # A row that arrived meanwhile may have stood in for one that was never returned.
+            done = [store.as_done(plan) for plan in plans]
+            plans = _refreshed(done, readers, threads, run.disputed)
+            run.read_missing(store.begin(plans, verify=verify), threads, progress=False)
+        run.warn()
         store.end()
-    calls = [reader.calls for reader in readers.values()]
+    requests = [reader.requests for reader in readers.values()]
     return ExportReport(
         destination=store.directory,
         windows=len(store.done),
@@ -129,9 +140,9 @@ def export_credit_transactions(
         rows=sum(done.rows for done in store.done.values()),
         rows_read=run.rows,
         amount=sum(done.amount for done in store.done.values()),
-        requests=sum(of_workspace.requests for of_workspace in calls),
-        retries=sum(of_workspace.requests - of_workspace.made for of_workspace in calls),
-        dropped=sum(of_workspace.received for of_workspace in calls) - run.rows,
+        requests=sum(of_workspace.sent for of_workspace in requests),
+        retries=sum(of_workspace.sent - of_workspace.calls for of_workspace in requests),
+        dropped=sum(of_workspace.received for of_workspace in requests) - run.rows,
         differences=tuple(run.differences),
         seconds=time.monotonic() - began,
     )
@@ -180,17 +191,14 @@ def _plans(
     since: datetime,
     until: datetime,
     offset: timedelta,
-    mapped: Mapped,
+    threads: Workers[Any],
     *,
     verify: bool,
 ) -> Sequence[Plan]:
     """The plans as they are kept, or made now; brought up to date where nothing is left to do."""
     plans = store.plans
     if not plans:
-        return [
-            _telling(each, reader.plan, each, since, until, mapped)
-            for each, reader in readers.items()
-        ]
+        return _side_by_side(threads, readers, lambda reader: reader.plan(since, until))
     kept = {
         "workspaces": [plan.workspace_id for plan in plans],
         "since": plans[0].since,
@@ -210,22 +218,52 @@ def _plans(
     if grows or store.is_complete:
         plans = [store.as_done(plan) for plan in plans]
         if verify:
-            plans = [
-                _telling(each.workspace_id, readers[each.workspace_id].again, each, mapped)
-                for each in plans
-            ]
+            plans = _refreshed(plans, readers, threads)
     if grows:
-        plans = [
-            _telling(each.workspace_id, readers[each.workspace_id].longer, each, until, mapped)
-            for each in plans
-        ]
+        known = {plan.workspace_id: plan for plan in plans}
+        plans = _side_by_side(
+            threads,
+            readers,
+            lambda reader: reader.longer(known[reader.requests.workspace_id], until),
+        )
     return plans
 
 
-def _telling(
-    workspace_id: str, call: Callable[Words, R], *args: Words.args, **kwargs: Words.kwargs
+def _refreshed(
+    plans: Iterable[Plan],
+    readers: Mapping[str, WindowReader],
+    threads: Workers[Any],
+    ignoring: Collection[tuple[str, date]] = (),
+) -> Sequence[Plan]:
+    """The plans with other windows where the sums have changed.
+
+    :param ignoring: workspaces and days that stay as they are
+    """
+    known = {plan.workspace_id: plan for plan in plans}
+
+    def refreshed(reader: WindowReader) -> Plan:
+        workspace_id = reader.requests.workspace_id
+        days = [day for of_id, day in ignoring if of_id == workspace_id]
+        return reader.refreshed(known[workspace_id], days)
+
+    return _side_by_side(threads, readers, refreshed)
+
+
+def _side_by_side(
+    threads: Workers[Any],
+    readers: Mapping[str, WindowReader],
+    make: Callable[[WindowReader], Plan],
+) -> Sequence[Plan]:
+    """A plan for each workspace, made by several threads at once."""
+    calls = (partial(_noting_workspace, each, make, readers[each]) for each in readers)
+    plans: dict[str, Plan] = {plan.workspace_id: plan for plan in threads.completed(calls)}
+    return [plans[each] for each in readers]
+
+
+def _noting_workspace(
+    workspace_id: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """Make a call; an error of the service tells its workspace, which its own text does not."""
+    """Make a call; an error of it gets a note with the workspace, which its text does not name."""
     try:
         return call(*args, **kwargs)
     except ApiException as error:
@@ -241,10 +279,12 @@ class _Run:
         self,
         store: Store,
         readers: Mapping[str, WindowReader],
+        cut_days: set[date],
         *,
         verify: bool,
         on_difference: Literal["raise", "warn"],
     ) -> None:
+        self._cut_days = cut_days
         self._store = store
         self._readers = readers
         self._verify = verify
@@ -252,10 +292,10 @@ class _Run:
         self.windows = self.rows = 0
         self.differences: Differences = []
 
-    def all(
-        self, missing: Mapping[Place, Window], threads: ThreadPoolExecutor, progress: bool | Tell
+    def read_missing(
+        self, missing: Mapping[Place, Window], threads: Workers[Any], progress: bool | Tell
     ) -> None:
-        """Read all that is missing, those without transactions last: the others tell the zone."""
+        """Read windows, those without transactions last: the others show the time zone."""
         windows = [window for plan in self._store.plans for window in plan.windows]
         in_all = sum(window.rows for window in windows)
         to_read = sum(window.rows for window in missing.values())
@@ -263,31 +303,46 @@ class _Run:
         with told(progress, now) as tell:
             for empty in (False, True):
                 work = [
-                    threads.submit(self._one, place, window)
+                    partial(self._read, place, window)
                     for place, window in missing.items()
                     if empty is not bool(window.rows)
                 ]
-                for one in as_completed(work):
-                    rows, differences = one.result()
+                # Of many windows, the first alone shows at which hours of the day rows are made.
+                alone = 1 if len(work) > 2 * threads.count else 0
+                in_turns = threads.completed(work[:alone]), threads.completed(work[alone:])
+                for rows, differences in chain(*in_turns):
                     self.rows += rows
                     self.windows += 1
                     self.differences += differences
                     now = now._replace(rows=now.rows + rows, windows=now.windows + 1)
                     tell(now)
+
+    @property
+    def disputed(self) -> set[tuple[str, date]]:
+        """The workspaces and days that differ from the sums."""
+        return {(workspace_id, difference.day) for workspace_id, difference in self.differences}
+
+    def warn(self) -> None:
+        """Show the differences as a warning, if there are any."""
         if self.differences:
             found = [difference for _, difference in self.differences]
             warnings.warn(str(DifferenceError(found)), DifferenceWarning, stacklevel=3)
 
-    def _one(self, place: Place, window: Window) -> tuple[int, Differences]:
+    def _read(self, place: Place, window: Window) -> tuple[int, Differences]:
         workspace_id, *_ = place
         reader = self._readers[workspace_id]
-        part = _telling(workspace_id, reader.read, window, verify=self._verify)
-        if part.error and self._raise:
-            part.error.workspace_id = workspace_id
-            raise part.error
+        part = _noting_workspace(workspace_id, reader.read, window, verify=self._verify)
+        error = part.error
+        if isinstance(error, DifferenceError):
+            error.workspace_id = workspace_id
+        if error and (self._raise or not isinstance(error, DifferenceError)):
+            raise error
         name = window.first_moment
-        if part.error or not self._verify:  # else the next run would take it for what the sums say
-            window = window.model_copy(update={"sums": sums_of(part)})
-        self._store.keep(place, name, window, part.months)
-        found = part.error.differences if part.error else []
-        return len(part.placed), [(workspace_id, difference) for difference in found]
+        sums = day_sums_of(part)
+        for day in self._cut_days & window.sums.keys():  # the sums may count rows on the bound
+            sums[day] = window.sums[day]
+        if sums != window.sums:  # the next run compares what was read with what the sums say then
+            window = window.model_copy(update={"sums": sums})
+        self._store.keep(place, name, window, tables_of(part.batch))
+        found = error.differences if isinstance(error, DifferenceError) else []
+        return len(part.batch), [(workspace_id, difference) for difference in found]

@@ -17,6 +17,7 @@ import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
+from itertools import groupby
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -27,14 +28,16 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flowhunt import frames
+from flowhunt._arrow import TRANSACTION_COLUMNS, array
 from flowhunt.exceptions import ApiValueError
 from flowhunt.export._formats import Format, encoded
 from flowhunt.history import Plan, Window
-from flowhunt.models.credit_transaction_response import CreditTransactionResponse
+from flowhunt.history._batch import Batch
+from flowhunt.history._columns import EXTRA, columns_of
 
 _PLAN, _MANIFEST, _LOCK, _PART = "_plan.json", "_manifest.ndjson", "_lock", ".part"
 
-Months = Mapping[date, list[CreditTransactionResponse]]
+Tables = Mapping[date, pa.Table]
 """Transactions of each month, by its first day."""
 Place = tuple[str, datetime, datetime]
 """What tells windows apart: the workspace and both bounds."""
@@ -137,7 +140,7 @@ class Store:
         }
         return missing
 
-    def keep(self, place: Place, name: datetime, window: Window, months: Months) -> None:
+    def keep(self, place: Place, name: datetime, window: Window, months: Tables) -> None:
         """Write the transactions of a window, and then that it is done.
 
         :param name: the moment that its file is named by
@@ -147,8 +150,8 @@ class Store:
         """
         workspace_id, *_ = place
         tables = {
-            _moment_in(month, window, name): self._in_one_zone(frames.transactions(rows).to_arrow())
-            for month, rows in (months or {name.date().replace(day=1): []}).items()
+            _moment_in(month, window, name): self._in_one_zone(table)
+            for month, table in (months or {name.date().replace(day=1): _NO_ROWS}).items()
         }
         contents = {
             f"{_folder(workspace_id, moment)}/{_stem(moment)}.{self._format}": encoded(
@@ -159,7 +162,7 @@ class Store:
         done = Done(
             workspace_id=workspace_id,
             rows=sum(table.num_rows for table in tables.values()),
-            amount=sum(row.amount for rows in months.values() for row in rows),
+            amount=window.amount,
             zone=_zone(next(iter(tables.values()))),
             files=tuple(
                 File(path=path, sha256=hashlib.sha256(data).hexdigest())
@@ -271,6 +274,24 @@ def opened(directory: Path, format: Format) -> Generator[Store, None, None]:
             store.close()
     finally:
         lock.release()
+
+
+def tables_of(batch: Batch) -> Tables:
+    """The transactions of each month; those of a batch are in order."""
+    columns = columns_of(batch)
+    names = [*TRANSACTION_COLUMNS, EXTRA]
+    table = pa.table({name: array(name, columns[name]) for name in names})
+    months = groupby(map(datetime.date, batch.timestamps), key=lambda day: day.replace(day=1))
+    tables: dict[date, pa.Table] = {}
+    start = 0
+    for month, days in months:
+        length = sum(1 for _ in days)
+        tables[month] = table.slice(start, length)
+        start += length
+    return tables
+
+
+_NO_ROWS = frames.transactions([]).to_arrow()
 
 
 def _place(workspace_id: str, window: Window) -> Place:

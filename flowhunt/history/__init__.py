@@ -281,4 +281,4 @@ def plan_credit_transactions(
     """
     first, end, zone_asked = period_asked(since, until, page_size, zone)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
-    return WindowReader(requests, MODELS, zone_asked, page_size).plan(workspace_id, first, end)
+    return WindowReader(requests, MODELS, zone_asked, page_size).plan(first, end)

@@ -136,8 +136,8 @@ class History:
     def _tiles(self) -> Iterator[Tile]:
         """All time that is asked for, in tiles that one response each should hold."""
         rows = self._reader.rows
-        page = rows.fetch(self._interval)
-        if page.size < self._page_size:
+        page = rows.verified(rows.fetch(self._interval), self._interval)
+        if page.complete:
             yield self._tile_of_few_rows(page)
             return
         planner = Planner(
@@ -147,6 +147,11 @@ class History:
             prefers_days=lambda: rows.limits.in_bursts,
         )
         months = planner.months(self._interval)
+        total = rows_in(tally for sums in months.values() for tally in sums.values())
+        if page.size < self._page_size and page.size >= total:
+            yield self._tile_of_few_rows(page)
+            return
+        self._reader.sums.capacity = rows.limits.capacity
         if not self._newest_first and self._interval.end == ALL_TIME.end:
             self._fix_the_end(page, months)
         rows.limits.see_spread(page.batch, _rows_of_months(months))
@@ -163,14 +168,11 @@ class History:
 
     def _tile_of_few_rows(self, page: Page) -> Tile:
         """A tile whose response was received already, and may be complete."""
-        rows, whole_days = self._reader.rows, self._interval.whole_days
-        if not page.complete and self._interval != ALL_TIME:
-            rows.observe_largest()
-        complete = page.size < min(rows.limits.largest, self._page_size)
+        whole_days = self._interval.whole_days
         days = self._tallies(whole_days, GroupingPeriod.DATE)
         self._checks += Section(self._interval, days, by_month=False).checks(whole_days)
-        self._sums_are_newer = complete
-        return Tile(self._interval, expectations_of(days), page=page._replace(complete=complete))
+        self._sums_are_newer = page.complete
+        return Tile(self._interval, expectations_of(days), page=page)
 
     def _tallies(self, interval: Interval, grouping: GroupingPeriod) -> Tallies:
         """The sums; none if they are not to be compared with and cannot be had."""
@@ -207,17 +209,7 @@ class History:
         """Where the rows of a section are expected."""
         if section.by_month:
             return dict(shares(_rows_of_months(by_first_day(section.sums)), section.interval))
-        usual = self._reader.limits.hours
-        expectations: dict[Interval, float] = {}
-        for day, rows in expectations_of(section.sums).items():
-            if rows < 1 or not usual or self._reader.limits.in_bursts:
-                expectations[day] = rows
-                continue
-            weights = [usual[hour] + 1 for hour in range(24)]
-            step = rows / sum(weights)
-            hours = zip(day.parts(24), weights, strict=True)
-            expectations |= {hour: weight * step for hour, weight in hours}
-        return dict(shares(expectations, section.interval))
+        return dict(shares(expectations_of(section.sums), section.interval))
 
     # What was read
 
@@ -275,21 +267,21 @@ class History:
         read = {key: t for key, t in self._read.items() if whole_days.covers(_day(key))}
         for month in self._reader.differing_months(read, whole_days):
             inside = {key: tally for key, tally in read.items() if month.covers(_day(key))}
-            now = self._reader.sums.tallies(month, GroupingPeriod.DATE)
+            now = self._reader.sums.tallies(month, GroupingPeriod.DATE, strict=False)
             days = {
                 day
                 for day in differing_days(inside, now)
                 if datetime_of(day.start).date() not in self._disputed
             }
             for run in neighbours_joined(days):
-                if error := error_of([self._reader.settle(run)]):
+                before = {key: tally for key, tally in now.items() if run.covers(_day(key))}
+                if error := error_of([self._reader.settle(run, before=before)]):
                     yield Part(run, Batch.empty(), {}, error)
 
     # With filters that the sums do not take
 
     def _filtered(self, workers: TileWorkers) -> Iterator[Part]:
         """The rows that match; without sums, only the rows can show that none is missing."""
-        self._reader.rows.observe_largest()
         rows = self._reader.rows.matching(**self.filters)
         tiles = [Tile(self._interval, {})]
         for tile in rows.run(tiles, workers, newest_first=self._newest_first):

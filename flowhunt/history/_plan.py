@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import groupby, pairwise
-from threading import Lock
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -133,13 +132,11 @@ class WindowReader:
         self._zone = zone
         self._page_size = page_size
         self._reader = VerifiedReader(requests, form, zone, page_size, {})
-        self._observing = Lock()
-        self._has_observed = False
 
-    def plan(self, workspace_id: str, since: datetime, until: datetime) -> Plan:
+    def plan(self, since: datetime, until: datetime) -> Plan:
         """A plan of windows with about ten pages each."""
         return Plan(
-            workspace_id=workspace_id,
+            workspace_id=self.requests.workspace_id,
             since=since,
             until=until,
             utc_offset=self._zone.offset,
@@ -153,14 +150,18 @@ class WindowReader:
         windows += self._windows(since, until)
         return plan.model_copy(update={"until": until, "windows": tuple(windows)})
 
-    def refreshed(self, plan: Plan) -> Plan:
-        """A plan with other windows where the sums have changed: by month first, then by day."""
+    def refreshed(self, plan: Plan, ignoring: Collection[date] = ()) -> Plan:
+        """A plan with other windows where the sums have changed: by month first, then by day.
+
+        :param ignoring: days that stay as they are
+        """
         interval = self._interval(plan.since, plan.until)
         known: dict[Key, Tally] = {}
         for window in plan.windows:
             for key, tally in _by_key(window.sums).items():
                 known[key] = known.get(key, Tally()).plus(tally)
         changed = self._changed_days(known, interval)
+        changed -= {period(day, GroupingPeriod.DATE) for day in ignoring}
         windows: list[Window] = []
         for window in plan.windows:
             span = self._interval(window.since, window.until)
@@ -172,13 +173,13 @@ class WindowReader:
 
     def read(self, window: Window, *, verify: bool) -> Part:
         """The transactions of a window, oldest first, compared with the sums of its whole days."""
-        self._observe_largest()
         interval = self._interval(window.since, window.until)
         sums = _by_key(window.sums)
         whole_days = interval.whole_days
         rows = self._reader.rows
+        limits = self._reader.limits
         batch, unverified = rows.read(interval, expectations_of(sums))
-        self._reader.limits.see_all(batch, interval)
+        limits.see_all(batch, interval)
         return self._reader.part(
             interval,
             batch,
@@ -186,12 +187,6 @@ class WindowReader:
             Section(interval, sums, by_month=False).checks(whole_days),
             compare=whole_days if verify else NO_TIME,
         )
-
-    def _observe_largest(self) -> None:
-        with self._observing:
-            if not self._has_observed:
-                self._reader.rows.observe_largest()
-                self._has_observed = True
 
     def _changed_days(self, known: Tallies, interval: Interval) -> set[Interval]:
         """The days whose sums are not what is known of them."""

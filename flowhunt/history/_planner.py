@@ -56,6 +56,7 @@ class Planner:
     """Cuts time into sections by the sums of months, and of the days of busy months.
 
     :param tallies: asks for the sums of some time
+    :param page_size: how many sums or rows a response holds
     :param by_day: whether every section has the sums of its days
     :param prefers_days: whether the next section should have them
     """

@@ -22,7 +22,6 @@ from flowhunt.history._intervals import (
     Interval,
     Zone,
     datetime_of,
-    shares,
 )
 from flowhunt.history._requests import Requests
 from flowhunt.history._tiling import ServiceLimits, planned, split
@@ -105,7 +104,7 @@ class RowsReader:
         criteria: Criteria,
         limits: ServiceLimits | None = None,
     ) -> None:
-        self.limits = limits or ServiceLimits()
+        self.limits = limits or ServiceLimits(page_size)
         self._requests = requests
         self._form = form
         self._zone = zone
@@ -117,7 +116,13 @@ class RowsReader:
     def afresh(self) -> RowsReader:
         """A reader that has seen nothing of the service yet."""
         limits = ServiceLimits(
-            before=self.limits.before, after=self.limits.after, hours=self.limits.hours
+            self._page_size,
+            before=self.limits.before,
+            after=self.limits.after,
+            hours=self.limits.hours,
+            hours_seen=self.limits.hours_seen,
+            observed=True,
+            larger_helps=self.limits.larger_helps,
         )
         return RowsReader(
             self._requests, self._form, self._zone, self._page_size, self._criteria, limits
@@ -162,6 +167,16 @@ class RowsReader:
     def _is_in(self, batch: Batch, micros: int) -> bool:
         return ALL_TIME.contains(micros) and datetime_of(micros) in batch.timestamps
 
+    def verified(self, page: Page, interval: Interval) -> Page:
+        """A response, with what one for all time shows of it: that may hold more rows."""
+        if not page.complete and page.size < self._page_size and interval != ALL_TIME:
+            if not self.limits.observed:
+                self.limits.observed = True
+                self.observe_largest()
+            page = page._replace(complete=page.size < min(self.limits.largest, self._page_size))
+        self.limits.is_capped |= not page.complete and page.size < self._page_size
+        return page
+
     def observe_largest(self, limit: int | None = None) -> None:
         """See how many rows the service returns at once, whatever they are."""
         RowsReader(self._requests, self._form, self._zone, self._page_size, {}, self.limits).fetch(
@@ -191,11 +206,11 @@ class RowsReader:
         )
         while True:
             try:
-                part = next(parts)
+                tile = Tile(*next(parts))
             except StopIteration as end:
                 rest: Interval = end.value
                 return rest
-            yield Tile(part, dict(shares(expectations, part)))
+            yield tile
 
     def run(
         self, tiles: Iterable[Tile], workers: TileWorkers, *, newest_first: bool = False
@@ -256,6 +271,7 @@ class RowsReader:
         if isinstance(page, Exception):
             tile.error = page
             return
+        page = self.verified(page, tile.interval)
         inside = page.batch.between(tile.interval)
         if tile.depth == 0:
             self.limits.see_planned(inside, tile.rows, tile.expectations, complete=page.complete)
@@ -266,7 +282,7 @@ class RowsReader:
                 pending.insert(at, part)
             return
         tile.batch, tile.unverified = page.batch, not page.complete
-        self.limits.received += len(inside)
+        self.limits.see_rows(inside, tile.interval)
 
     def _split(self, tile: Tile, page: Page, inside: Batch) -> list[Tile]:
         """Shorter tiles, in the order of time; none if there is no way to split."""
@@ -276,10 +292,17 @@ class RowsReader:
             return []
         self.limits.see_full(tile.interval, found)
         parts = split(self.limits, tile.interval, tile.expectations, sorted(found), tile.depth)
-        return [
+        tiles = [
             Tile(part, expectations, depth=tile.depth + 1, parent_ids=ids)
             for part, expectations in parts
         ]
+        for part in tiles:
+            if part.interval.length == 1:
+                there = inside.between(part.interval)
+                if len(there) >= min(self.limits.largest, self._page_size):
+                    # Its own response would be full too.
+                    part.asked, part.batch, part.unverified = True, there, True
+        return tiles
 
     # A timestamp with more rows than one response can hold
 

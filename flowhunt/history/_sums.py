@@ -34,6 +34,7 @@ class SumsReader:
 
     :param bounds: the first and last microsecond to ask for at all
     :param limit: the ``limit`` to ask with
+    :ivar capacity: how many rows a response is known to hold
     :ivar codes: transaction types that are asked for one by one where one response cannot hold all
     :ivar duplicates: keys that one response held twice
     """
@@ -46,7 +47,9 @@ class SumsReader:
         limit: int,
         bounds: tuple[int, int] = (-1, ALL_TIME.end),
         codes: set[str] | None = None,
+        capacity: int | None = None,
     ) -> None:
+        self.capacity = capacity or limit
         self.codes: set[str] = set() if codes is None else codes
         self._requests = requests
         self._zone = zone
@@ -60,7 +63,13 @@ class SumsReader:
     def within(self, first: int, last: int) -> SumsReader:
         """A reader that asks for nothing beyond some bounds."""
         return SumsReader(
-            self._requests, self._zone, self._type, self._limit, (first, last), self.codes
+            self._requests,
+            self._zone,
+            self._type,
+            self._limit,
+            (first, last),
+            self.codes,
+            self.capacity,
         )
 
     def of_type(self, code: str) -> SumsReader:
@@ -114,7 +123,7 @@ class SumsReader:
             return (
                 found  # only sums that were not asked for: shorter intervals would bring no others
             )
-        if halves := _halves(interval, found, grouping):
+        if halves := _split(interval, found, grouping):
             for half in halves:
                 found |= self._read(half, grouping, strict=strict)
         elif self._type is None:
@@ -156,7 +165,7 @@ class SumsReader:
             for key, row in found.items()
             if interval.contains(period(key[0], grouping).start) and code in (None, key[1])
         }
-        return inside, len(rows) < (min(largest, limit) if strict else limit)
+        return inside, len(rows) < min(limit, largest if strict else self.capacity)
 
     def _body(
         self, interval: Interval, code: TransactionType | None, grouping: GroupingPeriod
@@ -172,13 +181,15 @@ class SumsReader:
         }
 
 
-def _halves(interval: Interval, found: Sums, grouping: GroupingPeriod) -> list[Interval]:
-    """An interval of several periods, split where half of the sums found in it begin."""
+def _split(interval: Interval, found: Sums, grouping: GroupingPeriod) -> list[Interval]:
+    """An interval of several periods, split so that most sums found in it are in one part."""
     starts = sorted(period(first_day, grouping).start for first_day, _ in found)
-    middle = starts[len(starts) // 2]
-    if middle == interval.start:
-        middle = periods_in(Interval(middle, middle + 1), grouping).end
-    return between_edges(interval, [middle]) if interval.contains(middle) else []
+    older, newer = starts[0] - interval.start, interval.end - starts[-1]
+    share = 1 / 8 if older > newer else 7 / 8  # the missing sums are probably on that side
+    edge = starts[int(len(starts) * share)]
+    if edge == interval.start:
+        edge = periods_in(Interval(edge, edge + 1), grouping).end
+    return between_edges(interval, [edge]) if interval.contains(edge) else []
 
 
 def rows_in(tallies: Iterable[Tally]) -> int:

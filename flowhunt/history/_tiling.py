@@ -16,6 +16,8 @@ from typing import Literal
 
 from flowhunt.history._batch import Batch
 from flowhunt.history._intervals import (
+    DAY,
+    HOUR,
     NO_TIME,
     Expectations,
     Interval,
@@ -33,7 +35,7 @@ Planned = tuple[Interval, Expectations]
 
 FILL, LEAST_FILL, MOST_FILL = 0.8, 0.5, 0.96
 """How full a response is planned to be: at first, at least and at most."""
-FILL_GAINED, FILL_LOST = 0.003, 0.06
+FILL_GAINED, FILL_LOST = 0.003, 0.04
 """How the plan changes with a response that was not full, and with one that was."""
 TRUSTED_PARTS = 8
 """Parts that an interval is split into on the word of the sums alone."""
@@ -41,6 +43,8 @@ DENSE_FILL = 0.85
 """How full a response is planned to be where another one shows how close its rows lie."""
 MOST_PARTS = 24
 """Parts that an interval is split into on the word of a full response."""
+PRIOR = 2.0
+"""Hours that count as read, with many rows, before any is."""
 SAMPLE = 16
 """Timestamps of a response that show how its rows are spread."""
 RUN, LEAST_RUN, LONGEST_RUN = 3.0, 1.5, 30.0
@@ -57,9 +61,12 @@ class ServiceLimits:
 
     A lost update only makes a response count as incomplete.
 
+    :ivar page_size: the ``limit`` that is asked with
     :ivar largest: the most rows that one response has held
+    :ivar is_capped: whether that is less than a page
     :ivar before: the overlap with the interval before, 0 where bounds are inclusive
     :ivar after: the overlap with the interval after
+    :ivar observed: whether all time was asked for, to see how many rows come at once
     :ivar larger_helps: whether a larger limit returns more rows; ``None`` if never tried
     :ivar received: how many rows were received for the intervals they are in
     :ivar wasted: planned responses with far fewer rows than expected
@@ -68,11 +75,15 @@ class ServiceLimits:
     :ivar in_bursts: whether rows lie closer together than expected
     :ivar run: how many responses it takes to hold rows that lie close together
     :ivar hours: how many rows were seen in each hour of the day
+    :ivar hours_seen: how much of each hour of the day was read, in hours
     """
 
+    page_size: int
     largest: int = 1
+    is_capped: bool = False
     before: int = 1
     after: int = 1
+    observed: bool = False
     larger_helps: bool | None = None
     received: int = 0
     wasted: int = 0
@@ -81,17 +92,44 @@ class ServiceLimits:
     in_bursts: bool = False
     run: float = RUN
     hours: Counter[int] = field(default_factory=Counter)
+    hours_seen: list[float] = field(default_factory=lambda: [0.0] * 24)
     _full: list[tuple[Interval, int, int, int]] = field(default_factory=list)
+
+    @property
+    def capacity(self) -> int:
+        """How many rows a response is thought to hold: the page size, until it shows to be less."""
+        return self.largest if self.is_capped else self.page_size
 
     @property
     def planned_rows(self) -> float:
         """How many rows a response is planned to hold."""
-        return max(1.0, self.largest * self.fill)
+        return max(1.0, self.capacity * self.fill)
 
     @property
     def trusted_parts(self) -> int:
         """How many parts an interval may be split into: what was received has to justify it."""
-        return max(1, TRUSTED_PARTS + self.received // self.largest - 2 * self.wasted)
+        return max(1, TRUSTED_PARTS + self.received // self.capacity - 2 * self.wasted)
+
+    @property
+    def usual_hours(self) -> list[float]:
+        """Rows an hour in each hour of the day; more than the mean where little was read."""
+        likely = 1.5 * self.hours.total() / max(1.0, sum(self.hours_seen))
+        return [
+            (self.hours[hour] + PRIOR * likely) / (seen + PRIOR)
+            for hour, seen in enumerate(self.hours_seen)
+        ]
+
+    def see_rows(self, batch: Batch, interval: Interval) -> None:
+        """Learn from all rows of an interval at which time of the day rows are made."""
+        self.received += len(batch)
+        self.hours.update(map(_hour_of, batch.timestamps))
+        days, left = divmod(interval.length, DAY)
+        at = interval.start % DAY
+        self.hours_seen = [seen + days for seen in self.hours_seen]
+        while left > 0:
+            step = min(HOUR - at % HOUR, left)
+            self.hours_seen[at // HOUR % 24] += step / HOUR
+            at, left = at + step, left - step
 
     def see_planned(
         self, batch: Batch, rows: float, expectations: Expectations, *, complete: bool
@@ -103,11 +141,10 @@ class ServiceLimits:
         """
         timestamps = batch.timestamps
         if complete:
-            self.hours.update(map(_hour_of, timestamps))
             self.fill = min(self.fill + FILL_GAINED, MOST_FILL)
-        elif rows < self.largest:
+        elif rows < self.capacity < self.received:  # else it is not known yet when rows are made
             self.fill = max(self.fill - FILL_LOST, LEAST_FILL)
-        self.wasted += rows > self.largest / 2 and len(timestamps) < min(rows, self.largest) / 4
+        self.wasted += rows > self.capacity / 2 and len(timestamps) < min(rows, self.capacity) / 4
         if rows:
             self.see_spread(batch, expectations)
 
@@ -128,7 +165,7 @@ class ServiceLimits:
             return
         micros = sorted(batch.micros())
         for asked, first, last, rows in self._full:
-            if not interval.covers(asked):
+            if not interval.covers(Interval(first, last)):
                 continue
             start, end = bisect_left(micros, asked.start), bisect_left(micros, asked.end)
             older = bisect_left(micros, first) - start
@@ -142,7 +179,9 @@ class ServiceLimits:
             reach = int(LONGEST_RUN * (last - first))
             run = bisect_right(micros, last + reach) - bisect_left(micros, first - reach)
             self.run = (self.run + min(max(run / rows, LEAST_RUN), LONGEST_RUN)) / 2
-        self._full = [full for full in self._full if not interval.covers(full[0])]
+        self._full = [
+            full for full in self._full if not interval.covers(Interval(full[1], full[2]))
+        ]
 
     def see_spread(self, batch: Batch, expectations: Expectations) -> None:
         """See whether rows lie closer together, or with larger gaps, than expected."""
@@ -153,7 +192,26 @@ class ServiceLimits:
         there = expected(expectations, Interval(sample[0], sample[-1] + 1))
         gap = max(pairwise(sample), key=lambda pair: pair[1] - pair[0], default=(0, 0))
         in_gap = expected(expectations, Interval(*gap))
-        self.in_bursts = there < rows / 4 or in_gap > rows / 3
+        if there < rows / 4:
+            self.in_bursts = True
+        elif in_gap < rows / 3:  # else there may be two bursts
+            self.in_bursts = False
+
+
+def by_usual_hours(limits: ServiceLimits, days: Expectations) -> Expectations:
+    """What is expected of whole days, spread over their hours as rows usually are."""
+    if not limits.hours or limits.in_bursts:
+        return days
+    weights = limits.usual_hours
+    total = sum(weights)
+    spread: dict[Interval, float] = {}
+    for day, rows in days.items():
+        if day.length == DAY and rows:
+            hours = zip(day.parts(24), weights, strict=True)
+            spread |= {hour: rows * weight / total for hour, weight in hours}
+        else:
+            spread[day] = rows
+    return spread
 
 
 def planned(
@@ -163,10 +221,12 @@ def planned(
     *,
     newest_first: bool,
     more_follows: bool,
-) -> Generator[Interval, None, Interval]:
+) -> Generator[Planned, None, Interval]:
     """Split an interval into parts that one response each should hold, in the order to read.
 
     Each part is planned by what the responses to those before it have shown.
+
+    :param expectations: of days, or of other periods
 
     :param more_follows: whether a part at the end that one response could hold is left over
     :return: what is left over
@@ -174,26 +234,29 @@ def planned(
     edges_of = last_edges if newest_first else first_edges
     rest = interval
     while rest.length:
-        rows, at_once = expected(expectations, rest), min(limits.trusted_parts, TRUSTED_PARTS)
-        by_period = limits.in_bursts and len(expectations) > 1
+        known = by_usual_hours(limits, dict(shares(expectations, rest)))
+        rows, at_once = expected(known, rest), min(limits.trusted_parts, TRUSTED_PARTS)
+        if not limits.hours:
+            at_once = min(at_once, 2)  # more when it is known when rows are made
+        by_period = limits.in_bursts and all(period.length <= DAY for period in known)
         edges: list[int] = []
         if by_period:
-            edges = _edges_between(expectations, rest, limits.largest - 1)
+            edges = _edges_between(known, rest, limits.capacity - 1)
             edges = edges[-at_once:] if newest_first else edges[:at_once]
-        elif rows >= limits.largest and at_once > 1:
+        elif rows >= limits.capacity and at_once > 1:
             count = math.ceil(rows / limits.planned_rows)
             step = limits.planned_rows if more_follows else rows / count
-            edges = edges_of(expectations, rest, step, min(at_once, count - 1))
+            edges = edges_of(known, rest, step, min(at_once, count - 1))
         elif more_follows and rows < limits.planned_rows:
             return rest
         parts = between_edges(rest, edges)
         if newest_first:
             parts.reverse()
-        yield from parts[:-1]
-        rest = parts[-1]
+        for part in parts[:-1] if edges else parts:
+            yield part, dict(shares(known, part))
         if not edges:
-            yield rest
             return NO_TIME
+        rest = parts[-1]
     return rest
 
 
@@ -215,11 +278,11 @@ def split(
     dense, near = _density(limits, interval, found, max(total - len(found), least))
     rows = expected(dense, near)
     before, after = Interval(interval.start, near.start), Interval(near.end, interval.end)
-    if total and total - rows < limits.largest / 5:  # nearly all that is expected lies near
+    if total and total - rows < limits.capacity / 5:  # nearly all that is expected lies near
         near, before, after = interval, NO_TIME, NO_TIME
-    edges = [*near, *_even_edges(dense, near, limits.largest * DENSE_FILL, MOST_PARTS)]
+    edges = [*near, *_even_edges(dense, near, limits.capacity * DENSE_FILL, MOST_PARTS)]
     for side in before, after:
-        if not limits.in_bursts and expected(expectations, side) >= limits.largest:
+        if not limits.in_bursts and expected(expectations, side) >= limits.capacity:
             edges += _even_edges(expectations, side, limits.planned_rows, limits.trusted_parts)
     if found[0] == found[-1]:
         edges = [found[0], found[0] + 1]
@@ -228,6 +291,9 @@ def split(
         middle = found[len(found) // 2]
         parts = between_edges(interval, [found[0], middle, middle + 1])
     outside = {**dict(shares(expectations, before)), **dict(shares(expectations, after))}
+    hidden = before if limits.order == "newest" else after
+    if hidden.length and total - rows > sum(outside.values()):
+        outside = {hidden: total - rows}
     known = dict(sorted({**outside, **dense}.items()))
     return [(part, dict(shares(known, part))) for part in parts]
 
@@ -250,7 +316,7 @@ def _density(
     if limits.order == "any":
         return dense, interval
     first, last = edges[0], edges[-1]
-    more = min(more, (limits.run - 1) * count, (MOST_PARTS - 1) * DENSE_FILL * limits.largest)
+    more = min(more, (limits.run - 1) * count, (MOST_PARTS - 1) * DENSE_FILL * limits.capacity)
     length = int((last - first) * more / count) + 1
     if limits.order == "newest":
         extension = Interval(first - length, first).within(interval)

@@ -154,17 +154,16 @@ class VerifiedReader:
         :param before: what the sums said before they were read
         """
         if batch is None:
-            before = self._day_sums(days)
+            before = before or self._day_sums(days, strict=False)
             batch, unverified = self._read_again(days, before)
         for remaining in reversed(range(READS)):
             read = batch.tally()
-            after = self._day_sums(days, strict=False)
-            if read != after:
-                after = self._day_sums(days)
-            if read == after:  # these sums count every row that was there to be read
-                return Settled(batch, unverified=list(unverified))
-            if not unverified and _is_between(read, before, after):
-                return Settled(batch)
+            for strict in False, True:
+                after = self._day_sums(days, strict=strict)
+                if read == after:  # these sums count every row that was there to be read
+                    return Settled(batch, unverified=list(unverified))
+                if not unverified and _is_between(read, before, after):
+                    return Settled(batch)
             if remaining:
                 before = after
                 batch, unverified = self._read_again(days, before, len(batch))
@@ -189,8 +188,9 @@ class VerifiedReader:
     ) -> Settled:
         """Settle days; of days that are not wholly asked for, only what may lack rows counts."""
         if interval.covers(days):
-            before = [check.sums for check in checks if check.interval == days]
-            return self.settle(days, batch, unverified, before[0] if before else None)
+            of_days = [check.sums for check in checks if days.covers(check.interval)]
+            before = {key: tally for sums in of_days for key, tally in sums.items()}
+            return self.settle(days, batch, unverified, before if of_days else None)
         batch, remaining = self._resolved(self.rows, batch, unverified, days)
         return self.settle(days) if remaining else Settled(batch)
 
@@ -202,7 +202,6 @@ class VerifiedReader:
     ) -> tuple[Batch, list[Interval]]:
         """Read days as if nothing were known of the service: it may have changed."""
         reader = self.rows.afresh()
-        reader.observe_largest()
         batch, unverified = reader.read(days, expectations_of(sums))
         codes = {code for _, code in sums}
         batch, unverified = self._resolved(reader, batch, unverified, days, codes)

@@ -32,10 +32,12 @@ class Workers(Generic[T]):
     where no thread can be started any more, calls are made by the thread that takes the results.
 
     :param count: how many calls are made at once
+    :param name: what the names of the threads begin with
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, count: int, name: str = "flowhunt-history") -> None:
+        self._name = name
+        self.count = count
         self._waiting: deque[Callable[[], T]] = deque()
         self._tasks: SimpleQueue[Callable[[], T] | None] = SimpleQueue()
         self._outcomes: SimpleQueue[Outcome[T]] = SimpleQueue()
@@ -46,7 +48,7 @@ class Workers(Generic[T]):
     @property
     def is_idle(self) -> bool:
         """Whether one more call can be made now."""
-        return self._under_way + len(self._waiting) < self._count
+        return self._under_way + len(self._waiting) < self.count
 
     @property
     def is_busy(self) -> bool:
@@ -55,7 +57,7 @@ class Workers(Generic[T]):
 
     def submit(self, call: Callable[[], T]) -> None:
         """Have a call made."""
-        if self._count > 1 and self._has_thread():
+        if self.count > 1 and self._has_thread():
             self._under_way += 1
             self._tasks.put(call)
         else:
@@ -107,9 +109,9 @@ class Workers(Generic[T]):
 
     def _has_thread(self) -> bool:
         """Start one more thread if there are fewer than calls to make at once."""
-        if len(self._threads) < self._count:
+        if len(self._threads) < self.count:
             context = contextvars.copy_context()
-            name = f"flowhunt-history-{len(self._threads) + 1}"
+            name = f"{self._name}-{len(self._threads) + 1}"
             thread = Thread(target=context.run, args=(self._work,), name=name, daemon=True)
             try:
                 thread.start()

@@ -408,7 +408,7 @@ def test_a_path_may_begin_with_the_home_directory(
         ({"since": "2025"}, "since has to be a moment such as .* not '2025'"),
         ({"since": 20250101}, "since has to be a moment"),
         ({"zone": "Europe/Berlin"}, "zone must be of one UTC offset, such as .*Berlin"),
-        ({"on_difference": "ignore"}, "on_difference is raise or warn, not 'ignore'"),
+        ({"on_difference": "ignore"}, "on_difference must be one of raise, warn, not 'ignore'"),
     ],
 )
 def test_words_that_make_no_sense_are_refused_before_anything_is_sent(
