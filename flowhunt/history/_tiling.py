@@ -252,9 +252,10 @@ def planned(
         parts = between_edges(rest, edges)
         if newest_first:
             parts.reverse()
-        for part in parts[:-1] if edges else parts:
+        is_split = len(parts) > 1  # edges that are closer than a microsecond split nothing
+        for part in parts[:-1] if is_split else parts:
             yield part, dict(shares(known, part))
-        if not edges:
+        if not is_split:
             return NO_TIME
         rest = parts[-1]
     return rest
