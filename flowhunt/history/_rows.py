@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from flowhunt.exceptions import UnprocessableEntityException
 from flowhunt.history._batch import Batch, joined
@@ -24,7 +24,7 @@ from flowhunt.history._intervals import (
     datetime_of,
 )
 from flowhunt.history._requests import Requests
-from flowhunt.history._tiling import ServiceLimits, planned, split
+from flowhunt.history._tiling import Page, ServiceLimits, planned, split
 from flowhunt.history._workers import Workers
 from flowhunt.models.transaction_type import TransactionType
 
@@ -33,19 +33,6 @@ LOOKAHEAD = 48
 """Tiles that may be read before those ahead of them are finished; bounds the memory."""
 LARGER_LIMITS = (10, 100)
 """Page sizes to ask for a timestamp with more rows than one response can hold."""
-
-
-class Page(NamedTuple):
-    """A response.
-
-    :ivar batch: all rows received, also those outside of the interval that was asked for
-    :ivar size: how many of them count towards the limit
-    :ivar complete: whether it holds all rows of the interval
-    """
-
-    batch: Batch
-    size: int
-    complete: bool
 
 
 @dataclass(eq=False)
@@ -140,7 +127,7 @@ class RowsReader:
     def fetch(self, interval: Interval, *, limit: int | None = None, **criteria: Any) -> Page:
         """The rows of one response."""
         limits = self.limits
-        before, after, largest = limits.before, limits.after, limits.largest
+        before, after = limits.before, limits.after
         since, until = self._zone.bounds(interval.start - before, interval.end - 1 + after)
         body = {
             "created_at_from": since,
@@ -153,16 +140,18 @@ class RowsReader:
         batch = self._form.batch(rows, self._zone)
         self._requests.count_received(len(batch))
         self._requests.check_workspace(batch.workspace_ids)
-        size = len(batch) if len(batch) <= limit else len(set(batch.ids))
-        limits.largest = max(largest, size)
+        size = len(batch) if len(batch) <= limit else min(limit, len(set(batch.ids)))
+        page = Page(batch, size, len(batch.between(interval)), limit)
+        complete = limits.shows_complete(page)
+        limits.see_sizes(page)
         if before and self._is_in(batch, interval.start - before):
             limits.before = 0  # rows on the bound are returned, so no overlap is needed
         if after and self._is_in(batch, interval.end - 1 + after):
             limits.after = 0
-        complete = size < min(limit, largest)
         if not complete and (limits.before, limits.after) != (before, after):
             return self.fetch(interval, limit=limit, **criteria)
-        return Page(batch.of_code(self._code) if self._code else batch, size, complete)
+        batch = batch.of_code(self._code) if self._code else batch
+        return page._replace(batch=batch, complete=complete)
 
     def _is_in(self, batch: Batch, micros: int) -> bool:
         return ALL_TIME.contains(micros) and datetime_of(micros) in batch.timestamps
@@ -173,7 +162,7 @@ class RowsReader:
             if not self.limits.observed:
                 self.limits.observed = True
                 self.observe_largest()
-            page = page._replace(complete=page.size < min(self.limits.largest, self._page_size))
+            page = page._replace(complete=self.limits.shows_complete(page))
         self.limits.is_capped |= not page.complete and page.size < self._page_size
         return page
 

@@ -12,7 +12,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from flowhunt.history._batch import Batch
 from flowhunt.history._intervals import (
@@ -55,6 +55,23 @@ FURTHER = 0.2
 _hour_of = attrgetter("hour")
 
 
+class Page(NamedTuple):
+    """A response.
+
+    :ivar batch: all rows received, also those outside of the interval that was asked for
+    :ivar size: how many rows count towards the limit: all, or all different ones beyond it
+    :ivar inside: how many rows are in the interval
+    :ivar limit: the ``limit`` that was asked with
+    :ivar complete: whether it holds all rows of the interval
+    """
+
+    batch: Batch
+    size: int
+    inside: int
+    limit: int
+    complete: bool = False
+
+
 @dataclass
 class ServiceLimits:
     """What the responses so far show of the service. Threads may share it.
@@ -63,6 +80,7 @@ class ServiceLimits:
 
     :ivar page_size: the ``limit`` that is asked with
     :ivar largest: the most rows that one response has held
+    :ivar most_inside: the most rows of the interval asked for
     :ivar is_capped: whether that is less than a page
     :ivar before: the overlap with the interval before, 0 where bounds are inclusive
     :ivar after: the overlap with the interval after
@@ -80,6 +98,7 @@ class ServiceLimits:
 
     page_size: int
     largest: int = 1
+    most_inside: int = 1
     is_capped: bool = False
     before: int = 1
     after: int = 1
@@ -94,6 +113,16 @@ class ServiceLimits:
     hours: Counter[int] = field(default_factory=Counter)
     hours_seen: list[float] = field(default_factory=lambda: [0.0] * 24)
     _full: list[tuple[Interval, int, int, int]] = field(default_factory=list)
+
+    def shows_complete(self, page: Page) -> bool:
+        """Whether a response holds all rows of its interval: it holds fewer rows, and fewer of its
+        interval, than others have held."""
+        return page.size < min(page.limit, self.largest) and page.inside < self.most_inside
+
+    def see_sizes(self, page: Page) -> None:
+        """Learn how many rows come at once."""
+        self.largest = max(self.largest, page.size)
+        self.most_inside = max(self.most_inside, page.inside)
 
     @property
     def capacity(self) -> int:

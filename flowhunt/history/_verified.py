@@ -206,8 +206,9 @@ class VerifiedReader:
         batch, unverified = reader.read(days, expectations_of(sums))
         codes = {code for _, code in sums}
         batch, unverified = self._resolved(reader, batch, unverified, days, codes)
-        if len(batch) > rows_before and reader.limits.largest < self.limits.largest:
-            self.limits.largest = reader.limits.largest  # it returns fewer rows than it did
+        if len(batch) > rows_before:  # it may return fewer rows at once than it did
+            self.limits.largest = min(self.limits.largest, reader.limits.largest)
+            self.limits.most_inside = min(self.limits.most_inside, reader.limits.most_inside)
         return batch, unverified
 
     def _resolved(
