@@ -13,7 +13,6 @@ class Model(BaseModel):
     """A JSON object of the API."""
 
     model_config = ConfigDict(
-        defer_build=True,
         populate_by_name=True,
         protected_namespaces=(),
         validate_assignment=True,
