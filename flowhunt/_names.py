@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
-from urllib3.util.connection import allowed_gai_family
+from urllib3.util import connection as urllib3_connection
 
 MOST_LOOK_UPS = 32
 """Names that may be looked up at once in one process; each has a thread until it is resolved."""
@@ -31,14 +31,18 @@ def look_up(host: str, port: int, seconds: float) -> list[Address]:
     :raises TimeoutError: the resolver did not respond within these seconds
     :raises OSError: the resolver does not know the name
     """
-    family = allowed_gai_family()
+    family = urllib3_connection.allowed_gai_family()  # some programs replace it
     if host.rstrip(".").lower() == "localhost":
         addresses = [_literal("::1", port), _literal("127.0.0.1", port)]
         return [each for each in addresses if family in (socket.AF_UNSPEC, each.family)]
     try:
         return [_literal(host, port)]
     except ValueError:
+        pass
+    try:
         return _shared_look_up((host, port, family)).result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"the resolver has not answered within {seconds:.3g} s") from None
 
 
 def _literal(host: str, port: int) -> Address:
@@ -73,14 +77,19 @@ def _shared_look_up(question: _Question) -> Future[list[Address]]:
 
 def _resolve(question: _Question, response: Future[list[Address]]) -> None:
     host, port, family = question
+    found: list[Address] | BaseException
     try:
-        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-        response.set_result([Address(family, sockaddr) for family, *_, sockaddr in found])
+        records = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+        found = [Address(family, sockaddr) for family, *_, sockaddr in records]
     except BaseException as error:
-        response.set_exception(error)
-    with _lock:
+        found = error
+    with _lock:  # before anybody has the result: the next call is to ask anew
         if _pending.get(question) is response:
             del _pending[question]
+    if isinstance(found, BaseException):
+        response.set_exception(found)
+    else:
+        response.set_result(found)
 
 
 def _after_fork() -> None:
