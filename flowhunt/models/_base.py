@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, WithJsonSchema
@@ -97,3 +98,17 @@ class _IntegralSchema:
 
 Integer = Annotated[int, _IntegralSchema, WithJsonSchema({"type": "integer"})]
 """An integer of an answer."""
+
+
+class _TimestampSchema:
+    """Says itself what a datetime is: a frozen clock may be in place of the class meanwhile."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[datetime], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.datetime_schema()
+
+
+Timestamp = Annotated[datetime, _TimestampSchema]
+"""A datetime, with the UTC offset it was given or without one."""

@@ -142,7 +142,7 @@ class Sandbox:
                 self.access_token,
                 self.reset,
             )
-            gate = Gate(build_app(service), self.faults, self._journal)
+            gate = Gate(build_app(service), self.faults, self._journal, self._address[0])
             server = Server(gate, *self._address)
             server.start()
             stack.callback(server.stop)

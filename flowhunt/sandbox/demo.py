@@ -106,8 +106,8 @@ def _transactions(rows: Sequence[flowhunt.CreditTransactionResponse]) -> Table:
     for row in sorted(rows, key=lambda row: row.created_at, reverse=True)[:_SHOWN]:
         table.add_row(
             f"{row.created_at:%Y-%m-%d %H:%M}",
-            Text(str(row.transaction_type)),
-            Text(row.context_desc or row.context_id),
+            _shown(row.transaction_type),
+            _shown(row.context_desc or row.context_id),
             _credits(row.amount),
         )
     return table
@@ -125,7 +125,7 @@ def _daily(rows: Sequence[flowhunt.CreditDailyTransactionResponse]) -> Table:
     for row in latest[:_SHOWN]:
         table.add_row(
             f"{row.created_at:%Y-%m-%d}",
-            Text(str(row.transaction_type)),
+            _shown(row.transaction_type),
             str(row.cnt),
             _credits(row.amount),
         )
@@ -139,9 +139,16 @@ def _chart(chart: flowhunt.CreditDailyChartResponse) -> Table:
     table = Table(title="Credits a day", title_justify="left", box=None, show_header=False)
     for day, amount in days[-_DAYS:]:
         table.add_row(
-            day, Bar(longest or 1, 0, abs(amount), width=40, color="green"), _credits(amount)
+            _shown(day),
+            Bar(longest or 1, 0, abs(amount), width=40, color="green"),
+            _credits(amount),
         )
     return table
+
+
+def _shown(text: str) -> Text:
+    """A text of the service, of which a terminal takes nothing for a command."""
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text)))
 
 
 def _credits(units: int) -> str:

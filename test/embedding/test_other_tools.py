@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import ssl
 import subprocess
@@ -110,6 +111,81 @@ def test_models_imported_under_a_frozen_clock_work_after_it(model: str) -> None:
         print(type(getattr(made, "created_at", None) or made.created_at_from) is datetime)
     """
     assert run(textwrap.dedent(code).format(model=model)) == "True"
+
+
+def test_a_clock_that_is_frozen_without_a_call_loads_nothing_of_the_package() -> None:
+    code = """
+        import sys
+        import pydantic, flowhunt, freezegun
+        for _ in range(2):
+            with freezegun.freeze_time("2020-01-01"):
+                pass
+        print([name for name in sys.modules if name.startswith("flowhunt.")])
+        print(flowhunt.CreditsApi.__name__)
+    """
+    assert run(code).splitlines() == ["['flowhunt._lazy']", "CreditsApi"]
+
+
+# Looking at the package
+
+WITHOUT_EXTRAS = """
+import inspect, pydoc, sys
+from unittest.mock import create_autospec
+for missing in ("pyarrow", "fastapi", "filelock", "pandas", "polars", "rich", "tqdm", "uvicorn"):
+    sys.modules[missing] = None  # what "not installed" looks like
+import flowhunt
+"""
+
+
+def test_without_extras_the_package_can_be_looked_at() -> None:
+    code = (
+        WITHOUT_EXTRAS
+        + """
+print(hasattr(flowhunt, "export"), hasattr(flowhunt, "sandbox"))
+assert "CreditsApi" in dict(inspect.getmembers(flowhunt))
+assert "CreditsApi" in pydoc.render_doc(flowhunt)
+create_autospec(flowhunt)
+try:
+    flowhunt.sandbox
+except AttributeError as error:
+    print(error)
+"""
+    )
+    first, second = run(code).splitlines()
+    assert first == "False False"
+    assert second == "fastapi is not installed. Install it with: pip install 'flowhunt[sandbox]'"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import flowhunt.sandbox",
+        "from flowhunt import sandbox",
+        "from flowhunt.sandbox import Sandbox",
+    ],
+)
+def test_without_extras_an_import_says_what_to_install(statement: str) -> None:
+    code = (
+        WITHOUT_EXTRAS
+        + f"""
+try:
+    {statement}
+except ImportError as error:
+    print(error)
+"""
+    )
+    assert "pip install 'flowhunt[sandbox]'" in run(code)
+
+
+@pytest.mark.parametrize("package", ["flowhunt.api", "flowhunt.models", "flowhunt.sandbox"])
+def test_dir_lists_the_public_names_alone(package: str) -> None:
+    module = importlib.import_module(package)
+    assert dir(module) == sorted(module.__all__)
+
+
+def test_dir_of_the_package_lists_its_modules_too() -> None:
+    assert [name for name in dir(flowhunt) if name.startswith("_")] == ["__version__"]
+    assert set(flowhunt.__all__) < set(dir(flowhunt))
 
 
 # Recorders and simulated networks
