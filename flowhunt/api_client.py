@@ -8,12 +8,11 @@ import platform
 import re
 import sys
 from types import TracebackType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import quote
 
 import pydantic
 from pydantic_core import PydanticSerializationError, to_json
-from typing_extensions import Self
 
 from flowhunt import __version__
 from flowhunt._headers import CREDENTIALS, Headers, public

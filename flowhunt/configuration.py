@@ -9,10 +9,8 @@ import re
 import sys
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
-
-from typing_extensions import Self
 
 from flowhunt import __version__, _proxy
 from flowhunt._secrets import Secret, Secrets, leaves_no_locals

@@ -34,7 +34,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timezone
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Protocol
 
@@ -384,7 +384,7 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)  # as all dates of HTTP are
+            moment = moment.replace(tzinfo=UTC)  # as all dates of HTTP are
         return max(0.0, moment.timestamp() - time.time())
     except (ValueError, OverflowError, OSError):
         return None

@@ -30,7 +30,9 @@ def test_units_to_credits(units: int, credits: str) -> None:
     assert isinstance(to_decimal(units), Decimal)
 
 
-@pytest.mark.parametrize("context", [Context(prec=6), Context(prec=1, rounding=ROUND_DOWN)], ids=str)
+@pytest.mark.parametrize(
+    "context", [Context(prec=6), Context(prec=1, rounding=ROUND_DOWN)], ids=str
+)
 def test_the_decimal_context_of_the_caller_changes_no_digit(context: Context) -> None:
     with localcontext(context):
         assert str(to_decimal(4_243_902_927)) == "4243.902927"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time, timezone
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -12,7 +12,7 @@ from flowhunt.models._base import Request, Timestamp
 from flowhunt.models.transaction_type import TransactionType
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d").fullmatch
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _end_of_day(value: Any) -> Any:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ASKED = 1_000
 _SHOWN = 5
 _DAYS = 14
+_BAR = 40
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def show(answers: Answers, console: Console) -> None:
     console.print(_balances(answers))
     console.print(_transactions(answers.transactions))
     console.print(_daily(answers.daily))
-    console.print(_chart(answers.chart))
+    console.print(_chart(answers.chart, plain=console.options.ascii_only))
     console.print("Amounts are shown in the unit of balances, which is likely, not documented.")
 
 
@@ -132,7 +133,7 @@ def _daily(rows: Sequence[flowhunt.CreditDailyTransactionResponse]) -> Table:
     return table
 
 
-def _chart(chart: flowhunt.CreditDailyChartResponse) -> Table:
+def _chart(chart: flowhunt.CreditDailyChartResponse, plain: bool) -> Table:
     days = sorted((row.var_date, sum(row.transaction_types.values())) for row in chart.per_day)
     # The sign of what was spent is not specified: bars show how much, whichever it is.
     longest = max((abs(amount) for _, amount in days[-_DAYS:]), default=0)
@@ -140,10 +141,16 @@ def _chart(chart: flowhunt.CreditDailyChartResponse) -> Table:
     for day, amount in days[-_DAYS:]:
         table.add_row(
             _shown(day),
-            Bar(longest or 1, 0, abs(amount), width=40, color="green"),
+            _bar(abs(amount), longest or 1, plain),
             _credits(amount),
         )
     return table
+
+
+def _bar(amount: int, longest: int, plain: bool) -> Bar | Text:
+    if plain:  # the terminal or file has no block characters
+        return Text("#" * round(_BAR * amount / longest))
+    return Bar(longest, 0, amount, width=_BAR, color="green")
 
 
 def _shown(text: str) -> Text:

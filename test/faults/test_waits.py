@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import trustme
 import urllib3
-from typing_extensions import Self
 
 import flowhunt
 from certificates import server_context
