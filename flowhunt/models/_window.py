@@ -35,7 +35,8 @@ class Window(Request):
         default=None, description="Only transactions created at or after this moment"
     )
     created_at_to: Annotated[Timestamp | None, BeforeValidator(_end_of_day)] = Field(
-        default=None, description="Only transactions created at or before this moment"
+        default=None,
+        description="Only transactions created at or before this moment; of a date, its whole day",
     )
     transaction_type: TransactionType | None = Field(
         default=None, description="Only transactions of this type"
