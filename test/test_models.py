@@ -569,7 +569,6 @@ def test_a_window_of_two_zones_is_compared_in_utc() -> None:
         flowhunt.CreditDailyChartRequest(created_at_from=second, created_at_to=first)
 
 
-@pytest.mark.parametrize("day", [date(2026, 6, 30), "2026-06-30"])
 @pytest.mark.parametrize(
     "kind",
     [
@@ -578,7 +577,8 @@ def test_a_window_of_two_zones_is_compared_in_utc() -> None:
         flowhunt.CreditDailyChartRequest,
     ],
 )
-def test_a_date_as_the_upper_bound_is_its_whole_day(kind: Any, day: Any) -> None:
+def test_a_date_as_the_upper_bound_is_its_whole_day(kind: Any) -> None:
+    day = date(2026, 6, 30)
     request = kind(created_at_from=day, created_at_to=day)
 
     assert request.created_at_from == datetime(2026, 6, 30)

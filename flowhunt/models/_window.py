@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
@@ -11,14 +10,11 @@ from pydantic import BeforeValidator, Field
 from flowhunt.models._base import Request, Timestamp
 from flowhunt.models.transaction_type import TransactionType
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d").fullmatch
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _end_of_day(value: Any) -> Any:
     """The last microsecond of a date: ``created_at_to`` is a bound that counts."""
-    if isinstance(value, str) and _DATE(value.strip()):
-        return f"{value.strip()}T{time.max.isoformat()}"
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime.combine(value, time.max)
     return value
@@ -28,7 +24,8 @@ class Window(Request):
     """A window in time and a transaction type.
 
     A datetime goes out as it is: with its UTC offset, or without one where it has none. Which zone
-    the service takes a naive one for, the contract does not say. A date is a whole day.
+    the service takes a naive one for, the contract does not say. A ``date`` is a whole day; a text
+    without a time is its midnight.
     """
 
     created_at_from: Timestamp | None = Field(

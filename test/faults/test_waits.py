@@ -22,7 +22,7 @@ import flowhunt
 from certificates import server_context
 from flowhunt._connection import Clock
 from proxy_server import ProxyServer
-from raw_server import BALANCE, Connect, Connection, RawServer, response
+from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, response
 
 PATIENCE = 30.0
 SOON = 5.0  # far less than the waits below
@@ -177,22 +177,24 @@ def test_a_call_that_fails_because_of_close_says_that_the_client_is_closed(
             api.get_credit_balance()
 
 
-@pytest.mark.parametrize("header", ["traceparent", "X-Request-ID", "Idempotency-Key"])
+@pytest.mark.parametrize("header", ["traceparent", "X-Tenant", "Idempotency-Key"])
 def test_a_429_holds_back_calls_whose_other_headers_vary(header: str, connect: Connect) -> None:
-    sleeps: list[float] = []
+    clock, waits = JumpingClock(), list[float]()
     with RawServer(LIMITED, response()) as server, ThreadPoolExecutor(1) as thread:
         api = connect(server)
 
         def call_elsewhere_meanwhile(seconds: float) -> None:
-            sleeps.append(seconds)
-            if len(sleeps) == 1:
-                thread.submit(api.get_credit_balance, _headers={header: "2"}).result(PATIENCE)
+            waits.append(seconds)
+            if len(waits) == 1:
+                thread.submit(api.get_credit_balance, _headers={header: "00-second-01"}).result(
+                    PATIENCE
+                )
+            clock.sleeps.append(seconds)
 
-        api.api_client.rest_client.clock = Clock(sleep=call_elsewhere_meanwhile)
-        api.get_credit_balance(_headers={header: "1"})
+        api.api_client.rest_client.clock = Clock(clock.monotonic, call_elsewhere_meanwhile)
+        api.get_credit_balance(_headers={header: "00-first-01"})
 
-    # The wait of the limited call, that of the call meanwhile, and no third.
-    assert sleeps[:2] == pytest.approx([50, 50], abs=5)
+    assert waits == pytest.approx([50, 50], abs=5)  # its own, and that of the call meanwhile
 
 
 def test_a_failure_in_the_caller_s_own_retry_policy_is_not_swallowed(connect: Connect) -> None:
