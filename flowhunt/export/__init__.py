@@ -255,7 +255,11 @@ def _side_by_side(
     make: Callable[[WindowReader], Plan],
 ) -> Sequence[Plan]:
     """A plan for each workspace, made by several threads at once."""
-    calls = (partial(_noting_workspace, each, make, readers[each]) for each in readers)
+
+    def plan_of(workspace_id: str) -> Plan:
+        return _noting_workspace(workspace_id, make, readers[workspace_id])
+
+    calls = [partial(plan_of, each) for each in readers]
     plans: dict[str, Plan] = {plan.workspace_id: plan for plan in threads.completed(calls)}
     return [plans[each] for each in readers]
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
-from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -34,6 +35,8 @@ from flowhunt.export._formats import Format, encoded
 from flowhunt.history import Plan, Window
 from flowhunt.history._batch import Batch
 from flowhunt.history._columns import EXTRA, columns_of
+
+_year_and_month = attrgetter("year", "month")
 
 _PLAN, _MANIFEST, _LOCK, _PART = "_plan.json", "_manifest.ndjson", "_lock", ".part"
 
@@ -281,13 +284,14 @@ def tables_of(batch: Batch) -> Tables:
     columns = columns_of(batch)
     names = [*TRANSACTION_COLUMNS, EXTRA]
     table = pa.table({name: array(name, columns[name]) for name in names})
-    months = groupby(map(datetime.date, batch.timestamps), key=lambda day: day.replace(day=1))
+    timestamps = batch.timestamps
     tables: dict[date, pa.Table] = {}
     start = 0
-    for month, days in months:
-        length = sum(1 for _ in days)
-        tables[month] = table.slice(start, length)
-        start += length
+    while start < len(batch):
+        month = timestamps[start].date().replace(day=1)
+        end = bisect_right(timestamps, (month.year, month.month), start, key=_year_and_month)
+        tables[month] = table.slice(start, end - start)
+        start = end
     return tables
 
 

@@ -117,7 +117,7 @@ def _timestamp(name: str, value: Timestamp | None) -> datetime | None:
 
 
 def period_asked(
-    since: Timestamp, until: Timestamp, page_size: int, zone: tzinfo
+    since: Timestamp | None, until: Timestamp | None, page_size: int, zone: tzinfo
 ) -> tuple[datetime, datetime, Zone]:
     """The bounds of a plan, both in the zone, with a UTC offset if one of them has one.
 

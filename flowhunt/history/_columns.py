@@ -35,8 +35,8 @@ _FIELDS = (
     "context_id",
     "context_desc",
 )
-_fields_of_row = attrgetter(*_FIELDS)
-_fields_of_model = attrgetter(*(f"{name}._value_" if "type" in name else name for name in _FIELDS))
+_of_row = [attrgetter(name) for name in _FIELDS]
+_of_model = [attrgetter(f"{name}._value_" if "type" in name else name) for name in _FIELDS]
 EXTRA = "extra"
 """The column of the fields that the API specification does not have, as JSON text."""
 _SEVENTH_DIGIT = len("2026-01-31T00:00:00.123456")
@@ -68,7 +68,7 @@ def _decode(text: bytes | str) -> Columns:
     """
     try:
         rows = _decode_rows(text)
-        columns: Columns = list(zip(*map(_fields_of_row, rows), strict=True)) or [()] * len(_FIELDS)
+        columns: Columns = [list(map(field, rows)) for field in _of_row]
         columns[1] = _timestamps(columns[1])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _decode_models(text)
@@ -85,7 +85,7 @@ def _timestamps(texts: Sequence[str]) -> list[datetime]:
 
 def _decode_models(text: bytes | str) -> Columns:
     models = SEARCH_CREDIT_TRANSACTIONS.decode(text)
-    columns = list(zip(*map(_fields_of_model, models), strict=True)) or [()] * len(_FIELDS)
+    columns = [list(map(field, models)) for field in _of_model]
     return [*columns, [json_text(model.model_extra) for model in models]]
 
 

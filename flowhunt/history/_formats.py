@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.api_response import ApiResponse
@@ -16,9 +16,16 @@ from flowhunt.models.credit_transaction_response import CreditTransactionRespons
 
 R = TypeVar("R")
 
-_keys_of = attrgetter(
-    "transaction_id", "created_at", "transaction_type._value_", "amount", "workspace_id"
-)
+_KEYS = [
+    attrgetter(name)
+    for name in (
+        "transaction_id",
+        "created_at",
+        "transaction_type._value_",
+        "amount",
+        "workspace_id",
+    )
+]
 
 
 class RowFormat(ABC, Generic[R]):
@@ -42,8 +49,7 @@ class Models(RowFormat[list[CreditTransactionResponse]]):
         return api.search_credit_transactions_with_http_info(workspace_id, body)
 
     def batch(self, rows: list[CreditTransactionResponse], zone: Zone) -> Batch:
-        keys: Sequence[Sequence[Any]] = list(zip(*map(_keys_of, rows), strict=True)) or [()] * 5
-        row_ids, timestamps, codes, amounts, workspace_ids = keys
+        row_ids, timestamps, codes, amounts, workspace_ids = (list(map(key, rows)) for key in _KEYS)
         return Batch([row_ids, zone.local(timestamps), codes, amounts, workspace_ids, rows])
 
 

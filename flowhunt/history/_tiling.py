@@ -200,8 +200,8 @@ class ServiceLimits:
 
 def by_usual_hours(limits: ServiceLimits, days: Expectations) -> Expectations:
     """What is expected of whole days, spread over their hours as rows usually are."""
-    if not limits.hours or limits.in_bursts:
-        return days
+    if not limits.hours or limits.in_bursts or sum(days.values()) * 3 < limits.capacity * len(days):
+        return days  # a response holds several days
     weights = limits.usual_hours
     total = sum(weights)
     spread: dict[Interval, float] = {}

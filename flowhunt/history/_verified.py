@@ -156,17 +156,18 @@ class VerifiedReader:
         if batch is None:
             before = before or self._day_sums(days, strict=False)
             batch, unverified = self._read_again(days, before)
-        for remaining in reversed(range(READS)):
-            read = batch.tally()
+        for attempt in range(READS):
+            if attempt:
+                batch, unverified = self._read_again(days, before or {}, len(batch))
+            read, after = batch.tally(), before or {}
             for strict in False, True:
                 after = self._day_sums(days, strict=strict)
                 if read == after:  # these sums count every row that was there to be read
                     return Settled(batch, unverified=list(unverified))
                 if not unverified and _is_between(read, before, after):
                     return Settled(batch)
-            if remaining:
-                before = after
-                batch, unverified = self._read_again(days, before, len(batch))
+            before = after
+        read, after = batch.tally(), before or {}
         return Settled(batch, differences_of(read, after), list(unverified))
 
     def differing_months(self, read: Tallies, whole_days: Interval) -> list[Interval]:
@@ -231,17 +232,21 @@ class VerifiedReader:
         self, tallies: Tallies, checks: Sequence[Check], compare: Interval
     ) -> list[Interval]:
         """The days whose rows are not what the sums say."""
-        read = {key: tally for key, tally in tallies.items() if compare.covers(_day(key))}
+        unchecked: dict[date, dict[Key, Tally]] = {}
+        first, last = datetime_of(compare.start).date(), compare.end
+        for key, tally in tallies.items():
+            if first <= key[0] and compare.length and _day(key).end <= last:
+                unchecked.setdefault(key[0], {})[key] = tally
         disagreeing: list[Interval] = []
         for check in checks:
-            inside = {key: tally for key, tally in read.items() if check.interval.covers(_day(key))}
             if check.interval.length > DAY:
+                days = [day for day in unchecked if check.interval.covers(_interval_of(day))]
+                inside = {key: t for day in days for key, t in unchecked.pop(day).items()}
                 if by_month(inside) != check.sums and not self._has_grown(inside, check):
                     disagreeing += differing_days(inside, self._day_sums(check.interval))
-            elif inside != check.sums:
+            elif unchecked.pop(datetime_of(check.interval.start).date(), {}) != check.sums:
                 disagreeing.append(check.interval)
-            read = {key: tally for key, tally in read.items() if key not in inside}
-        return [*disagreeing, *map(_day, read)]
+        return [*disagreeing, *map(_interval_of, unchecked)]
 
     def _has_grown(self, read: Tallies, month: Check) -> bool:
         """Whether rows of a month arrived while it was read, which explains a difference."""
@@ -286,7 +291,11 @@ def differences_of(read: Tallies, sums: Tallies) -> list[Difference]:
 
 
 def _day(key: Key) -> Interval:
-    return period(key[0], GroupingPeriod.DATE)
+    return _interval_of(key[0])
+
+
+def _interval_of(day: date) -> Interval:
+    return period(day, GroupingPeriod.DATE)
 
 
 def _is_between(read: Tallies, before: Tallies | None, after: Tallies) -> bool:

@@ -47,8 +47,14 @@ from wrong_service import (
 
 LAST_DAY = START + timedelta(days=59)
 HISTORY = evenly(524, 60)
-REFUND = rows_at([START + timedelta(days=100, hours=1)] * 2, prefix="refund-", types=("G",))
-REFUND = [REFUND[0] | {"amount": 50}, REFUND[1] | {"amount": -50}]
+REFUND = [
+    row | {"amount": amount}
+    for amount, row in zip(
+        (50, -50),
+        rows_at([START + timedelta(days=100, hours=1)] * 2, prefix="refund-", types=("G",)),
+        strict=True,
+    )
+]
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,11 @@ class Case:
 
 def only_on(nth: int, wrong: Any, right: Any) -> Callable[[Request], Any]:
     return lambda request: wrong if request.nth == nth else right
+
+
+def capped(cap: Callable[[int], int]) -> Callable[[Request], Search]:
+    """A search that returns at most so many rows, by the number of the search."""
+    return lambda request: Search(max_limit=cap(request.nth))
 
 
 NOON = {"since": "2025-02-03T12:00:00", "until": "2025-03-20"}
@@ -195,14 +206,10 @@ WITNESSES: dict[str, Case] = {
     ),
     "rows beyond the window come too": Case(service={"search": Search(beyond=3)}),
     "the cap falls in the middle": Case(
-        service={"search": lambda request: Search(max_limit=100 if request.nth < 6 else 37)}
+        service={"search": capped(lambda nth: 100 if nth < 6 else 37)}
     ),
-    "the cap falls twice": Case(
-        service={"search": lambda request: Search(max_limit=max(10, 100 // request.nth))}
-    ),
-    "the cap rises": Case(
-        service={"search": lambda request: Search(max_limit=20 if request.nth < 9 else 100)}
-    ),
+    "the cap falls twice": Case(service={"search": capped(lambda nth: max(10, 100 // nth))}),
+    "the cap rises": Case(service={"search": capped(lambda nth: 20 if nth < 9 else 100)}),
     "the second search is empty": Case(
         service={"search": only_on(2, Search(empty=True), Search())}
     ),
@@ -383,7 +390,7 @@ def test_a_row_that_arrives_does_not_stand_in_for_one_that_is_withheld(
         if request.number == arrives:
             service.add(twin)
 
-    withheld = Search(withheld={missing["transaction_id"]})
+    withheld = Search(withheld={str(missing["transaction_id"])})
     with WrongService(rows, search=withheld, before=arrive) as service, api_of(service) as api:
         with pytest.raises(DifferenceError) as raised:
             list(READERS[kind](api, Case(rows)))
