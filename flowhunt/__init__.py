@@ -163,4 +163,4 @@ __getattr__ = resolver(__name__, {**_MODULES, **_WHERE})
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *__all__})
+    return sorted({*_MODULES, *__all__})

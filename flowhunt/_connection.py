@@ -3,27 +3,64 @@
 from __future__ import annotations
 
 import http.client
+import io
 import re
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import connection as urllib3_connection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    InvalidHeader,
+    NameResolutionError,
+    NewConnectionError,
+)
+
+from flowhunt._dial import dial
+from flowhunt._names import look_up
 
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: \d{3}").match
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+").fullmatch
+_LENGTHS = re.compile(r"[ \t]*[0-9]+[ \t]*(,[ \t]*[0-9]+[ \t]*)*").fullmatch
 _SHORTEST = 0.001  # seconds; urllib3 takes no timeout of 0
 _BUFFER = 64 * 1024  # bytes; holds a page of 100, and the default would read it in three pieces
+_LONGEST_LINE = 64 * 1024  # bytes, as in http.client
+_MOST_INTERIM = 100  # informational responses before the response
+
+# Real time, also in a program whose tests replace `time.monotonic`.
+if hasattr(time, "clock_gettime"):
+    _monotonic: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+else:
+    _monotonic = time.monotonic
+
+
+def _original(found: Any) -> Any:
+    """The class of urllib3 itself: a recorder may have put its own in place before this import."""
+    return next(each for each in found.__mro__ if each.__module__ == urllib3_connection.__name__)
+
+
+if TYPE_CHECKING:
+    from socket import socket as _Socket  # noqa: N812  it is a class
+
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+else:
+    HTTPConnection = _original(urllib3_connection.HTTPConnection)
+    HTTPSConnection = _original(urllib3_connection.HTTPSConnection)
+    _Socket = ssl.SSLSocket.__base__  # a simulated network may have replaced `socket.socket`
 
 
 class Clock(NamedTuple):
     """Where time comes from; tests bring their own."""
 
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = _monotonic
+    sleep: Callable[[float], object] | None = None
+    """Waits between attempts; by default until the client is closed, at most."""
 
 
 class Deadline(float):
@@ -65,7 +102,7 @@ class Deadline(float):
         sock.settimeout(min(self, left))
 
 
-class BoundedSocket(socket.socket):
+class BoundedSocket(_Socket):
     """Receives within the deadline that it got as its timeout.
 
     Whatever asks the system gives other threads a turn, and one's own comes late where they are
@@ -87,47 +124,131 @@ class BoundedSocket(socket.socket):
         deadline = self.deadline
         if deadline is not None and deadline.clock.monotonic() > deadline.cut_from:
             deadline.limit(self)
-        return super().recv_into(*args, **kwargs)
+        received: int = super().recv_into(*args, **kwargs)
+        return received
 
 
 class TLSSocket(BoundedSocket, ssl.SSLSocket):
-    """The same over TLS and, below TLS in TLS, for the one inside."""
+    """The same over TLS."""
 
-    def recv(self, *args: Any, **kwargs: Any) -> bytes:
-        if self.deadline is not None:
-            self.deadline.limit(self)
-        return super().recv(*args, **kwargs)
+
+class _Guarded:
+    """A socket of a class that is not ours, TLS in TLS or truststore's for example.
+
+    It receives within the deadline all the same.
+    """
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self._deadline: Deadline | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def settimeout(self, value: float | None) -> None:
+        if isinstance(value, Deadline):
+            self._deadline = value
+        self._sock.settimeout(value)
+
+    def recv(self, *args: Any) -> Any:
+        self.limit()
+        return self._sock.recv(*args)
+
+    def makefile(self, mode: str, buffering: int = _BUFFER) -> Any:
+        raw = self._sock.makefile(mode, 0)
+        if not isinstance(raw, socket.SocketIO):  # of a simulated network
+            return raw
+        return io.BufferedReader(_Reader(raw, self.limit), _BUFFER)
+
+    def limit(self) -> None:
+        """Give the next step the time that is left."""
+        if self._deadline is not None:
+            self._deadline.limit(self._sock)
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, raw: socket.SocketIO, limit: Callable[[], None]) -> None:
+        self._raw, self._limit = raw, limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._limit()
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 class _Response(http.client.HTTPResponse):
-    """What a broken server sends is neither logged by urllib3 nor read without end."""
+    """A response as RFC 9112 has it."""
+
+    fp: io.BufferedReader
+    msg: http.client.HTTPMessage
 
     def begin(self) -> None:
         super().begin()
+        for _ in range(_MOST_INTERIM):
+            if not 100 < self.status < 200 or self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                break
+            self.headers = None  # type: ignore[assignment]  # as before the first one
+            super().begin()
+        else:
+            raise http.client.HTTPException(f"more than {_MOST_INTERIM} informational responses")
+        # Other software on the way may read another length than this does: no such response.
+        codings = self.msg.get_all("Transfer-Encoding")
+        if codings and not (self.chunked and len(codings) == 1):
+            raise InvalidHeader("Transfer-Encoding is not chunked")
+        lengths = self.msg.get_all("Content-Length")
+        if lengths and not _LENGTHS(",".join(lengths)):
+            raise InvalidHeader("Content-Length is not a number")
         # urllib3 would log what it cannot read of the head, a warning with the server's words.
         self.msg.defects.clear()
         self.msg.set_payload("")
 
     def _read_next_chunk_size(self) -> int:
-        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
-        if size < 0:
-            raise ValueError("http.client would take it for all there is")
-        return size
+        line = self.fp.readline(_LONGEST_LINE + 1)
+        if len(line) > _LONGEST_LINE:
+            raise http.client.LineTooLong("chunk size")
+        size = line.partition(b";")[0].strip(b" \t\r\n")
+        if not _CHUNK_SIZE(size):
+            self._close_conn()  # type: ignore[attr-defined]
+            raise ValueError("the chunk size is not a hexadecimal number")
+        return int(size, 16)
 
 
 class BoundedConnection(HTTPConnection):
-    """Answers are read, and proxies listened to, within the deadline."""
+    """Responses are read, and proxies listened to, within the deadline."""
 
     timeout: Deadline  # pyright: ignore[reportIncompatibleVariableOverride]
-    sock: BoundedSocket
+    sock: Any
     response_class = _Response
+    debuglevel = 0  # http.client's own, which a program may raise, would print credentials
 
-    def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
-        timeout = sock.gettimeout()
-        bounded = BoundedSocket(fileno=sock.detach())
-        bounded.settimeout(timeout)
-        return bounded
+    def connect(self) -> None:
+        super().connect()
+        if not isinstance(self.sock, BoundedSocket):
+            self.sock = _Guarded(self.sock)
+
+    def _connect(self, host: str, port: int) -> socket.socket:
+        """A socket to a host, all of whose addresses share the connect timeout with its look-up.
+
+        :raises TimeoutError: nothing answered in time
+        :raises OSError: no address could be reached
+        """
+        clock, seconds = self.timeout.clock, self.timeout.connect
+        end = clock.monotonic() + seconds
+        addresses = look_up(host, port, seconds)
+        left = max(end - clock.monotonic(), _SHORTEST)
+        sock = dial(addresses, self.socket_options or (), left, clock.monotonic)
+        sys.audit("http.client.connect", self, host, port)
+        if type(sock) is _Socket:
+            sock = BoundedSocket(fileno=sock.detach())
+        # What follows, TLS for example, has the time that is left.
+        sock.settimeout(max(end - clock.monotonic(), _SHORTEST))
+        return sock
 
     def _tunnel(self) -> None:
         self.sock.settimeout(self.timeout)
@@ -145,50 +266,44 @@ class BoundedConnection(HTTPConnection):
 
 
 class _HTTPConnection(BoundedConnection):
-    """All addresses of a host, and the TLS handshake after them, share one connect timeout."""
+    """Connects to the service, or to an HTTP proxy."""
 
     def _new_conn(self) -> socket.socket:
-        host, whole = self.host, self.timeout
-        clock = whole.clock
-        seconds = whole.connect
-        step = Deadline.of(seconds, seconds, clock.monotonic() + seconds, clock)
         try:
-            found = socket.getaddrinfo(host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+            return self._connect(self._dns_host, self.port)
         except socket.gaierror as error:
-            raise NameResolutionError(host, self, error) from error
-        try:
-            for *_, (address, *_) in found[:-1]:
-                try:
-                    return self._connect_to(str(address), step)
-                except (NewConnectionError, ConnectTimeoutError):
-                    continue
-            return self._connect_to(str(found[-1][-1][0]), step)
-        finally:
-            self.host, self.timeout = host, whole
-
-    def _connect_to(self, address: str, step: Deadline) -> socket.socket:
-        self.host, self.timeout = address, Deadline.of(step, step, step.end, step.clock)
-        sock = super()._new_conn()
-        try:
-            step.limit(sock)
-        except TimeoutError:
-            sock.close()
-            raise
-        return sock
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "timed out") from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
 
 
 class _HTTPSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     _HTTPConnection, HTTPSConnection
 ):
-    pass
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
+        return _Guarded(super()._connect_tls_proxy(hostname, sock))
+
+
+class _ConnectionClass:
+    """Our connections for a pool, unless a recorder such as VCR.py put its own in place."""
+
+    def __init__(self, ours: type[BoundedConnection], pool: type[HTTPConnectionPool]) -> None:
+        self._ours, self._pool = ours, pool
+        self._original = _original(pool.ConnectionCls)
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        current = self._pool.ConnectionCls
+        return self._ours if current is self._original else current
 
 
 class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection  # type: ignore[assignment]  # typed as a protocol
+    ConnectionCls: Any = _ConnectionClass(_HTTPConnection, HTTPConnectionPool)
 
 
 class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection  # type: ignore[assignment]  # typed as a protocol
+    ConnectionCls: Any = _ConnectionClass(_HTTPSConnection, HTTPSConnectionPool)
 
 
 POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTPSPool}

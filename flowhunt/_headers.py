@@ -37,6 +37,12 @@ _PUBLIC = frozenset(
     }
 )
 
+CREDENTIALS = frozenset({"api-key", "authorization", "cookie"})
+"""Headers that say who calls."""
+
+# What decides where a request ends is written by the connection, from the body that it sends.
+_FRAMING = frozenset({"content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
+
 
 class Headers(MutableMapping[str, str]):
     """Headers by name. A name or value that HTTP cannot carry is refused, and not shown."""
@@ -50,7 +56,7 @@ class Headers(MutableMapping[str, str]):
 
     @leaves_no_locals
     def __setitem__(self, name: str, value: str) -> None:
-        _add(self._items, {name: value})
+        self._items = {each.lower(): (each, v) for each, v in self.merged({name: value}).items()}
 
     def __getitem__(self, name: str) -> str:
         return self._items[name.lower()][1]
@@ -71,28 +77,40 @@ class Headers(MutableMapping[str, str]):
         """These and other headers as they are sent; of two with one name the later counts."""
         items = self._items.copy()
         for headers in others:
-            if headers:
-                _add(items, headers)
+            if not headers:
+                continue
+            if not isinstance(headers, (dict, Mapping)):
+                kind = type(headers)
+                raise ApiTypeError(f"headers must be a mapping of names to values, not a {kind}")
+            for name, value in headers.items():
+                if not (
+                    isinstance(name, str)
+                    and _NAME.fullmatch(name)
+                    and (key := name.lower()) not in _FRAMING
+                    and isinstance(value, (str, int))
+                    and _VALUE(text := str(value))
+                ):
+                    raise _refusal(name, value)
+                items[key] = (name, text)
         return dict(items.values())
 
 
-def _add(items: dict[str, tuple[str, str]], headers: Mapping[str, str]) -> None:
-    if not isinstance(headers, (dict, Mapping)):
-        raise ApiTypeError(f"headers must be a mapping of names to values, not a {type(headers)}")
-    for name, value in headers.items():
-        if not isinstance(name, str):
-            raise ApiTypeError(f"a header name must be a str, not a {type(name)}")
-        if not _NAME.fullmatch(name):
-            fits = _NAME.match(name)
-            raise ApiValueError(f"{fits[0] if fits else ''!r}… is not a header name")
-        if not isinstance(value, (str, int)):
-            raise ApiTypeError(f"the value of header {name!r} must be a str")
-        text = str(value)
-        if not _VALUE(text):
-            raise ApiValueError(
-                f"the value of header {name!r} has control characters or ones beyond latin-1"
-            )
-        items[name.lower()] = (name, text)
+def _refusal(name: object, value: object) -> ApiTypeError | ApiValueError:
+    """Why a header cannot be sent; its value is not shown."""
+    if not isinstance(name, str):
+        return ApiTypeError(f"a header name must be a str, not a {type(name)}")
+    if not _NAME.fullmatch(name):
+        fits = _NAME.match(name)
+        return ApiValueError(f"{fits[0] if fits else ''!r}… is not a header name")
+    if name.lower() in _FRAMING:
+        return ApiValueError(
+            f"the header {name!r} cannot be set: the client sends what the request needs"
+        )
+    if not isinstance(value, (str, int)):
+        return ApiTypeError(f"the value of header {name!r} must be a str")
+    return ApiValueError(
+        f"the value of header {name!r} has control characters or ones beyond latin-1"
+    )
 
 
 def shown(headers: Mapping[str, str]) -> dict[str, str]:
@@ -113,6 +131,11 @@ def secrets_of(*headers: Mapping[str, str]) -> list[str]:
             found.update(part for part in (value, *_WORDS(value)) if len(part) >= _SHORTEST_SECRET)
     found.update([json.dumps(secret)[1:-1] for secret in found])
     return sorted(found, key=len, reverse=True)
+
+
+def credential_of(headers: Mapping[str, str]) -> int:
+    """A number for the credential in headers, which does not give the credential away."""
+    return hash(frozenset((n.lower(), v) for n, v in headers.items() if n.lower() in CREDENTIALS))
 
 
 def _is_public(name: str) -> bool:

@@ -28,11 +28,12 @@ def from_environment(scheme: str, host: str, port: int) -> str | None:
     """
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
-    from urllib.request import getproxies_environment, proxy_bypass
+    # `proxy_bypass` is another function on macOS and Windows, with other parameters.
+    from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
     proxies = getproxies_environment()
     proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(f"{host}:{port}", proxies):
+    if not proxy or proxy_bypass_environment(f"{host}:{port}", proxies):
         return None
     if _in_range(host, proxies.get("no", "")):
         return None

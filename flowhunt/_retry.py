@@ -7,6 +7,7 @@ from threading import Lock
 from typing import NamedTuple
 
 import urllib3
+from urllib3.exceptions import MaxRetryError
 from urllib3.response import BaseHTTPResponse
 
 from flowhunt.exceptions import seconds_to_wait
@@ -73,8 +74,12 @@ def next_try(
             asked = seconds_to_wait(retry_after)
     try:
         policy = policy.increment(method, url, response=response, error=error)  # type: ignore[arg-type]
-    except Exception:  # MaxRetryError, or the error itself where the policy does not retry it
+    except MaxRetryError:
         return None
+    except Exception as raised:
+        if raised is error:  # the policy does not retry it
+            return None
+        raise  # a failure of the caller's own policy
     if asked is None:
         return NextTry(policy, policy.get_backoff_time())
     return NextTry(policy, asked) if asked <= LONGEST_RETRY_AFTER else None

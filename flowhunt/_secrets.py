@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import wraps
-from typing import Any, Generic, ParamSpec, TypeVar, overload
-
-from typing_extensions import Self
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V")
 
 REDACTED = "***"
+
+# Packages whose frames hold requests, wherever they are.
+_HOLD_REQUESTS = frozenset({"flowhunt", "http", "pydantic", "socket", "socks", "ssl", "urllib3"})
+# Modules that call the caller's code: credentials, hooks and retry policies.
+_CALL_THE_CALLER = frozenset({"flowhunt.configuration", "flowhunt._retry"})
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
@@ -55,7 +59,8 @@ def leaves_no_locals(method: Callable[P, R]) -> Callable[P, R]:
     """Let errors out of a method without what its frames hold: headers, credentials, bodies.
 
     A crash reporter sends the local variables of every frame in a traceback. The frames below this
-    one, those of urllib3 and http.client included, are emptied; file names and lines stay.
+    one are emptied, those of urllib3 and of what observes it included; file names and lines stay.
+    Frames of the caller's code, a callable credential for example, are left to the caller.
     """
 
     @wraps(method)
@@ -78,5 +83,18 @@ def _clear_frames(error: BaseException | None, stop: BaseException | None) -> No
         error = waiting.pop()
         if error is not None and error is not stop and id(error) not in seen:
             seen.add(id(error))
-            traceback.clear_frames(error.__traceback__)
+            _clear(error.__traceback__)
             waiting += error.__cause__, error.__context__
+
+
+def _clear(traceback: TracebackType | None) -> None:
+    ours = ""  # the module of this package that the frames below were called by
+    while traceback is not None:
+        module = str(traceback.tb_frame.f_globals.get("__name__"))
+        package = module.partition(".")[0]
+        if package == "flowhunt":
+            ours = module
+        if package in _HOLD_REQUESTS or (ours and ours not in _CALL_THE_CALLER):
+            with suppress(RuntimeError):  # it still runs
+                traceback.tb_frame.clear()
+        traceback = traceback.tb_next

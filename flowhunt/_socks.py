@@ -2,51 +2,86 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import socks
 from urllib3.contrib import socks as theirs
 from urllib3.exceptions import ConnectTimeoutError, ProxyError
 
-from flowhunt._connection import BoundedConnection, BoundedSocket, Deadline
+from flowhunt._connection import BoundedConnection, Deadline
+from flowhunt._names import look_up
 
 DEFAULT_PORT = 1080
 
 
-class _SOCKSSocket(  # pyright: ignore[reportIncompatibleMethodOverride]
-    BoundedSocket, socks.socksocket
-):
-    """Talks to the proxy, and receives after that, within a deadline."""
+class _SOCKSSocket(socks.socksocket):
+    """Talks to the proxy within a deadline."""
+
+    deadline: Deadline | None = None
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        if self.deadline is not None:
+            self.deadline.limit(self)
+        return super().recv_into(*args, **kwargs)
+
+    def negotiate(self, host: str, port: int) -> None:
+        """Ask the proxy, which this socket is connected to, for a connection to a host."""
+        negotiators: Any = vars(socks.socksocket)["_proxy_negotiators"]
+        negotiators[self.proxy[0]](self, host, port)
 
 
 class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     BoundedConnection, theirs.SOCKSConnection
 ):
     def _new_conn(self) -> socks.socksocket:
-        """Like urllib3's, but for the deadline and for the causes that faults keep."""
+        """Like urllib3's, but for the deadline and for the causes that errors keep."""
         limits, proxy = self.timeout, self._socks_options
-        sock = _SOCKSSocket()
+        host, port = str(proxy["proxy_host"]), int(proxy["proxy_port"] or DEFAULT_PORT)
         seconds = limits.connect
-        sock.settimeout(Deadline.of(seconds, seconds, limits.end, limits.clock))
+        end = limits.clock.monotonic() + seconds
+        try:
+            reached = self._connect(host, port)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "the proxy did not answer in time") from error
+        except OSError as error:
+            raise ProxyError("no connection through the proxy", error) from error
+        sock = _SOCKSSocket(reached.family, fileno=reached.detach())
+        sock.settimeout(seconds)
+        sock.deadline = Deadline.of(seconds, seconds, end, limits.clock)
         sock.set_proxy(
             proxy["socks_version"],
-            proxy["proxy_host"],
-            int(proxy["proxy_port"] or DEFAULT_PORT),
+            host,
+            port,
             proxy["rdns"],
             proxy["username"],
             proxy["password"],
         )
         try:
-            sock.connect((self.host, self.port))
+            sock.negotiate(*self._destination(end))
         except socks.ProxyError as error:
             sock.close()
-            if isinstance(error.socket_err, TimeoutError):
-                raise ConnectTimeoutError(self, "the proxy did not answer in time") from error
             raise ProxyError("no connection through the proxy", error) from error.socket_err
+        except TimeoutError as error:
+            sock.close()
+            raise ConnectTimeoutError(self, "the proxy did not answer in time") from error
+        except OSError as error:
+            sock.close()
+            raise ProxyError("no connection through the proxy", error) from error
         except BaseException:
             sock.close()
             raise
+        sock.deadline = None
         return sock
+
+    def _destination(self, end: float) -> tuple[str, int]:
+        """The host or, where names are looked up here, its address."""
+        if self._socks_options["rdns"]:
+            return self.host, self.port
+        found = look_up(self._dns_host, self.port, end - self.timeout.clock.monotonic())
+        # SOCKS 4 knows IPv4 alone.
+        found.sort(key=lambda address: address.family != socket.AF_INET)
+        return found[0].sockaddr[0], self.port
 
 
 class _SOCKSHTTPSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]

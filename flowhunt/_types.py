@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias, TypedDict
-
-from typing_extensions import NotRequired
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 Credential: TypeAlias = str | Callable[[], str]
 """A secret, or a callable that returns it; the callable is asked again for every call."""

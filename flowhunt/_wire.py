@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.response import BaseHTTPResponse
 from urllib3.util.ssl_ import create_urllib3_context
 
 from flowhunt import _proxy
@@ -35,7 +34,8 @@ class Wire(NamedTuple):
     """What the URLs of this host begin with, up to the slash after its name."""
     skip: int
     """How many characters of a URL to leave out in ``urlopen``."""
-    urlopen: Callable[..., BaseHTTPResponse]
+    pool: urllib3.HTTPConnectionPool | urllib3.PoolManager
+    """Its ``urlopen`` is looked up for each call: OpenTelemetry and pook may replace it later."""
     close: Callable[[], None]
     slots: SimpleQueue[None]
     """One for each connection that calls may use at once; quicker than a semaphore."""
@@ -75,14 +75,15 @@ def open_wire(configuration: Configuration) -> Wire:
     if proxy:
         manager = _proxy_manager(proxy, configuration, settings)
         sent = Headers(getattr(manager, "proxy_headers", None))
-        return Wire(base, 0, manager.urlopen, manager.clear, slots, retries, sent)
+        return Wire(base, 0, manager, manager.clear, slots, retries, sent)
     pool = POOLS[host.scheme](name, port, **settings)
-    return Wire(base, len(base) - 1, pool.urlopen, pool.close, slots, retries, Headers())
+    return Wire(base, len(base) - 1, pool, pool.close, slots, retries, Headers())
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:
     context = create_urllib3_context()
-    context.sslsocket_class = TLSSocket
+    # truststore's context has the real one inside. Only TLS in TLS relies on this class.
+    getattr(context, "_ctx", context).sslsocket_class = TLSSocket
     if configuration.ssl_ca_cert is None and configuration.ca_cert_data is None:
         context.load_default_certs()
     if configuration.ssl_ca_cert is not None:

@@ -8,15 +8,14 @@ import platform
 import re
 import sys
 from types import TracebackType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import quote
 
 import pydantic
 from pydantic_core import PydanticSerializationError, to_json
-from typing_extensions import Self
 
 from flowhunt import __version__
-from flowhunt._headers import Headers, public
+from flowhunt._headers import CREDENTIALS, Headers, public
 from flowhunt._operation import Operation
 from flowhunt._secrets import leaves_no_locals
 from flowhunt._types import RequestAuth, RequestHeaders, RequestTimeout
@@ -39,7 +38,6 @@ USER_AGENT = f"flowhunt-python/{__version__} python/{platform.python_version()} 
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE).search
 # Python has codecs that are no charsets, and some that take quadratic time.
 _CODECS = re.compile(r"utf-(16|32)(-[bl]e)?|iso8859-\d+|cp125\d").fullmatch
-_CREDENTIALS = frozenset({"api-key", "authorization", "cookie"})
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _MARK = b"\xef\xbb\xbf"
 
@@ -151,7 +149,15 @@ class ApiClient:
             operation, workspace_id, body, auth, content_type, headers, host_index
         )
         answer = self.rest_client.request(
-            operation.method, url, sent, data, None, timeout, preload_content=True, only_reads=True
+            operation.method,
+            url,
+            sent,
+            data,
+            None,
+            timeout,
+            preload_content=True,
+            only_reads=True,
+            operation=operation.name,
         )
         if not 200 <= answer.status < 300:
             raise _refusal(answer)
@@ -179,7 +185,14 @@ class ApiClient:
             operation, workspace_id, body, auth, content_type, headers, host_index
         )
         return self.rest_client.request(
-            operation.method, url, sent, data, None, timeout, only_reads=True
+            operation.method,
+            url,
+            sent,
+            data,
+            None,
+            timeout,
+            only_reads=True,
+            operation=operation.name,
         ).response
 
     @leaves_no_locals
@@ -236,7 +249,7 @@ class ApiClient:
             json_type = {"Content-Type": _json_type(content_type)}
         credentials = self.configuration.auth_headers() if auth is None else _header_of(auth)
         sent = self.default_headers.merged(json_type, credentials, headers)
-        if not credentials and not _CREDENTIALS.intersection(map(str.lower, sent)):
+        if not credentials and not CREDENTIALS.intersection(map(str.lower, sent)):
             raise self._no_credential(
                 f"{operation.method} {self.configuration.host}{operation.path}"
             )
@@ -261,28 +274,45 @@ class ApiClient:
         )
 
     def __copy__(self) -> Self:
-        return copy.deepcopy(self)
+        twin = self._twin(copy.deepcopy(self.configuration))
+        twin.__dict__.update(self._added())
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin = type(self)(copy.deepcopy(self.configuration, memo))
-        twin.default_headers = Headers(self.default_headers)
+        twin = self._twin(copy.deepcopy(self.configuration, memo))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self._added(), memo))
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
         kept = self.configuration.pickle_credentials
         headers = dict(self.default_headers) if kept else public(self.default_headers)
-        left_behind = len(headers) < len(self.default_headers)
         return {
             "configuration": self.configuration,
             "headers": headers,
-            "left_behind": left_behind,
+            "left_behind": len(headers) < len(self.default_headers),
+            "added": self._added(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.configuration = state["configuration"]
+        self._fill(state["configuration"], Headers(state["headers"]))
         self.configuration.credentials_left_behind |= state["left_behind"]
-        self.rest_client = RESTClientObject(self.configuration)
-        self.default_headers = Headers(state["headers"])
+        self.__dict__.update(state["added"])
+
+    def _twin(self, configuration: Configuration) -> Self:
+        twin = object.__new__(type(self))  # a subclass may take other arguments
+        twin._fill(configuration, Headers(self.default_headers))
+        return twin
+
+    def _fill(self, configuration: Configuration, headers: Headers) -> None:
+        self.configuration = configuration
+        self.rest_client = RESTClientObject(configuration)
+        self.default_headers = headers
+
+    def _added(self) -> dict[str, Any]:
+        """The attributes that a subclass or a program added."""
+        own = ("configuration", "rest_client", "default_headers")
+        return {name: value for name, value in vars(self).items() if name not in own}
 
 
 def _json(body: Any, adapter: pydantic.TypeAdapter[Request] | None = None) -> bytes:

@@ -9,10 +9,8 @@ import re
 import sys
 import weakref
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
-
-from typing_extensions import Self
 
 from flowhunt import __version__, _proxy
 from flowhunt._secrets import Secret, Secrets, leaves_no_locals
@@ -58,8 +56,9 @@ class Configuration:
     :param ssl_ca_cert: path of a file with the CA certificates to trust, PEM
     :param retries: how many more times to try, 2 by default, or a ``urllib3.Retry`` to follow
     :param ca_cert_data: CA certificates to trust, as PEM text or DER bytes
-    :param debug: log each call at level DEBUG to the logger ``flowhunt``, without credentials;
-        no handler is added and no level changed, so ``logging`` decides where it shows
+    :param debug: write each call to ``logger_file``, without credentials. The logger ``flowhunt``
+        gets the same record where its level is DEBUG, with or without this; no handler is added
+        and no level changed
     :param workspace_id: not sent by itself; a place for programs to keep the workspace they ask
     :param connect_timeout: seconds to reach the service, TLS included
     :param read_timeout: seconds without a byte
@@ -172,12 +171,13 @@ class Configuration:
         """A configuration as the environment says.
 
         Reads ``FLOWHUNT_API_KEY``, ``FLOWHUNT_ACCESS_TOKEN``, ``FLOWHUNT_BASE_URL`` and
-        ``FLOWHUNT_WORKSPACE_ID``; an empty variable counts as none.
+        ``FLOWHUNT_WORKSPACE_ID``. Space around a value is no part of it, so that it can come from
+        a file; a blank variable counts as none.
 
         :param settings: parameters of ``Configuration``, which win over the environment
         """
-        settings.setdefault("host", os.environ.get("FLOWHUNT_BASE_URL") or None)
-        settings.setdefault("workspace_id", os.environ.get("FLOWHUNT_WORKSPACE_ID") or None)
+        settings.setdefault("host", _from_environment("FLOWHUNT_BASE_URL"))
+        settings.setdefault("workspace_id", _from_environment("FLOWHUNT_WORKSPACE_ID"))
         configuration = cls(**settings)
         configuration._from_environment = True
         configuration._read_credentials()
@@ -357,8 +357,8 @@ class Configuration:
 
     def _read_credentials(self) -> bool:
         """Take from the environment what is not set; whether there was anything."""
-        key = os.environ.get("FLOWHUNT_API_KEY")
-        token = os.environ.get("FLOWHUNT_ACCESS_TOKEN")
+        key = _from_environment("FLOWHUNT_API_KEY")
+        token = _from_environment("FLOWHUNT_ACCESS_TOKEN")
         if key:
             self._api_key.setdefault(API_KEY, key)
         if token and not self.access_token:
@@ -396,6 +396,10 @@ class Configuration:
 
     def _state(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "logger_file_handler"}
+
+
+def _from_environment(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
 
 
 def _setting(kind: Literal["api_key", "bearer"], header: str, value: str) -> AuthSetting:

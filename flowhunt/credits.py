@@ -7,18 +7,24 @@ likely. So the models keep the integers as they come, and dividing is a step of 
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
+from operator import index
+from typing import SupportsIndex
 
 UNITS_PER_CREDIT = 1_000_000
 """What FlowHunt's own clients divide balances by."""
 
 
-def to_decimal(units: int) -> Decimal:
-    """Credits to show for an integer of the wire, to 28 digits.
+def to_decimal(units: SupportsIndex) -> Decimal:
+    """Credits to show for an integer of the wire, exactly, whatever the caller's decimal context.
 
     >>> to_decimal(1_250_000)
     Decimal('1.25')
 
-    :param units: ``CreditBalanceResponse.credits``, or an ``amount`` if its unit is the same
+    :param units: ``CreditBalanceResponse.credits``, or an ``amount`` if its unit is the same; an
+        integer of numpy, pandas or Arrow as well
+    :raises TypeError: it is no integer
     """
-    return Decimal(units) / UNITS_PER_CREDIT
+    number = index(units)
+    enough = Context(prec=number.bit_length() // 3 + 8)  # a digit has more than 3 bits
+    return enough.divide(Decimal(number), UNITS_PER_CREDIT)

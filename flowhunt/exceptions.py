@@ -34,7 +34,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timezone
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Protocol
 
@@ -69,6 +69,7 @@ __all__ = [
 ]
 
 _LONGEST_PART = 500  # characters of one part of str(error)
+_LONGEST_ERROR = 64 * 1024  # characters of a body that str(error) reads; data may be far longer
 _LONGEST_NUMBER = 12  # digits of a Retry-After; more is no time to wait
 _REQUEST_ID_HEADERS = ("X-Request-ID", "Request-ID", "X-Correlation-ID")
 
@@ -140,7 +141,7 @@ class ApiException(OpenApiException):
     :ivar body: body of the answer, as text, or as bytes where it is not text
     :ivar data: body of the answer as a model, ``HTTPValidationError`` for a 422
     :ivar request: method and URL of the call, without its query
-    :ivar tries: how many requests were sent for the call
+    :ivar tries: how many attempts were made, those that could not connect included
     """
 
     retryable: ClassVar[bool] = False
@@ -190,9 +191,12 @@ class ApiException(OpenApiException):
     @property
     def detail(self) -> str | None:
         """The service's own message, whether it came as a text or as a list of problems."""
+        body = self.body or ""
+        if body.lstrip()[:1] not in ("{", b"{"):
+            return None
         try:
-            return _message(json.loads(self.body or "").get("detail"))
-        except (ValueError, AttributeError, RecursionError):
+            return _message(json.loads(body).get("detail"))
+        except (ValueError, RecursionError):
             return None
 
     @property
@@ -203,8 +207,7 @@ class ApiException(OpenApiException):
     @property
     def request_id(self) -> str | None:
         """ID of the request as the answer names it; quote it when you report a problem."""
-        headers = self.headers or {}
-        return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+        return request_id_of(self.headers or {})
 
     def __str__(self) -> str:
         return self._text
@@ -219,8 +222,8 @@ class ApiException(OpenApiException):
         answered = f"answered {self.status}" if self.status else ""
         came = " ".join(filter(None, (answered, clean(self.reason or "")))) or "failed"
         text = f"{self.request or 'The call'} {came}"
-        if self.detail:
-            text += f": {clean(self.detail)}"
+        if len(self.body or "") <= _LONGEST_ERROR and (detail := self.detail):
+            text += f": {clean(detail)}"
         if advice := self._advice():
             text += f". {advice}"
         notes = [f"request ID {clean(self.request_id)}"] if self.request_id else []
@@ -381,10 +384,15 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)  # as all dates of HTTP are
+            moment = moment.replace(tzinfo=UTC)  # as all dates of HTTP are
         return max(0.0, moment.timestamp() - time.time())
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """ID of the request as the headers of its response name it."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
 
 
 def text_or_bytes(body: bytes) -> str | bytes:

@@ -7,11 +7,12 @@ import logging
 import os
 import ssl
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from queue import Empty
-from threading import Lock
-from typing import TYPE_CHECKING
+from threading import Event, RLock
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import parse_qs, urlsplit
 from weakref import WeakSet
 
 import urllib3
@@ -19,8 +20,8 @@ from urllib3 import exceptions as theirs
 from urllib3.response import BaseHTTPResponse
 
 from flowhunt._connection import Clock, Deadline
-from flowhunt._headers import secrets_of, shown
-from flowhunt._retry import NextTry, Pauses, Retry, RetryBudget, next_try
+from flowhunt._headers import credential_of, secrets_of, shown
+from flowhunt._retry import Pauses, Retry, RetryBudget, next_try
 from flowhunt._secrets import leaves_no_locals, without
 from flowhunt._wire import Wire, open_wire
 from flowhunt.exceptions import (
@@ -33,6 +34,7 @@ from flowhunt.exceptions import (
     ProxyException,
     ResponseTooLargeException,
     TLSException,
+    request_id_of,
     text_or_bytes,
 )
 
@@ -67,7 +69,50 @@ _CAUGHT = tuple(fault for fault, _ in FAULTS)
 _NO_RETRY = urllib3.Retry(False)  # urllib3 tells every fault; the tries are counted here
 _CHUNK = 64 * 1024
 _CLOSED = "this client is closed: make a new ApiClient"
+_LONGEST_UNSEEN = 0.5  # seconds of a wait in which Windows does not see Ctrl-C
 _LOGGER = logging.getLogger("flowhunt")
+
+
+@dataclass(slots=True)
+class Call:
+    """What all attempts of one call share.
+
+    :ivar request: method and URL, without the query
+    :ivar seconds: the limits: to connect, between two reads, and for the whole call
+    :ivar end: when the whole call must be over, in the clock's time
+    :ivar attempts: how many were made so far, connecting included
+    """
+
+    method: str
+    url: str
+    request: str
+    headers: Mapping[str, str]
+    proxy_headers: Mapping[str, str]
+    operation: str | None
+    seconds: tuple[float, float, float]
+    request_timeout: RequestTimeout | None
+    clock: Clock
+    begin: float
+    end: float
+    policy: urllib3.Retry
+    attempts: int = 0
+
+    def secrets(self) -> list[str]:
+        """What of the request no text may show."""
+        return secrets_of(self.headers, self.proxy_headers)
+
+    def limit_reached(self, error: BaseException | None = None) -> str:
+        """Which limit of time an error is about, with its seconds and its setting."""
+        connect, read, whole = self.seconds
+        given = self.request_timeout
+        if error is None or self.clock.monotonic() >= self.end:
+            setting = "_request_timeout" if isinstance(given, (int, float)) else "deadline"
+            return f"not complete within {whole:g} s ({setting})"
+        if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+            setting = "_request_timeout" if isinstance(given, tuple) else "connect_timeout"
+            return f"not connected within {connect:g} s ({setting})"
+        setting = "read_timeout" if given is None else "_request_timeout"
+        return f"no data for {read:g} s ({setting})"
 
 
 class RESTResponse:
@@ -79,28 +124,24 @@ class RESTResponse:
     :ivar headers: all headers; names compare without case
     :ivar data: the whole body, decompressed; ``None`` before ``read()``
     :ivar request: method and URL that were asked, without the query
-    :ivar tries: how many requests it took
+    :ivar tries: how many attempts it took
     :ivar secrets: returns what of the request no text may show
     """
 
-    def __init__(
-        self,
-        resp: BaseHTTPResponse,
-        max_bytes: int,
-        request: str,
-        tries: int,
-        secrets: Callable[[], list[str]],
-    ) -> None:
+    def __init__(self, resp: BaseHTTPResponse, max_bytes: int, call: Call) -> None:
         self.response = resp
         self.status = resp.status
         self.reason = resp.reason
         self.headers: Mapping[str, str] = resp.headers
         self.data: bytes | None = None
-        self.request = request
-        self.tries = tries
-        self.secrets = secrets
+        self.request = call.request
+        self.tries = call.attempts
+        self.secrets = call.secrets
+        self._call = call
         self._max_bytes = max_bytes
         self._chunks: list[bytes] = []
+        if self.status < 200:
+            self.close()  # the actual response may follow, and belongs to no other call
 
     @leaves_no_locals
     def read(self) -> bytes:
@@ -114,7 +155,7 @@ class RESTResponse:
         try:
             self.data = self.read_within_limit()
         except _CAUGHT as error:
-            fault = _named(error, self.request, self.tries, self, self.secrets())
+            fault = _named(error, self._call, self)
         else:
             return self.data
         raise fault
@@ -162,13 +203,13 @@ class RESTResponse:
         )
 
     def received(self, error: BaseException) -> bytes:
-        """What had come of the body when reading it failed."""
+        """The part of the body that was received before reading it failed."""
         partial = getattr(error, "partial", None)
         return partial if isinstance(partial, bytes) else b"".join(self._chunks)
 
 
 class RESTClientObject:
-    """Sends requests to one host: pools connections, bounds time and size, tries again.
+    """Sends requests to one host: pools connections, bounds time and size, retries.
 
     Threads may share it. It connects on first use, and anew after a fork.
     """
@@ -176,11 +217,11 @@ class RESTClientObject:
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self.clock = Clock()
-        self._closed = False
         self._wire: Wire | None = None
         self._budget = RetryBudget()
         self._pauses = Pauses()
-        self._lock = Lock()
+        self._closed = Event()
+        self._lock = RLock()  # a signal handler may close the client while its thread connects
         _CLIENTS.add(self)
 
     def request(
@@ -194,83 +235,69 @@ class RESTClientObject:
         *,
         preload_content: bool = False,
         only_reads: bool = False,
+        operation: str | None = None,
     ) -> RESTResponse:
-        """Send a request, again where that may help; the last answer, whatever its status.
+        """Send a request, again where that may help; the last response, whatever its status.
 
         :param url: below ``Configuration.host``
         :param post_params: accepted and not used: the API takes no forms
-        :param preload_content: read the body here, where a broken one can be asked for again
+        :param preload_content: read the body here, where a broken one can be requested again
         :param only_reads: the request changes nothing, so it may be sent again
-        :raises ApiConnectionException: no whole answer came, or not in time
+        :param operation: name of the endpoint, for the log
+        :raises ApiConnectionException: no complete response was received, or not in time
         :raises ApiValueError: the URL is not below ``Configuration.host``
         :raises ClientClosedError: the client is closed
         """
-        configuration, clock = self.configuration, self.clock
-        connect, read, seconds = configuration.limits(_request_timeout)
-        begin = clock.monotonic()
-        end = begin + seconds
+        seconds, begin = self.configuration.limits(_request_timeout), self.clock.monotonic()
         wire = self._wire
         if wire is None or not url.startswith(wire.base):
             wire = self._connect(url)
-        request = f"{method} {url.partition('?')[0]}"
-        secrets = partial(secrets_of, headers or {}, wire.proxy_headers)
-        policy = wire.retries
-        tries = 0
-        try:
-            wire.slots.get(timeout=seconds)
-        except Empty:
-            reason = "found no free connection in time"
-            raise ApiTimeoutException(reason=reason, request=request) from None
-        try:
-            while True:
-                if self._pauses:
-                    wait = self._pauses.left(hash(tuple(secrets())), clock.monotonic())
-                    if wait and clock.monotonic() + wait < end:
-                        clock.sleep(wait)
-                tries += 1
-                answer: RESTResponse | None = None
-                outcome: RESTResponse | ApiException
-                limits = Deadline.of(connect, read, end, clock)
-                try:
-                    response = wire.urlopen(
-                        method,
-                        url[wire.skip :],
-                        body=body,
-                        headers=dict(headers or {}),
-                        retries=_NO_RETRY,
-                        redirect=False,
-                        timeout=limits,
-                        preload_content=False,
-                    )
-                    outcome = answer = RESTResponse(
-                        response, configuration.max_response_bytes, request, tries, secrets
-                    )
-                    if answer.status < 200:
-                        answer.close()  # the real answer may follow, and is nobody else's
-                    if preload_content:
-                        answer.data = answer.read_within_limit()
-                    if answer.status < 400:
-                        break
-                except _CAUGHT as error:
-                    outcome = _named(error, request, tries, answer, secrets())
-                following = self._following(policy, method, url, outcome, end)
-                if following is None or not only_reads:
+        call = Call(
+            method=method,
+            url=url,
+            request=f"{method} {url.partition('?')[0]}",
+            headers=headers or {},
+            proxy_headers=wire.proxy_headers,
+            operation=operation,
+            seconds=seconds,
+            request_timeout=_request_timeout,
+            clock=self.clock,
+            begin=begin,
+            end=begin + seconds[-1],
+            policy=wire.retries,
+        )
+        while True:
+            limits = self._begin_attempt(wire, call)
+            response: RESTResponse | None = None
+            outcome: RESTResponse | ApiException
+            try:
+                raw = wire.pool.urlopen(
+                    method,
+                    url[wire.skip :],
+                    body=body,
+                    headers=dict(call.headers),
+                    retries=_NO_RETRY,
+                    redirect=False,
+                    timeout=limits,
+                    preload_content=False,
+                )
+                outcome = response = RESTResponse(raw, self.configuration.max_response_bytes, call)
+                if preload_content:
+                    response.data = response.read_within_limit()
+                if response.status < 400:
                     break
-                if answer is not None:
-                    answer.close()
-                    if answer.status == 429:
-                        resume = clock.monotonic() + following.wait
-                        self._pauses.begin(hash(tuple(secrets())), resume)
-                policy = following.policy
-                clock.sleep(following.wait)
-        finally:
-            wire.slots.put(None)
-        if configuration.debug or _LOGGER.isEnabledFor(logging.DEBUG):
-            seconds = clock.monotonic() - begin
-            request = f"{method} {url}"
-            _log(configuration, request, headers, tries, seconds, outcome, secrets())
+            except _CAUGHT as error:
+                outcome = _named(error, call, response)
+            finally:
+                wire.slots.put(None)
+            wait = self._wait_before_retry(call, outcome, response) if only_reads else None
+            if wait is None:
+                break
+            self._wait(wait)
+        if self.configuration.debug or _LOGGER.isEnabledFor(logging.DEBUG):
+            _log(self.configuration, call, outcome)
         if isinstance(outcome, ApiException):
-            raise outcome
+            self._raise(outcome)
         if outcome.status < 400 and self._budget.spent:
             self._budget.reward()
         return outcome
@@ -279,40 +306,23 @@ class RESTClientObject:
         """Leave to the parent what is the parent's: its connections, and locks its threads hold."""
         self._wire = None
         self._budget = RetryBudget()
-        self._lock = Lock()
-
-    def _following(
-        self,
-        policy: urllib3.Retry,
-        method: str,
-        url: str,
-        outcome: RESTResponse | ApiException,
-        end: float,
-    ) -> NextTry | None:
-        """The next try after this outcome, ``None`` if there is to be none."""
-        if isinstance(outcome, RESTResponse):
-            following = next_try(policy, method, url, response=outcome.response)
-        else:
-            if self._closed:
-                raise ClientClosedError(_CLOSED) from outcome
-            if not outcome.retryable:
-                return None
-            following = next_try(policy, method, url, error=outcome.__cause__)
-        if following is None or self.clock.monotonic() + following.wait >= end:
-            return None
-        budgeted = isinstance(policy, Retry)  # a policy of the caller's own is followed as it is
-        return following if not budgeted or self._budget.pay() else None
+        self._lock = RLock()
+        was_closed, self._closed = self._closed.is_set(), Event()
+        if was_closed:
+            self._closed.set()
 
     def close(self) -> None:
-        """Close all connections. Calls after it raise ``ClientClosedError``."""
-        self._closed = True
-        wire, self._wire = self._wire, None
+        """Close all connections and end all waits. Calls after it raise ``ClientClosedError``."""
+        with self._lock:
+            self._closed.set()
+            wire, self._wire = self._wire, None
         if wire is not None:
             wire.close()
+            wire.slots.put(None)  # wakes one call that waits for a slot, which wakes the next
 
     def _connect(self, url: str) -> Wire:
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise ClientClosedError(_CLOSED)
             if self._wire is None or not url.startswith(self._wire.base):
                 wire = open_wire(self.configuration)
@@ -322,6 +332,70 @@ class RESTClientObject:
                     )
                 self._wire = wire
             return self._wire
+
+    def _begin_attempt(self, wire: Wire, call: Call) -> Deadline:
+        """Wait until this credential may call again, then for a free connection."""
+        clock = call.clock
+        if self._pauses:
+            now = clock.monotonic()
+            wait = self._pauses.left(credential_of(call.headers), now)
+            if wait and now + wait < call.end:
+                self._wait(wait)
+        try:
+            wire.slots.get(timeout=max(call.end - clock.monotonic(), 0))
+        except Empty:
+            raise ApiTimeoutException(
+                reason=f"found no free connection in time: {call.limit_reached()}",
+                request=call.request,
+                tries=call.attempts,
+            ) from None
+        if self._wire is not wire and self._closed.is_set():
+            wire.slots.put(None)
+            raise ClientClosedError(_CLOSED)
+        call.attempts += 1
+        connect, read, _ = call.seconds
+        return Deadline.of(connect, read, call.end, clock)
+
+    def _wait_before_retry(
+        self, call: Call, outcome: RESTResponse | ApiException, response: RESTResponse | None
+    ) -> float | None:
+        """The seconds to wait before the next attempt, ``None`` if there is to be none."""
+        if isinstance(outcome, RESTResponse):
+            retry = next_try(call.policy, call.method, call.url, response=outcome.response)
+        elif outcome.retryable:
+            retry = next_try(call.policy, call.method, call.url, error=outcome.__cause__)
+        else:
+            return None
+        if retry is None or call.clock.monotonic() + retry.wait >= call.end:
+            return None
+        # A policy of the caller's own is followed as it is, without a budget.
+        if isinstance(call.policy, Retry) and not self._budget.pay():
+            return None
+        if response is not None:
+            response.close()
+            if response.status == 429:
+                resume = call.clock.monotonic() + retry.wait
+                self._pauses.begin(credential_of(call.headers), resume)
+        call.policy = retry.policy
+        return retry.wait
+
+    def _wait(self, seconds: float) -> None:
+        """Wait between attempts, without a connection.
+
+        :raises ClientClosedError: the client is closed, possibly meanwhile
+        """
+        if self.clock.sleep is not None:
+            self.clock.sleep(seconds)
+        else:
+            while seconds > 0 and not self._closed.wait(min(seconds, _LONGEST_UNSEEN)):
+                seconds -= _LONGEST_UNSEEN
+        if self._closed.is_set():
+            raise ClientClosedError(_CLOSED)
+
+    def _raise(self, error: ApiException) -> NoReturn:
+        if self._closed.is_set():
+            raise ClientClosedError(_CLOSED) from error
+        raise error
 
 
 _CLIENTS: WeakSet[RESTClientObject] = WeakSet()
@@ -336,29 +410,27 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _named(
-    error: Exception,
-    request: str,
-    tries: int,
-    answer: RESTResponse | None,
-    secrets: list[str],
-) -> ApiException:
-    """Our name for a fault. Of its text only what the system says is shown, never a server's."""
+def _named(error: Exception, call: Call, response: RESTResponse | None) -> ApiException:
+    """Our name for an error. Of its text only the system's part is shown, never a server's."""
     *_, innermost = _chain(error)
     kind = next(ours for fault, ours in FAULTS if isinstance(error, fault))
     if kind is ApiConnectionException and isinstance(innermost, TimeoutError):
         kind = ApiTimeoutException
     elif isinstance(innermost, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         kind = ApiConnectionException  # the other side left, that is nothing about certificates
-    told = isinstance(innermost, (OSError, http.client.IncompleteRead))
-    what = f"failed: {innermost}" if told else f"failed: {type(innermost).__name__}"
-    if answer is None:
-        named = kind(reason=what, request=request, tries=tries)
+    if kind is ApiTimeoutException:
+        what = f"timed out: {call.limit_reached(error)}"
+    elif isinstance(innermost, (OSError, http.client.IncompleteRead)):
+        what = f"failed: {innermost}"
     else:
-        body = text_or_bytes(answer.received(innermost))
-        named = kind(reason=f"{answer.reason}, then {what}", http_resp=answer, body=body)
+        what = f"failed: {type(innermost).__name__}"
+    if response is None:
+        named = kind(reason=what, request=call.request, tries=call.attempts)
+    else:
+        body = text_or_bytes(response.received(innermost))
+        named = kind(reason=f"{response.reason}, then {what}", http_resp=response, body=body)
     quoted = "".join(traceback.format_exception(error))
-    if not any(secret in quoted for secret in secrets):
+    if not any(secret in quoted for secret in call.secrets()):
         named.__cause__ = error  # unless it quotes a server that echoes a secret
     return named
 
@@ -371,32 +443,47 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = next((fault for fault in inside if isinstance(fault, BaseException)), None)
 
 
-def _log(
-    configuration: Configuration,
-    request: str,
-    headers: Mapping[str, str] | None,
-    tries: int,
-    seconds: float,
-    outcome: RESTResponse | ApiException,
-    secrets: list[str],
-) -> None:
-    """One record for a call, also where only this configuration and not the logger wants it."""
+def _log(configuration: Configuration, call: Call, outcome: RESTResponse | ApiException) -> None:
+    """One record for a call, also where only the file of this configuration takes it."""
+    secrets = call.secrets()
+    seconds = call.clock.monotonic() - call.begin
+    facts = _facts(call, outcome, seconds, secrets)
+    file, line, function, _ = _LOGGER.findCaller()
     record = _LOGGER.makeRecord(
         _LOGGER.name,
         logging.DEBUG,
-        __file__,
-        0,
-        "%s -> %s in %.3f s, %d tries, sent %s, received %s",
+        file,
+        line,
+        "%s %s -> %s in %.3f s, %d tries, sent %s, received %s",
         (
-            request,
+            call.method,
+            call.url,
             outcome.status or type(outcome).__name__,
             seconds,
-            tries,
-            shown(headers or {}),
+            call.attempts,
+            shown(call.headers),
             without(str(shown(outcome.headers or {})), secrets),
         ),
         None,
+        function,
+        facts,
     )
-    _LOGGER.handle(record)
+    if _LOGGER.isEnabledFor(logging.DEBUG):
+        _LOGGER.handle(record)
     if configuration.logger_file_handler:
         configuration.logger_file_handler.handle(record)
+
+
+def _facts(
+    call: Call, outcome: RESTResponse | ApiException, seconds: float, secrets: list[str]
+) -> dict[str, Any]:
+    """What a program reads from the log record of a call, as its attributes."""
+    request_id = request_id_of(outcome.headers or {})
+    return {
+        "operation": call.operation,
+        "workspace_id": parse_qs(urlsplit(call.url).query).get("workspace_id", [None])[0],
+        "status": outcome.status,
+        "seconds": seconds,
+        "attempts": call.attempts,
+        "request_id": without(request_id, secrets) if request_id else None,
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import trustme
 
@@ -30,7 +30,7 @@ def server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
 def expired_context(authority: trustme.CA) -> ssl.SSLContext:
     """TLS of a server whose certificate ended yesterday."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     certificate = authority.issue_cert(
         *NAMES, not_before=now - timedelta(days=2), not_after=now - timedelta(days=1)
     )

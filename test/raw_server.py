@@ -10,9 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-from typing_extensions import Self
+from typing import Any, NamedTuple, Self
 
 import flowhunt
 from flowhunt._connection import Clock

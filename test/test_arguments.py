@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pydantic
@@ -158,8 +158,8 @@ def test_window_that_ends_before_it_begins(api: flowhunt.CreditsApi, endpoint: E
     [
         (EARLIER, EARLIER),
         (EARLIER, LATER),
-        (LATER, EARLIER.replace(tzinfo=timezone.utc)),  # which is earlier, nobody knows
-        (LATER.replace(tzinfo=timezone.utc), EARLIER),
+        (LATER, EARLIER.replace(tzinfo=UTC)),  # which is earlier, nobody knows
+        (LATER.replace(tzinfo=UTC), EARLIER),
         (LATER, None),
         (None, EARLIER),
     ],

@@ -584,11 +584,16 @@ def test_no_logging_setting_reaches_outside_of_the_configuration(
     assert (out, err) == ("", "")
 
 
-@pytest.mark.parametrize(("debug", "count"), [(True, 1), (False, 0), (None, 0)])
-def test_debug_logs_each_call_to_the_logger(
-    connect: Connect, caplog: pytest.LogCaptureFixture, debug: bool | None, count: int
+@pytest.mark.parametrize(("level", "count"), [(logging.DEBUG, 1), (logging.INFO, 0)])
+@pytest.mark.parametrize("debug", [True, False, None])
+def test_the_level_of_the_logger_decides_whether_it_gets_a_record_of_each_call(
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    debug: bool | None,
+    level: int,
+    count: int,
 ) -> None:
-    with RawServer() as server:
+    with caplog.at_level(level, logger="flowhunt"), RawServer() as server:
         connect(server, debug=debug).get_workspace_credit_balance("w")
         asked = f"GET {server.url}/v2/credits/workspace_balance?workspace_id=w -> 200 in "
 
@@ -598,6 +603,8 @@ def test_debug_logs_each_call_to_the_logger(
         assert record.levelno == logging.DEBUG
         assert record.getMessage().startswith(asked)
         assert "key-1" not in record.getMessage()
+        assert (record.filename, record.funcName) == ("rest.py", "_log")
+        assert record.lineno > 0
 
 
 def test_logger_that_asks_for_debug_gets_it_without_the_setting(

@@ -106,7 +106,7 @@ def test_the_wheel_has_the_package_and_its_licence_and_nothing_else(wheel: Path)
 def test_version_licence_and_python_are_told(metadata: Message) -> None:
     assert metadata["Version"] == flowhunt.__version__
     assert metadata["License-Expression"] == "MIT"
-    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["Requires-Python"] == ">=3.11"
 
 
 def test_the_package_requires_four_others(requirements: list[Requirement]) -> None:

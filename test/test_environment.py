@@ -175,3 +175,35 @@ def test_the_environment_is_read_and_not_written(monkeypatch: pytest.MonkeyPatch
     credentials(configuration)
 
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", " \t "])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "FLOWHUNT_API_KEY",
+        "FLOWHUNT_ACCESS_TOKEN",
+        "FLOWHUNT_BASE_URL",
+        "FLOWHUNT_WORKSPACE_ID",
+    ],
+)
+def test_a_blank_variable_as_ci_has_for_a_missing_secret_counts_as_none(
+    name: str, blank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, blank)
+    configuration = flowhunt.Configuration.from_env()
+
+    assert configuration.auth_headers() == {}
+    assert configuration.workspace_id is None
+    assert configuration.host == "https://api.flowhunt.io"
+    with pytest.raises(flowhunt.MissingCredentialError):
+        flowhunt.CreditsApi(flowhunt.ApiClient(configuration)).get_credit_balance()
+
+
+@pytest.mark.parametrize("given", ["ws-1\n", " ws-1", "ws-1\r\n"])
+def test_a_workspace_from_a_mounted_secret_is_its_id_without_the_line_end(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOWHUNT_WORKSPACE_ID", given)
+
+    assert flowhunt.Configuration.from_env().workspace_id == "ws-1"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 
@@ -84,7 +84,7 @@ integers = st.integers(-(2**63), LARGEST)
 no_nul = st.characters(codec="utf-8", exclude_characters="\0")
 codes = st.sampled_from(["G", "K", "date", "date_", "DATE", "extra", ""]) | st.text(no_nul)
 naive = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1))
-aware = st.builds(datetime.replace, naive, tzinfo=st.sampled_from([timezone.utc, INDIA]))
+aware = st.builds(datetime.replace, naive, tzinfo=st.sampled_from([UTC, INDIA]))
 unknown = st.dictionaries(
     st.text().map("new_{}".format),
     st.none() | st.integers() | st.text() | st.lists(st.booleans()),

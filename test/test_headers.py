@@ -319,6 +319,33 @@ def test_every_header_of_a_search(server: RawServer, connect: Connect) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "name", ["Content-Length", "content-length", "Transfer-Encoding", "TE", "Trailer", "Expect"]
+)
+@pytest.mark.parametrize("where", ["of a call", "of the client", "of call_api", "of a proxy"])
+def test_a_header_that_would_make_two_requests_of_one_is_refused_before_anything_is_sent(
+    name: str, where: str, connect: Connect
+) -> None:
+    def call(url: str) -> None:
+        api = connect(url)
+        configuration = api.api_client.configuration
+        if where == "of a call":
+            api.get_daily_chart_data("w", {}, _headers={name: "0"})
+        elif where == "of the client":
+            api.api_client.set_default_header(name, "0")
+        elif where == "of call_api":
+            api.api_client.call_api("POST", f"{url}/v2", {name: "0"}, {})
+        else:
+            configuration.proxy, configuration.proxy_headers = url, {name: "0"}
+            api.get_credit_balance()
+
+    with RawServer() as server:
+        with pytest.raises(flowhunt.ApiValueError, match=f"'{name}' cannot be set"):
+            call(server.url)
+
+        assert server.connections == 0
+
+
 def test_a_get_has_no_content_type(server: RawServer, connect: Connect) -> None:
     connect(server).get_credit_balance(_content_type="application/json")
 

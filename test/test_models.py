@@ -6,9 +6,10 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pydantic
 import pytest
@@ -310,7 +311,7 @@ def test_date_of_a_chart_row_is_var_date() -> None:
     [
         ("2021-01-01T00:00:00", datetime(2021, 1, 1)),
         ("2021-01-01T00:00:00.000001", datetime(2021, 1, 1, microsecond=1)),
-        ("2021-01-01T00:00:00Z", datetime(2021, 1, 1, tzinfo=timezone.utc)),
+        ("2021-01-01T00:00:00Z", datetime(2021, 1, 1, tzinfo=UTC)),
         (
             "2021-01-01T00:00:00+05:30",
             datetime(2021, 1, 1, tzinfo=timezone(timedelta(hours=5, minutes=30))),
@@ -544,3 +545,43 @@ def test_detail_of_an_error(
     assert isinstance(caught.value.data, HTTPValidationError) is is_model
     if detail:
         assert detail in str(caught.value)
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def test_a_window_over_the_hour_that_comes_twice_is_compared_in_utc() -> None:
+    first = datetime(2026, 10, 25, 2, 50, tzinfo=BERLIN)
+    second = datetime(2026, 10, 25, 2, 20, fold=1, tzinfo=BERLIN)  # half an hour later
+
+    window = flowhunt.CreditDailyChartRequest(created_at_from=first, created_at_to=second)
+    assert (window.created_at_from, window.created_at_to) == (first, second)
+    with pytest.raises(pydantic.ValidationError, match="ends before it begins"):
+        flowhunt.CreditDailyChartRequest(created_at_from=second, created_at_to=first)
+
+
+def test_a_window_of_two_zones_is_compared_in_utc() -> None:
+    first = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=5)))
+    second = datetime(2026, 1, 1, 8, tzinfo=UTC)
+    window = flowhunt.CreditDailyChartRequest(created_at_from=first, created_at_to=second)
+    assert window.created_at_to == second
+    with pytest.raises(pydantic.ValidationError, match="ends before it begins"):
+        flowhunt.CreditDailyChartRequest(created_at_from=second, created_at_to=first)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        flowhunt.CreditTransactionSearchRequest,
+        flowhunt.CreditDailyTransactionSearchRequest,
+        flowhunt.CreditDailyChartRequest,
+    ],
+)
+def test_a_date_as_the_upper_bound_is_its_whole_day(kind: Any) -> None:
+    day = date(2026, 6, 30)
+    request = kind(created_at_from=day, created_at_to=day)
+
+    assert request.created_at_from == datetime(2026, 6, 30)
+    assert request.created_at_to == datetime(2026, 6, 30, 23, 59, 59, 999999)
+    request.created_at_to = date(2026, 7, 1)
+    assert "2026-07-01T23:59:59.999999" in request.to_json()

@@ -3,3 +3,7 @@
 from flowhunt.api.credits_api import CreditsApi
 
 __all__ = ["CreditsApi"]
+
+
+def __dir__() -> list[str]:
+    return __all__

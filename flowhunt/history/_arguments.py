@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -107,6 +107,8 @@ def _timestamp(name: str, value: Timestamp | None) -> datetime | None:
     problem = f"{name} has to be a moment such as 2026-01-31, not {value!r}"
     if not isinstance(value, date) and not _ISO_DATE(str(value)):
         raise ApiValueError(problem)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
     try:
         asked = CreditTransactionSearchRequest.model_validate({"created_at_from": value})
     except ValidationError as error:

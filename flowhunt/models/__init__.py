@@ -61,4 +61,4 @@ __getattr__ = resolver(__name__, _WHERE)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
-from typing_extensions import Self
 
 
 class Model(BaseModel):
     """A JSON object of the API."""
 
     model_config = ConfigDict(
-        defer_build=True,
         populate_by_name=True,
         protected_namespaces=(),
         validate_assignment=True,
@@ -98,3 +97,17 @@ class _IntegralSchema:
 
 Integer = Annotated[int, _IntegralSchema, WithJsonSchema({"type": "integer"})]
 """An integer of an answer."""
+
+
+class _TimestampSchema:
+    """Says itself what a datetime is: a frozen clock may be in place of the class meanwhile."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[datetime], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.datetime_schema()
+
+
+Timestamp = Annotated[datetime, _TimestampSchema]
+"""A datetime, with the UTC offset it was given or without one."""

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from flowhunt.models._base import Request
+from flowhunt.models._base import Request, Timestamp
 from flowhunt.models.transaction_type import TransactionType
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _end_of_day(value: Any) -> Any:
+    """The last microsecond of a date: ``created_at_to`` is a bound that counts."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time.max)
+    return value
 
 
 class Window(Request):
     """A window in time and a transaction type.
 
     A datetime goes out as it is: with its UTC offset, or without one where it has none. Which zone
-    the service takes a naive one for, the contract does not say.
+    the service takes a naive one for, the contract does not say. A ``date`` is a whole day; a text
+    without a time is its midnight.
     """
 
-    created_at_from: datetime | None = Field(
+    created_at_from: Timestamp | None = Field(
         default=None, description="Only transactions created at or after this moment"
     )
-    created_at_to: datetime | None = Field(
-        default=None, description="Only transactions created at or before this moment"
+    created_at_to: Annotated[Timestamp | None, BeforeValidator(_end_of_day)] = Field(
+        default=None,
+        description="Only transactions created at or before this moment; of a date, its whole day",
     )
     transaction_type: TransactionType | None = Field(
         default=None, description="Only transactions of this type"
@@ -31,9 +42,16 @@ class Window(Request):
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
         start, end = self.created_at_from, self.created_at_to
-        # A naive and an aware moment cannot be compared: which is earlier, only the service knows.
-        if start and end and (start.tzinfo is None) == (end.tzinfo is None) and end < start:
+        # Which of a naive and an aware timestamp is earlier, only the service knows.
+        if start and end and (start.tzinfo is None) == (end.tzinfo is None) and _before(end, start):
             raise ValueError(
                 f"the window ends before it begins: created_at_to {end.isoformat()} "
                 f"is before created_at_from {start.isoformat()}"
             )
+
+
+def _before(one: datetime, other: datetime) -> bool:
+    """Whether a timestamp is earlier; of one zone, Python would compare what its clocks show."""
+    if one.tzinfo is None:
+        return one < other
+    return one - _EPOCH < other - _EPOCH

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydantic import Field
 
-from flowhunt.models._base import Answer, Integer
+from flowhunt.models._base import Answer, Integer, Timestamp
 from flowhunt.models.transaction_type import TransactionType
 
 
 class CreditDailyTransactionResponse(Answer):
     """The transactions of one type in one period, summed."""
 
-    created_at: datetime = Field(description="Start of the period")
+    created_at: Timestamp = Field(description="Start of the period")
     workspace_id: str = Field(description="Workspace the transactions were charged to")
     transaction_type: TransactionType = Field(description="What the credits were spent on")
     amount: Integer = Field(description="Credits of all these transactions together")

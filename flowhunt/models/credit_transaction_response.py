@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydantic import Field
 
-from flowhunt.models._base import Answer, Integer
+from flowhunt.models._base import Answer, Integer, Timestamp
 from flowhunt.models.transaction_type import TransactionType
 
 
@@ -16,7 +14,7 @@ class CreditTransactionResponse(Answer):
     transaction_id: str = Field(description="Transaction ID")
     workspace_id: str = Field(description="Workspace the transaction was charged to")
     user_id: str = Field(description="User the transaction is assigned to")
-    created_at: datetime = Field(
+    created_at: Timestamp = Field(
         description="When the transaction was made; naive where the service sends no UTC offset"
     )
     transaction_type: TransactionType = Field(description="What the credits were spent on")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-
-from typing_extensions import Self
+from typing import Self
 
 
 class GroupingPeriod(str, Enum):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
-from typing_extensions import Self
 
 _MOST_REMEMBERED = 10_000
 """Codes kept as members; past it, a new code is a member of its own each time it comes."""

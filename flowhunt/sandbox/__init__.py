@@ -26,3 +26,7 @@ from flowhunt.sandbox._options import Options
 from flowhunt.sandbox._sandbox import Sandbox
 
 __all__ = ["DatabaseRefused", "Fault", "Options", "Request", "Sandbox", "Workspace"]
+
+
+def __dir__() -> list[str]:
+    return __all__

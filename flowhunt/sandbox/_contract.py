@@ -7,11 +7,19 @@ Answers are written by the database as JSON; their models only describe them in 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 OperationId = Literal[
     "get_credit_balance",
@@ -85,7 +93,7 @@ def naive_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         return moment
     try:
-        return moment.astimezone(timezone.utc).replace(tzinfo=None)
+        return moment.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
         return datetime.min if moment.year == 1 else datetime.max
 
@@ -95,7 +103,20 @@ def wire_text(moment: datetime) -> str:
     return naive_utc(moment).isoformat()
 
 
-Moment = Annotated[datetime, BeforeValidator(_date_time_text, json_schema_input_type=datetime)]
+class _Datetime:
+    """Says itself what a datetime is: a frozen clock may be in place of the class meanwhile."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[datetime], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.datetime_schema()
+
+
+AnyDatetime = Annotated[datetime, _Datetime]
+Moment = Annotated[
+    AnyDatetime, BeforeValidator(_date_time_text, json_schema_input_type=AnyDatetime)
+]
 Text = Annotated[str, AfterValidator(_unicode)]
 WholeNumber = Annotated[int, BeforeValidator(_whole_number, json_schema_input_type=int)]
 # A plain string here: whether the sandbox knows codes beyond the contract's is an option.
@@ -146,7 +167,7 @@ class CreditTransactionResponse(BaseModel):
     transaction_id: str
     workspace_id: str
     user_id: str
-    created_at: datetime
+    created_at: AnyDatetime
     transaction_type: TransactionType
     context_id: str
     context_desc: str | None = None
@@ -154,7 +175,7 @@ class CreditTransactionResponse(BaseModel):
 
 
 class CreditDailyTransactionResponse(BaseModel):
-    created_at: datetime
+    created_at: AnyDatetime
     workspace_id: str
     transaction_type: TransactionType
     amount: int

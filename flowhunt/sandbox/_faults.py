@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from typing_extensions import Self
 
 from flowhunt.sandbox._books import End
 from flowhunt.sandbox._contract import OperationId

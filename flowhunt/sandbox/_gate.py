@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flowhunt.sandbox._contract import OPERATIONS, OperationId
 from flowhunt.sandbox._faults import Answer, Fault, Faults, refusal, spoiled
 from flowhunt.sandbox._journal import Journal, Request, shown
+from flowhunt.sandbox._origin import objection_to
 
 CONTROL_PATH = "/_sandbox/"
 FAULTS = "flowhunt.faults"
@@ -33,9 +36,15 @@ class Gate:
     service: ASGIApp
     faults: Faults
     journal: Journal
+    bound_to: str
+    """The address that the sandbox listens on."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(CONTROL_PATH):
+        controls = scope["path"].startswith(CONTROL_PATH)
+        if objection := objection_to(Headers(scope=scope), self.bound_to, controls):
+            await JSONResponse({"detail": objection}, 403)(scope, receive, send)
+            return
+        if controls:
             await self.service(scope, receive, send)
             return
         operation = _OPERATION_AT.get((scope["method"], scope["path"]))

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from os import PathLike, fspath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from typing_extensions import Self, Unpack
+from typing_extensions import Unpack
 
 from flowhunt.sandbox._app import Service, build_app
 from flowhunt.sandbox._books import Books
@@ -142,7 +142,7 @@ class Sandbox:
                 self.access_token,
                 self.reset,
             )
-            gate = Gate(build_app(service), self.faults, self._journal)
+            gate = Gate(build_app(service), self.faults, self._journal, self._address[0])
             server = Server(gate, *self._address)
             server.start()
             stack.callback(server.stop)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ASKED = 1_000
 _SHOWN = 5
 _DAYS = 14
+_BAR = 40
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def show(answers: Answers, console: Console) -> None:
     console.print(_balances(answers))
     console.print(_transactions(answers.transactions))
     console.print(_daily(answers.daily))
-    console.print(_chart(answers.chart))
+    console.print(_chart(answers.chart, plain=console.options.ascii_only))
     console.print("Amounts are shown in the unit of balances, which is likely, not documented.")
 
 
@@ -106,8 +107,8 @@ def _transactions(rows: Sequence[flowhunt.CreditTransactionResponse]) -> Table:
     for row in sorted(rows, key=lambda row: row.created_at, reverse=True)[:_SHOWN]:
         table.add_row(
             f"{row.created_at:%Y-%m-%d %H:%M}",
-            Text(str(row.transaction_type)),
-            Text(row.context_desc or row.context_id),
+            _shown(row.transaction_type),
+            _shown(row.context_desc or row.context_id),
             _credits(row.amount),
         )
     return table
@@ -125,23 +126,36 @@ def _daily(rows: Sequence[flowhunt.CreditDailyTransactionResponse]) -> Table:
     for row in latest[:_SHOWN]:
         table.add_row(
             f"{row.created_at:%Y-%m-%d}",
-            Text(str(row.transaction_type)),
+            _shown(row.transaction_type),
             str(row.cnt),
             _credits(row.amount),
         )
     return table
 
 
-def _chart(chart: flowhunt.CreditDailyChartResponse) -> Table:
+def _chart(chart: flowhunt.CreditDailyChartResponse, plain: bool) -> Table:
     days = sorted((row.var_date, sum(row.transaction_types.values())) for row in chart.per_day)
     # The sign of what was spent is not specified: bars show how much, whichever it is.
     longest = max((abs(amount) for _, amount in days[-_DAYS:]), default=0)
     table = Table(title="Credits a day", title_justify="left", box=None, show_header=False)
     for day, amount in days[-_DAYS:]:
         table.add_row(
-            day, Bar(longest or 1, 0, abs(amount), width=40, color="green"), _credits(amount)
+            _shown(day),
+            _bar(abs(amount), longest or 1, plain),
+            _credits(amount),
         )
     return table
+
+
+def _bar(amount: int, longest: int, plain: bool) -> Bar | Text:
+    if plain:  # the terminal or file has no block characters
+        return Text("#" * round(_BAR * amount / longest))
+    return Bar(longest, 0, amount, width=_BAR, color="green")
+
+
+def _shown(text: str) -> Text:
+    """A text of the service, of which a terminal takes nothing for a command."""
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text)))
 
 
 def _credits(units: int) -> str:

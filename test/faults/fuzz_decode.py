@@ -12,7 +12,6 @@ than a value of the right type or an ``ApiException``.
 from __future__ import annotations
 
 import sys
-from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -22,10 +21,11 @@ with atheris.instrument_imports(include=["flowhunt", "urllib3"]):
     import urllib3
 
     from flowhunt import ApiException
+    from flowhunt._connection import Clock
     from flowhunt._operation import Operation
     from flowhunt.api import credits_api
     from flowhunt.api_client import _decoded, _refusal
-    from flowhunt.rest import RESTResponse
+    from flowhunt.rest import Call, RESTResponse
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     credits_api.GET_CREDIT_BALANCE,
@@ -55,7 +55,21 @@ def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
     response = urllib3.HTTPResponse(
         body, headers, status, reason=data.ConsumeString(10), preload_content=False
     )
-    return RESTResponse(response, LIMIT, "GET /", 1, partial(list, ["key-1"]))
+    call = Call(
+        method="GET",
+        url="/",
+        request="GET /",
+        headers={"Api-Key": "key-1"},
+        proxy_headers={},
+        operation=None,
+        seconds=(1, 1, 1),
+        request_timeout=None,
+        clock=Clock(),
+        begin=0,
+        end=1,
+        policy=urllib3.Retry(0),
+    )
+    return RESTResponse(response, LIMIT, call)
 
 
 def fuzz(given: bytes) -> None:

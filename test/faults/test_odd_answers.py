@@ -13,7 +13,7 @@ import urllib3
 
 import flowhunt
 from faults import CHART, ENDPOINTS, FORMS, ROW, SUM, Endpoint, outcome
-from flowhunt.exceptions import ApiException, InvalidResponseException
+from flowhunt.exceptions import ApiConnectionException, ApiException, InvalidResponseException
 from raw_server import BALANCE, Answer, Connect, Connection, RawServer, response
 
 UNICODE = {"user_id": "Zoë 🐍", "credits": 1}
@@ -373,14 +373,83 @@ def test_an_interim_answer_never_gives_its_call_s_answer_to_the_next(
     with RawServer(answer_late, answer) as server:
         api = connect(server)
         first = outcome(lambda: ENDPOINTS[0].call(api, form))
-        assert first.status == int(status[:3])
         if isinstance(first, urllib3.BaseHTTPResponse):
+            assert first.status == (101 if status.startswith("101") else 200)
             first.read()
             first.release_conn()
+        elif status.startswith("101"):
+            assert (type(first), first.status) == (InvalidResponseException, 101)
         else:
-            assert type(first) is InvalidResponseException
+            balance = first if form == "" else first.data
+            assert balance.user_id == "the first one's"
 
         assert api.get_credit_balance().user_id == BALANCE["user_id"]
+
+
+@pytest.mark.parametrize("interim", ["102 Processing", "103 Early Hints", "199 Whatever"])
+def test_an_interim_response_is_not_taken_for_the_response(interim: str, connect: Connect) -> None:
+    head = f"HTTP/1.1 {interim}\r\nLink: </x>\r\nContent-Length: 9\r\n\r\n".encode()
+    assert balance_of(connect, head * 3 + response()) == BALANCE
+
+
+def test_interim_responses_without_end_are_not_read_without_end(connect: Connect) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 1000
+    with RawServer(hints + response()) as server:
+        with pytest.raises(ApiException, match="HTTPException"):
+            connect(server, retries=0).get_credit_balance()
+
+
+@pytest.mark.parametrize(
+    "length", ["+{n}", "-{n}", "{n}.0", "0x{n}", "{n}_0", "{n} {n}", "{n}, +{n}", "\xb2", "{n}, "]
+)
+def test_a_length_that_is_no_number_is_not_guessed(length: str, connect: Connect) -> None:
+    body = json.dumps(BALANCE).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {length.format(n=len(body))}\r\n\r\n"
+
+    def send_and_close(connection: Connection) -> None:
+        connection.send(head.encode("latin-1") + body)
+        connection.close()
+
+    with RawServer(send_and_close) as server:
+        with pytest.raises(InvalidResponseException) as caught:
+            connect(server, retries=0).get_credit_balance()
+    assert isinstance(caught.value.__cause__, urllib3.exceptions.InvalidHeader)
+
+
+@pytest.mark.parametrize("size", ["0x1f", "+1f", "1_f", "-1f", "1f 1f", "\xb2"])
+def test_a_chunk_size_that_is_no_number_is_not_guessed(size: str, connect: Connect) -> None:
+    body = json.dumps(BALANCE | {"more": "x" * 50})[:31]
+
+    def send_and_close(connection: Connection) -> None:
+        head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n"
+        connection.send(f"{head}{body}\r\n0\r\n\r\n".encode("latin-1"))
+        connection.close()
+
+    with RawServer(send_and_close) as server:
+        with pytest.raises(ApiConnectionException):
+            connect(server, retries=0).get_credit_balance()
+
+
+@pytest.mark.parametrize("size", ["{n:x}", "{n:X}", "000{n:x}", "{n:x} ", "{n:x};name=value"])
+def test_a_chunk_size_as_the_standard_has_it_is_read(size: str, connect: Connect) -> None:
+    body = json.dumps(BALANCE).encode()
+    line = size.format(n=len(body)).encode()
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert balance_of(connect, head + line + b"\r\n" + body + b"\r\n0\r\n\r\n") == BALANCE
+
+
+@pytest.mark.parametrize(
+    "codings", [["gzip, chunked"], ["identity"], ["chunked", "chunked"], ["chunked", "identity"]]
+)
+def test_another_transfer_coding_than_chunks_is_refused(
+    codings: list[str], connect: Connect
+) -> None:
+    lines = "".join(f"Transfer-Encoding: {coding}\r\n" for coding in codings)
+    body = json.dumps(BALANCE).encode()
+    chunk = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+    with RawServer(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + chunk) as server:
+        with pytest.raises(InvalidResponseException):
+            connect(server, retries=0).get_credit_balance()
 
 
 def test_bytes_after_an_answer_do_not_become_the_next_one(connect: Connect) -> None:

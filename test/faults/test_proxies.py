@@ -459,3 +459,33 @@ def test_socks_without_pysocks_says_what_to_install() -> None:
     ).stdout
     assert "pip install 'flowhunt[socks]'" in said
     assert "socks" in importlib.metadata.metadata("flowhunt").get_all("Provides-Extra", [])
+
+
+ELSEWHERE = """
+import sys, urllib.request
+# What these systems have of their own; here it must not be asked, as it takes one argument.
+def proxy_bypass(host):
+    raise OSError
+urllib.request.proxy_bypass = proxy_bypass
+import flowhunt
+configuration = flowhunt.Configuration(sys.argv[1], "key", allow_plain_http=True)
+print(flowhunt.CreditsApi(flowhunt.ApiClient(configuration)).get_credit_balance().credits)
+"""
+
+
+@pytest.mark.parametrize("excepted", ["", "localhost,127.0.0.1"])
+def test_macos_and_windows_call_through_the_proxy_of_the_environment(
+    excepted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer() as server, ProxyServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", excepted)
+        done = subprocess.run(
+            [sys.executable, "-c", ELSEWHERE, server.url],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.stdout, done.stderr) == ("2500000\n", "")
+        assert proxy.connections == (0 if excepted else 1)

@@ -14,7 +14,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -280,7 +280,7 @@ def test_every_form_of_a_date_is_one_of_utc_wherever_the_client_runs(
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        moment = datetime.now(timezone.utc) + timedelta(seconds=SECONDS_AHEAD)
+        moment = datetime.now(UTC) + timedelta(seconds=SECONDS_AHEAD)
         full = refused(429, **{"Retry-After": moment.strftime(form)})
         with RawServer(full, response()) as server:
             connect(server).get_credit_balance()
@@ -295,7 +295,7 @@ def test_every_form_of_a_date_is_one_of_utc_wherever_the_client_runs(
 def test_a_date_too_far_ahead_is_raised_at_once_and_told(
     connect: Connect, clock: JumpingClock
 ) -> None:
-    moment = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
+    moment = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     with RawServer(refused(503, **{"Retry-After": moment})) as server:
         with pytest.raises(ServiceException) as caught:
             connect(server).get_credit_balance()

@@ -709,6 +709,7 @@ def test_debug_logs_what_was_asked_and_what_came(
     caplog: pytest.LogCaptureFixture, caller: Caller
 ) -> None:
     busy = response({}, "503 Busy")
+    caplog.set_level(logging.DEBUG, logger="flowhunt")
     with RawServer(busy, response([], headers={"Set-Cookie": KEY})) as server:
         url = server.url
         caller.call(url)
@@ -720,3 +721,64 @@ def test_debug_logs_what_was_asked_and_what_came(
         assert part in text
     assert "'Content-Type': 'application/json'" in text
     assert text in caller.log_file.read_text()
+
+
+def test_the_frames_of_a_failing_callable_of_the_caller_keep_their_locals() -> None:
+    def vault() -> str:
+        looked_up = "what a crash reporter should show"
+        raise LookupError(looked_up)
+
+    api = flowhunt.CreditsApi(flowhunt.ApiClient(flowhunt.Configuration(api_key=vault)))
+    with pytest.raises(LookupError) as caught:
+        api.get_credit_balance()
+
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert frames[-1].f_locals == {"looked_up": "what a crash reporter should show"}
+
+
+def test_a_generator_of_the_caller_that_failed_before_goes_on_after_a_failed_call() -> None:
+    def numbers() -> Iterator[int]:
+        try:
+            int("not a number")
+        except ValueError as error:
+            kept.append(error)
+            yield 1
+            yield 2
+
+    kept: list[ValueError] = []
+    going = numbers()
+    assert next(going) == 1
+
+    def vault() -> str:
+        raise kept[0]
+
+    api = flowhunt.CreditsApi(flowhunt.ApiClient(flowhunt.Configuration(api_key=vault)))
+    with pytest.raises(ValueError, match="not a number"):
+        api.get_credit_balance()
+
+    assert list(going) == [2]
+
+
+def test_the_frames_of_what_observes_urllib3_are_emptied_too(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = urllib3.HTTPConnectionPool.urlopen
+
+    def observed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """As OpenTelemetry's instrumentation, which sees the headers."""
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", observed)
+    api = connect("http://127.0.0.1:1", retries=0, api_key=KEY)
+    with pytest.raises(flowhunt.ApiConnectionException) as caught:
+        api.get_credit_balance()
+
+    error: BaseException | None = caught.value
+    names = []
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            names.append(frame.f_code.co_name)
+            if frame.f_code.co_filename != __file__ or names[-1] == "observed":
+                assert KEY not in repr(frame.f_locals)
+        error = error.__cause__ or error.__context__
+    assert "observed" in names

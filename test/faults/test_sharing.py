@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+import pydantic
 import pytest
 import trustme
 
+import first_use_child
 import flowhunt
 import sharing_child
 from certificates import server_context
-from flowhunt import exceptions
+from faults import ROW
+from flowhunt import exceptions, models
 from proxy_server import ProxyServer
 from raw_server import Connect, Connection, RawServer, Request, clock_without_waits, response
 
@@ -431,3 +434,53 @@ def test_a_copy_logs_to_the_same_file_without_sharing_the_handler(
         del twin
         flowhunt.CreditsApi(client).get_credit_balance()
     assert len(log_file.read_text().splitlines()) == 2
+
+
+class OfTenant(flowhunt.ApiClient):
+    """A subclass with parameters and attributes of its own."""
+
+    def __init__(self, tenant: str, configuration: flowhunt.Configuration) -> None:
+        super().__init__(configuration)
+        self.tenant = tenant
+        self.seen: list[str] = []
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, sent_on])
+def test_a_copy_of_a_subclass_has_what_the_subclass_added(
+    how: Callable[[OfTenant], OfTenant],
+) -> None:
+    configuration = flowhunt.Configuration(api_key="key-1", pickle_credentials=True)
+    client = OfTenant("tenant-1", configuration)
+    client.set_default_header("X-Session", "1")
+    client.seen.append("before")
+    twin = how(client)
+
+    assert type(twin) is OfTenant
+    assert (twin.tenant, twin.seen) == ("tenant-1", ["before"])
+    assert isinstance(twin.configuration, flowhunt.Configuration)
+    assert twin.configuration is not configuration
+    assert twin.configuration.auth_headers() == configuration.auth_headers()
+    assert twin.default_headers == client.default_headers
+    assert twin.rest_client is not client.rest_client
+    assert twin.rest_client.configuration is twin.configuration
+
+
+@pytest.mark.parametrize("model", models.__all__)
+def test_a_model_is_whole_once_it_is_imported_whoever_uses_it_first(model: str) -> None:
+    """Finishing it on first use is two steps, between which another thread may come."""
+    kind = getattr(models, model)
+    if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+        assert kind.__pydantic_complete__
+        assert isinstance(kind.__pydantic_core_schema__, dict)
+
+
+def test_the_first_use_by_several_threads_works_in_all_of_them() -> None:
+    with RawServer(response([ROW])) as server:
+        done = subprocess.run(
+            [sys.executable, first_use_child.__file__, server.url],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+    assert (done.stdout, done.stderr) == ("{1}\n", "")

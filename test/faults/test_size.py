@@ -9,6 +9,7 @@ import sys
 import textwrap
 import zlib
 from collections.abc import Callable
+from types import FrameType
 
 import pytest
 
@@ -154,3 +155,36 @@ def test_a_page_of_a_hundred_thousand_rows_passes_by_default(connect: Connect) -
         page = connect(server).search_credit_transactions("w-1", {"limit": rows})
 
     assert len(page) == rows
+
+
+def test_a_large_bad_answer_is_not_parsed_again_for_its_error(connect: Connect) -> None:
+    rows = b"[" + b",".join([b"{}"] * 30_000) + b"]"
+    with RawServer(response(rows)) as server:
+        api = connect(server)
+        parsed: list[str] = []
+
+        def note(frame: FrameType, event: str, argument: object) -> None:
+            if event == "call" and frame.f_code is json.loads.__code__:
+                parsed.append(frame.f_code.co_name)
+
+        sys.setprofile(note)
+        try:
+            with pytest.raises(flowhunt.InvalidResponseException) as caught:
+                api.search_credit_transactions("w-1", {})
+            shown = str(caught.value)
+        finally:
+            sys.setprofile(None)
+
+    assert parsed == []
+    assert "does not fit at 0." in shown
+    assert caught.value.detail is None
+
+
+def test_a_long_refusal_of_the_service_keeps_its_detail(connect: Connect) -> None:
+    problems = [{"loc": ["body", n], "msg": "no", "type": "t"} for n in range(5_000)]
+    with RawServer(response({"detail": problems}, "422 No")) as server:
+        with pytest.raises(flowhunt.UnprocessableEntityException) as caught:
+            connect(server).search_credit_transactions("w-1", {})
+
+    assert str(caught.value.detail).startswith("body.0: no; body.1: no")
+    assert len(caught.value.data.detail) == 5_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 
@@ -107,6 +107,15 @@ def test_until_is_not_in_a_plan_and_since_is(bounds: str, aware: bool, edge: dat
             amount = sum(row["amount"] for row in inside)
             assert plan.rows == len(inside)
             assert sum(window.amount for window in plan.windows) == amount
+
+
+def test_a_date_is_the_midnight_it_begins_with_as_both_bounds_of_a_plan() -> None:
+    midnights = made_at([datetime(2025, 3, 1), datetime(2025, 3, 31), datetime(2025, 4, 1)])
+    with books(history=midnights) as served:
+        plan = plan_of(served, date(2025, 3, 1), date(2025, 4, 1))
+        assert plan == plan_of(served, "2025-03-01", "2025-04-01")
+        assert (plan.since, plan.until) == (datetime(2025, 3, 1), datetime(2025, 4, 1))
+        assert plan.rows == 2
 
 
 def test_a_plan_takes_few_requests_and_no_transaction() -> None:

@@ -95,3 +95,45 @@ def test_a_configuration_leads_to_the_sandbox_and_takes_overrides() -> None:
         assert configuration.workspace_id == sandbox.workspace_id
         assert configuration.access_token == sandbox.access_token
         assert sandbox.configuration(workspace_id="mine").workspace_id == "mine"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
+def test_the_demo_shows_plain_characters_where_the_encoding_has_no_others(encoding: str) -> None:
+    shown = demo(PYTHONIOENCODING=encoding)
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.isascii()
+    assert "########" in shown.stdout
+
+
+def test_descriptions_that_are_made_to_confuse_a_terminal_are_shown_harmlessly() -> None:
+    evil = "\x1b]0;title\x07\x1b[2J[/nonsense][bold]\x9b31m\u202e Ж"
+    row = {"created_at": "2026-06-30T21:00:00", "transaction_type": "G", "amount": 1}
+    with Sandbox(history=[{**row, "context_desc": evil}, {**row, "context_id": evil}]) as sandbox:
+        for encoding in ("utf-8", "cp1252"):
+            shown = demo(
+                "--live",
+                FLOWHUNT_BASE_URL=sandbox.url,
+                FLOWHUNT_API_KEY=sandbox.api_key,
+                FLOWHUNT_WORKSPACE_ID=sandbox.workspace_id,
+                PYTHONIOENCODING=encoding,
+            )
+            assert (shown.returncode, shown.stderr) == (0, "")
+            assert "[/nonsense][bold]" in shown.stdout
+            assert not set(shown.stdout) & set("\x1b\x07\x9b\u202e")
+
+
+def test_a_type_or_day_that_looks_like_markup_is_shown_as_it_is() -> None:
+    with Sandbox(transactions=1) as sandbox:
+        chart = (
+            '{"per_day":[{"date":"[/x]","transaction_types":{"G":1}}],"transaction_types":["G"]}'
+        )
+        sandbox.faults.add(operation="get_daily_chart_data", body=chart)
+        shown = demo(
+            "--live",
+            FLOWHUNT_BASE_URL=sandbox.url,
+            FLOWHUNT_API_KEY=sandbox.api_key,
+            FLOWHUNT_WORKSPACE_ID=sandbox.workspace_id,
+        )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "[/x]" in shown.stdout

@@ -1,0 +1,102 @@
+"""The addresses of a host, looked up within a limit."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from concurrent.futures import Future
+from threading import Lock, Thread
+from typing import Any, NamedTuple
+
+from urllib3.util import connection as urllib3_connection
+
+MOST_LOOK_UPS = 32
+"""Names that may be looked up at once in one process; each has a thread until it is resolved."""
+
+
+class Address(NamedTuple):
+    """Where to connect to, as ``socket`` takes it."""
+
+    family: int
+    sockaddr: tuple[Any, ...]
+
+
+def look_up(host: str, port: int, seconds: float) -> list[Address]:
+    """The addresses of a host, in the resolver's order.
+
+    The operating system's look-up cannot be interrupted, so it has a thread of its own, which all
+    who ask for this name share. IP literals and localhost need none.
+
+    :raises TimeoutError: the resolver did not respond within these seconds
+    :raises OSError: the resolver does not know the name
+    """
+    family = urllib3_connection.allowed_gai_family()  # some programs replace it
+    if host.rstrip(".").lower() == "localhost":
+        addresses = [_literal("::1", port), _literal("127.0.0.1", port)]
+        return [each for each in addresses if family in (socket.AF_UNSPEC, each.family)]
+    try:
+        return [_literal(host, port)]
+    except ValueError:
+        pass
+    try:
+        return _shared_look_up((host, port, family)).result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"the resolver has not answered within {seconds:.3g} s") from None
+
+
+def _literal(host: str, port: int) -> Address:
+    address = ipaddress.ip_address(host)
+    if isinstance(address, ipaddress.IPv4Address):
+        return Address(socket.AF_INET, (host, port))
+    scope = address.scope_id
+    name, number = str(address).partition("%")[0], 0
+    if scope:
+        number = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
+    return Address(socket.AF_INET6, (name, port, 0, number))
+
+
+_Question = tuple[str, int, int]
+_lock = Lock()
+_pending: dict[_Question, Future[list[Address]]] = {}
+
+
+def _shared_look_up(question: _Question) -> Future[list[Address]]:
+    with _lock:
+        response = _pending.get(question)
+        if response is None:
+            if len(_pending) >= MOST_LOOK_UPS:
+                raise TimeoutError(f"the resolver has not answered {MOST_LOOK_UPS} look-ups yet")
+            response = Future()
+            Thread(
+                target=_resolve, args=(question, response), name="flowhunt-look-up", daemon=True
+            ).start()
+            _pending[question] = response
+        return response
+
+
+def _resolve(question: _Question, response: Future[list[Address]]) -> None:
+    host, port, family = question
+    found: list[Address] | BaseException
+    try:
+        records = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+        found = [Address(family, sockaddr) for family, *_, sockaddr in records]
+    except BaseException as error:
+        found = error
+    with _lock:  # before anybody has the result: the next call is to ask anew
+        if _pending.get(question) is response:
+            del _pending[question]
+    if isinstance(found, BaseException):
+        response.set_exception(found)
+    else:
+        response.set_result(found)
+
+
+def _after_fork() -> None:
+    """Forget look-ups whose threads the child does not have, and the lock they may hold."""
+    global _lock, _pending
+    _lock, _pending = Lock(), {}
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

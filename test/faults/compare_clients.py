@@ -1,0 +1,207 @@
+"""The same failures, given to other clients: ``python test/faults/compare_clients.py``.
+
+Prints the table of docs/reliability.md. Clients that are not installed are left out:
+``pip install requests httpx openai stripe boto3`` brings them all. Each case has 2 seconds; a cell
+says what came of it within 10, in a process of its own.
+"""
+
+# most of these clients are only there where one compares
+# mypy: disable-error-code="import-not-found,import-untyped,no-any-return"
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from raw_server import (  # noqa: E402  the folder of the tests has to be known first
+    Answer,
+    Connection,
+    RawServer,
+    response,
+)
+
+SECONDS = 2
+PATIENCE = 10
+NAME = "service.test"
+KEY = "key-s3cret"
+
+Call = Callable[[str], object]
+
+
+def flowhunt_call(url: str) -> object:
+    import flowhunt
+
+    configuration = flowhunt.Configuration(url, KEY, allow_plain_http=True)
+    with flowhunt.ApiClient(configuration) as client:
+        return flowhunt.CreditsApi(client).get_credit_balance(_request_timeout=SECONDS).credits
+
+
+def urllib3_call(url: str) -> object:
+    import urllib3
+
+    with urllib3.PoolManager() as pool:
+        return pool.request("GET", url, timeout=SECONDS, headers={"Api-Key": KEY}).json()["credits"]
+
+
+def requests_call(url: str) -> object:
+    import requests
+
+    return requests.get(url, timeout=SECONDS, headers={"Api-Key": KEY}).json()["credits"]
+
+
+def httpx_call(url: str) -> object:
+    import httpx
+
+    return httpx.get(url, timeout=SECONDS, headers={"Api-Key": KEY}).json()["credits"]
+
+
+def openai_call(url: str) -> object:
+    import openai
+
+    with openai.OpenAI(api_key=KEY, base_url=url, timeout=SECONDS) as client:
+        return client.get("/", cast_to=object)["credits"]
+
+
+def stripe_call(url: str) -> object:
+    import stripe
+
+    transport = stripe.RequestsClient(timeout=SECONDS)
+    client = stripe.StripeClient(KEY, base_addresses={"api": url}, http_client=transport)
+    return client.raw_request("get", "/v2").data["credits"]
+
+
+def boto3_call(url: str) -> object:
+    import boto3
+    from botocore.config import Config
+    from botocore.parsers import ResponseParserError
+
+    limits = Config(connect_timeout=SECONDS, read_timeout=SECONDS)
+    client = boto3.client(
+        "sts",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
+        config=limits,
+    )
+    try:
+        return client.get_caller_identity()["ResponseMetadata"]["HTTPStatusCode"]
+    except ResponseParserError:  # it expects XML: a response all the same
+        return None
+
+
+CLIENTS: dict[str, Call] = {
+    "flowhunt": flowhunt_call,
+    "urllib3": urllib3_call,
+    "requests": requests_call,
+    "httpx": httpx_call,
+    "openai": openai_call,
+    "stripe": stripe_call,
+    "boto3": boto3_call,
+}
+
+
+def drip_body(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    connection.drip(b" " * 100_000, interval=0.05)
+
+
+@contextmanager
+def swallowing() -> Generator[tuple[str, int]]:
+    """An address that takes packets and answers none."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+PLUS = b"HTTP/1.1 200 OK\r\nContent-Length: +14\r\n\r\n" + b'{"credits": 1}'
+BUSY = response({}, "503 Busy", {"Retry-After": "0"})
+CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x0e\r\n"
+
+# The failure, what the server sends, and what is right.
+CASES: dict[str, tuple[tuple[Answer, ...], str]] = {
+    "no failure": ((response(),), "response"),
+    "a body that drips, limit 2 s": ((drip_body,), "error in time"),
+    "103 Early Hints before the response": ((HINTS + response(),), "response"),
+    "503 once": ((BUSY, response()), "response"),
+    "Content-Length: +14": ((PLUS,), "error in time"),
+    "chunk size 0x0e": ((CHUNK + b'{"credits": 1}\r\n0\r\n\r\n',), "error in time"),
+    "first address swallows packets": ((response(),), "response"),
+    "a resolver that never answers, limit 2 s": ((response(),), "error in time"),
+}
+
+
+def run(client: str, url: str, addresses: list[tuple[str, int]] | None, result: Pipe) -> None:
+    """Make a call in this process, with a resolver that knows these addresses, and tell."""
+
+    def getaddrinfo(host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
+        if host != NAME:
+            return list(system(host, port, *args, **kwargs))
+        if addresses is None:
+            threading.Event().wait(60)
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*kind, address) for address in addresses or []]
+
+    system: Any = socket.getaddrinfo
+    module: Any = socket
+    module.getaddrinfo = getaddrinfo
+    try:
+        CLIENTS[client](url)
+    except Exception:
+        result.send("error in time")
+    else:
+        result.send("response")
+
+
+def outcome(client: str, case: str) -> str:
+    answers, _ = CASES[case]
+    with RawServer(*answers) as server, swallowing() as dead:
+        addresses: list[tuple[str, int]] | None = [("127.0.0.1", server.port)]
+        if case.startswith("first address"):
+            addresses = [dead, ("127.0.0.1", server.port)]
+        if case.startswith("a resolver"):
+            addresses = None
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        arguments = (client, f"http://{NAME}:{server.port}", addresses, theirs)
+        process = context.Process(target=run, args=arguments, daemon=True)
+        process.start()
+        began = time.monotonic()
+        told: str = ours.recv() if ours.poll(PATIENCE) else "no end"
+        process.kill()
+        process.join()
+        late = time.monotonic() - began > 3 * SECONDS
+    return "late" if told == "error in time" and late else told
+
+
+def main() -> None:
+    """Print the table."""
+    installed = [name for name in CLIENTS if importlib.util.find_spec(name)]
+    rows = [["", *installed], ["---"] * (len(installed) + 1)]
+    for case, (_, right) in CASES.items():
+        told = [outcome(client, case) for client in installed]
+        rows.append([case, *("kept" if each == right else each for each in told)])
+    sys.stdout.write("".join(f"| {' | '.join(row)} |\n" for row in rows))
+
+
+if __name__ == "__main__":
+    main()
