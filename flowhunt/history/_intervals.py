@@ -208,7 +208,14 @@ def between_edges(interval: Interval, inner: Iterable[int]) -> list[Interval]:
 
 def shares(expectations: Expectations, interval: Interval) -> Iterable[tuple[Interval, float]]:
     """The parts of expectations that are in an interval, with the rows of each."""
+    start, end = interval
     for whole, rows in expectations.items():
-        part = whole.within(interval)
-        if rows > 0 and part.length:
+        if whole[0] >= end:
+            return
+        if whole[1] <= start or rows <= 0:
+            continue
+        if start <= whole[0] and whole[1] <= end:
+            yield whole, rows
+        else:
+            part = whole.within(interval)
             yield part, rows * part.length / whole.length
