@@ -115,7 +115,7 @@ class VerifiedReader:
         """
         tallies = batch.tally()
         self.sums.codes.update(code for _, code in tallies)
-        days = set(self._disagreeing(tallies, checks, compare))
+        days = set(self._disagreeing(tallies, checks, compare) if compare.length else ())
         instants = [part for part in unverified if part.length == 1]
         days.update(part.touched_days for part in instants)
         whole = [day for day in days if interval.covers(day)]
@@ -236,7 +236,7 @@ class VerifiedReader:
         unchecked: dict[date, dict[Key, Tally]] = {}
         first, last = datetime_of(compare.start).date(), compare.end
         for key, tally in tallies.items():
-            if first <= key[0] and compare.length and _day(key).end <= last:
+            if first <= key[0] and _day(key).end <= last:
                 unchecked.setdefault(key[0], {})[key] = tally
         disagreeing: list[Interval] = []
         for check in checks:

@@ -499,3 +499,21 @@ def test_gaps_between_days_cost_no_requests_of_their_own() -> None:
     with WrongService(rows) as service, api_of(service) as api:
         assert list(models(api, Case(rows))) == Case(rows).wanted
         assert len(service.requests) <= 2.4 * len(rows) / 100 + 8
+
+
+def test_reading_without_comparing_takes_no_more_requests_than_with_it() -> None:
+    counts: dict[str, int] = {}
+    for on_difference in "raise", "ignore":
+        with WrongService(HISTORY) as service, api_of(service) as api:
+            assert list(models(api, Case(), on_difference=on_difference)) == Case().wanted
+            counts[on_difference] = len(service.requests)
+    assert counts["ignore"] <= counts["raise"]
+
+
+def test_windows_of_whole_days_take_few_more_requests_than_they_have_pages() -> None:
+    rows = evenly(6000, 60)
+    with WrongService(rows) as service, api_of(service) as api:
+        plan = plan_credit_transactions(api, WORKSPACE, "2025-01-30", "2025-03-31")
+        before = len(service.requests)
+        assert sum(read_window(api, WORKSPACE, each).num_rows for each in plan.windows) == 6000
+        assert len(service.requests) - before <= 1.8 * len(rows) / 100
