@@ -321,10 +321,13 @@ class RowsReader:
         return batch_of(batches, instant), False
 
     def _walk(self, instant: Interval, kind: TransactionType, batch: Batch) -> Iterator[Batch]:
-        """Page after page, as pagination might work, until a page brings nothing new."""
+        """Page after page, as pagination might work, until most of a page was seen before.
+
+        Where pagination is ignored, only rows that arrive meanwhile are new.
+        """
         seen: set[str] = set()
-        while len(batch) and not seen.issuperset(batch.ids):
-            seen.update(batch.ids)
+        while len(new := set(batch.ids) - seen) > len(batch) / 2:
+            seen |= new
             pagination = {
                 "sorting_key_value": batch.timestamps[-1].isoformat(),
                 "scroll_id": batch.ids[-1],

@@ -137,7 +137,7 @@ class ServiceLimits:
     @property
     def trusted_parts(self) -> int:
         """How many parts an interval may be split into: what was received has to justify it."""
-        return max(1, TRUSTED_PARTS + self.received // self.capacity - 2 * self.wasted)
+        return TRUSTED_PARTS + self.received // self.capacity
 
     @property
     def usual_hours(self) -> list[float]:
@@ -173,7 +173,9 @@ class ServiceLimits:
             self.fill = min(self.fill + FILL_GAINED, MOST_FILL)
         elif rows < self.capacity < self.received:  # else it is not known yet when rows are made
             self.fill = max(self.fill - FILL_LOST, LEAST_FILL)
-        self.wasted += rows > self.capacity / 2 and len(timestamps) < min(rows, self.capacity) / 4
+        if rows > self.capacity / 2:
+            is_wasted = len(timestamps) < min(rows, self.capacity) / 4
+            self.wasted += is_wasted
         if rows:
             self.see_spread(batch, expectations)
 
@@ -262,9 +264,11 @@ def planned(
     """
     edges_of = last_edges if newest_first else first_edges
     rest = interval
+    wasted = limits.wasted
     while rest.length:
         known = by_usual_hours(limits, dict(shares(expectations, rest)))
-        rows, at_once = expected(known, rest), min(limits.trusted_parts, TRUSTED_PARTS)
+        rows = expected(known, rest)
+        at_once = TRUSTED_PARTS if limits.wasted - wasted < TRUSTED_PARTS / 2 else 1
         if not limits.hours:
             at_once = min(at_once, 2)  # more when it is known when rows are made
         by_period = limits.in_bursts and all(period.length <= DAY for period in known)
@@ -305,7 +309,14 @@ def split(
     total = expected(expectations, interval)
     # An interval that is still full after a split has more than was thought.
     least = len(found) * (FURTHER if total else 1.0) * 2.0 ** min(depth, 16)
-    dense, near = _density(limits, interval, found, max(total - len(found), least))
+    more = max(total - len(found), least)
+    if limits.order != "any":
+        # Rows that go on where the last split ended are a longer run than was thought.
+        goes_on = min(interval.end - found[-1], found[0] - interval.start)
+        is_longer = goes_on * len(found) <= 5 * (found[-1] - found[0])
+        reach = (limits.run - 1) * len(found) * (1.5 ** min(depth, 16) if is_longer else 1.0)
+        more = min(more, reach)
+    dense, near = _density(limits, interval, found, more)
     rows = expected(dense, near)
     before, after = Interval(interval.start, near.start), Interval(near.end, interval.end)
     if total and total - rows < limits.capacity / 5:  # nearly all that is expected lies near
@@ -346,7 +357,7 @@ def _density(
     if limits.order == "any":
         return dense, interval
     first, last = edges[0], edges[-1]
-    more = min(more, (limits.run - 1) * count, (MOST_PARTS - 1) * DENSE_FILL * limits.capacity)
+    more = min(more, (MOST_PARTS - 1) * DENSE_FILL * limits.capacity)
     length = int((last - first) * more / count) + 1
     if limits.order == "newest":
         extension = Interval(first - length, first).within(interval)
