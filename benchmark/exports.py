@@ -19,7 +19,7 @@ from flowhunt.sandbox import Sandbox
 
 HISTORY = 100_000
 SINCE, UNTILS = "2026-01-01", ("2026-02-01", "2026-07-01")
-"""What is counted is an export of the whole history less one of its first month."""
+"""What is counted is an export of the complete history less one of its first month."""
 PAGE_SIZE = 1_000
 STEPS = ("HTTP", "JSON", "Arrow", "Parquet")
 

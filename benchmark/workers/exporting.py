@@ -20,12 +20,12 @@ Floor = tuple[Callable[[bytes], Any], Callable[[Any], pa.Table]]
 """A response's body to rows, and rows to a table."""
 
 PAGE_SIZE = 1_000
-MOMENT = pa.timestamp("us")
+TIMESTAMP = pa.timestamp("us")
 TYPES = {
     "transaction_id": pa.string(),
     "workspace_id": pa.string(),
     "user_id": pa.string(),
-    "created_at": MOMENT,
+    "created_at": TIMESTAMP,
     "transaction_type": pa.string(),
     "context_id": pa.string(),
     "context_desc": pa.string(),
@@ -172,7 +172,7 @@ def _by_polars() -> Floor:
         table = rows.to_arrow()
         place = table.schema.get_field_index("created_at")
         texts = table.column(place).cast(pa.string())  # polars itself would parse it dearer
-        return table.set_column(place, "created_at", texts.cast(MOMENT))
+        return table.set_column(place, "created_at", texts.cast(TIMESTAMP))
 
     return lambda body: polars.read_json(body, schema=kinds), to_table
 
@@ -197,7 +197,7 @@ def _transposed(values_of: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], 
 def _table(columns: list[Any]) -> pa.Table:
     """A table of columns; Arrow reads a timestamp's text quicker than it converts a datetime."""
     arrays = [
-        pa.array(values, pa.string()).cast(kind) if kind == MOMENT else pa.array(values, kind)
+        pa.array(values, pa.string()).cast(kind) if kind == TIMESTAMP else pa.array(values, kind)
         for values, kind in zip(columns, TYPES.values(), strict=True)
     ]
     return pa.Table.from_arrays(arrays, list(TYPES))

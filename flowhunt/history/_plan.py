@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, model_validator
 from typing_extensions import Self
 
+from flowhunt.exceptions import ApiException
 from flowhunt.history._batch import Key
 from flowhunt.history._errors import Tally
 from flowhunt.history._formats import RowFormat
@@ -256,7 +257,10 @@ class WindowReader:
         """The sums of the months; asked again, with care, if the chart has other months too."""
         sums = self._reader.sums
         months = periods_in(interval, GroupingPeriod.MONTH)
-        charted = sums.charted(months, GroupingPeriod.MONTH)
+        try:
+            charted = sums.charted(months, GroupingPeriod.MONTH)
+        except ApiException:
+            charted = {}  # it can only show that sums are missing
         found = sums.tallies(months, GroupingPeriod.MONTH, strict=False)
         if charted.keys() - found.keys():
             found = sums.tallies(months, GroupingPeriod.MONTH)

@@ -122,6 +122,7 @@ WITNESSES: dict[str, Case] = {
         rows=[*HISTORY, *REFUND], service={"chart": Chart(net_zero_left_out=True)}
     ),
     "the chart is empty": Case(service={"chart": Chart(empty=True)}),
+    "the chart is refused": Case(service={"chart": Chart(status=404)}),
     "chart and sums do not know the last day": Case(
         service={"chart": Chart(built_to=LAST_DAY), "sums": Sums(built_to=LAST_DAY)},
         told=("2025-03-30",),
