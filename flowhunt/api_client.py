@@ -15,9 +15,9 @@ import pydantic
 from pydantic_core import PydanticSerializationError, to_json
 
 from flowhunt import __version__
-from flowhunt._headers import CREDENTIALS, Headers, public
 from flowhunt._operation import Operation
-from flowhunt._secrets import leaves_no_locals
+from flowhunt._secrets import public_headers, scrubs_traceback
+from flowhunt._transport.headers import CREDENTIALS, Headers
 from flowhunt._types import RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_response import ApiResponse
 from flowhunt.configuration import API_KEY, Configuration
@@ -55,7 +55,7 @@ class ApiClient:
 
     _default: ClassVar[ApiClient | None] = None
 
-    @leaves_no_locals
+    @scrubs_traceback
     def __init__(
         self,
         configuration: Configuration | None = None,
@@ -106,14 +106,14 @@ class ApiClient:
         return self.default_headers.get("Cookie")
 
     @cookie.setter
-    @leaves_no_locals
+    @scrubs_traceback
     def cookie(self, value: str | None) -> None:
         if value:
             self.default_headers["Cookie"] = value
         else:
             self.default_headers.pop("Cookie", None)
 
-    @leaves_no_locals
+    @scrubs_traceback
     def set_default_header(self, header_name: str, header_value: str) -> None:
         """Send a header with every call."""
         self.default_headers[header_name] = header_value
@@ -195,7 +195,7 @@ class ApiClient:
             operation=operation.name,
         ).response
 
-    @leaves_no_locals
+    @scrubs_traceback
     def call_api(
         self,
         method: str,
@@ -286,7 +286,7 @@ class ApiClient:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = self.configuration.pickle_credentials
-        headers = dict(self.default_headers) if kept else public(self.default_headers)
+        headers = dict(self.default_headers) if kept else public_headers(self.default_headers)
         return {
             "configuration": self.configuration,
             "headers": headers,

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from flowhunt import __version__, _proxy
-from flowhunt._secrets import Secret, Secrets, leaves_no_locals
+from flowhunt import __version__
+from flowhunt._secrets import Secret, Secrets, scrubs_traceback
+from flowhunt._transport.proxy import split_proxy_url
 from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
 from flowhunt.exceptions import ApiTypeError, ApiValueError
 
@@ -82,7 +83,7 @@ class Configuration:
     _api_key = Secret["Secrets[Credential]"]()
     _secrets: Secrets[Any]
 
-    @leaves_no_locals
+    @scrubs_traceback
     def __init__(
         self,
         host: str | None = None,
@@ -166,7 +167,7 @@ class Configuration:
         self.logger_file = None
 
     @classmethod
-    @leaves_no_locals
+    @scrubs_traceback
     def from_env(cls, **settings: Any) -> Self:
         """A configuration as the environment says.
 
@@ -269,7 +270,7 @@ class Configuration:
         prefix = self.api_key_prefix.get(identifier)
         return f"{prefix} {key}" if key and prefix else key or None
 
-    @leaves_no_locals
+    @scrubs_traceback
     def auth_settings(self) -> AuthSettings:
         """The credentials that are sent, by the name of their security scheme."""
         settings: AuthSettings = {}
@@ -384,7 +385,7 @@ class Configuration:
             kept: Secrets[Any] = Secrets(proxy_headers=None)
             kept["_api_key"] = Secrets({k: v for k, v in self._api_key.items() if callable(v)})
             kept["access_token"] = self.access_token if callable(self.access_token) else None
-            kept["proxy"] = _proxy.parts_of(self.proxy)[0] if self.proxy else None
+            kept["proxy"] = split_proxy_url(self.proxy)[0] if self.proxy else None
             state["credentials_left_behind"] |= kept != self._secrets
             state["_secrets"] = kept
         return state

@@ -38,7 +38,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Protocol
 
-from flowhunt._secrets import without
+from flowhunt._secrets import redact
 
 __all__ = [
     "ApiAttributeError",
@@ -119,7 +119,7 @@ class ClientClosedError(OpenApiException, RuntimeError):
     """The client was used after ``close()`` or after its ``with`` block."""
 
 
-class _Answer(Protocol):
+class ReceivedResponse(Protocol):
     """What an exception reads of an answer: what every one has, and what ``RESTResponse`` adds."""
 
     status: int
@@ -153,7 +153,7 @@ class ApiException(OpenApiException):
         self,
         status: int | None = None,
         reason: str | None = None,
-        http_resp: _Answer | None = None,
+        http_resp: ReceivedResponse | None = None,
         *,
         body: str | bytes | None = None,
         data: Any = None,
@@ -182,7 +182,7 @@ class ApiException(OpenApiException):
 
     @classmethod
     def from_response(
-        cls, *, http_resp: _Answer, body: str | bytes | None = None, data: Any = None
+        cls, *, http_resp: ReceivedResponse, body: str | bytes | None = None, data: Any = None
     ) -> ApiException:
         """The exception for the status of an answer."""
         kind = _BY_STATUS.get(http_resp.status) or _BY_HUNDRED.get(http_resp.status // 100)
@@ -214,7 +214,7 @@ class ApiException(OpenApiException):
 
     def _describe(self, secrets: Iterable[str]) -> str:
         def clean(text: str) -> str:
-            text = " ".join(without(text, secrets).split())
+            text = " ".join(redact(text, secrets).split())
             if len(text) > _LONGEST_PART:
                 text = f"{text[:_LONGEST_PART]}…"
             return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import flowhunt
-from flowhunt._connection import Clock
+from flowhunt._transport.deadline import Clock
 
 Connect = Callable[..., flowhunt.CreditsApi]
 """The fixture ``connect``: ``CreditsApi`` for a raw server, with settings by keyword."""

@@ -603,7 +603,7 @@ def test_the_level_of_the_logger_decides_whether_it_gets_a_record_of_each_call(
         assert record.levelno == logging.DEBUG
         assert record.getMessage().startswith(asked)
         assert "key-1" not in record.getMessage()
-        assert (record.filename, record.funcName) == ("rest.py", "_log")
+        assert (record.filename, record.funcName) == ("rest.py", "request")
         assert record.lineno > 0
 
 

@@ -32,11 +32,11 @@ def test_the_package_keeps_its_layers() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("models/_base.py", "from flowhunt import api_client", "Each layer imports only"),
-        ("new.py", "", "Each layer imports only"),
+        ("models/_base.py", "from flowhunt import api_client", "Each room imports only"),
+        ("new.py", "", "Each room imports only"),
         ("__init__.py", "import flowhunt.rest", "Importing the package"),
-        ("api_client.py", "import urllib3", "Only rest"),
-        ("sandbox/demo.py", "import flowhunt._retry", "Extras call"),
+        ("api_client.py", "import urllib3", "Only the transport"),
+        ("sandbox/demo.py", "import flowhunt._transport.retry", "Rooms above the client"),
         ("sandbox/_app.py", "import flowhunt.models.pagination", "The service side"),
         ("sandbox/_books.py", "from flowhunt import Configuration", "The service side"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowhunt import models
 from flowhunt._operation import Operation
-from flowhunt._secrets import leaves_no_locals
+from flowhunt._secrets import scrubs_traceback
 from flowhunt._types import HostIndex, RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_client import ApiClient
 from flowhunt.api_response import ApiResponse
@@ -80,7 +80,7 @@ class CreditsApi:
             raise ApiTypeError("CreditsApi takes an ApiClient: ApiClient(configuration)")
         self.api_client = ApiClient.get_default() if api_client is None else api_client
 
-    @leaves_no_locals
+    @scrubs_traceback
     def get_credit_balance(
         self,
         _request_timeout: RequestTimeout | None = None,
@@ -105,7 +105,7 @@ class CreditsApi:
             _host_index,
         ).data
 
-    @leaves_no_locals
+    @scrubs_traceback
     def get_credit_balance_with_http_info(
         self,
         _request_timeout: RequestTimeout | None = None,
@@ -126,7 +126,7 @@ class CreditsApi:
             _host_index,
         )
 
-    @leaves_no_locals
+    @scrubs_traceback
     def get_credit_balance_without_preload_content(
         self,
         _request_timeout: RequestTimeout | None = None,
@@ -147,7 +147,7 @@ class CreditsApi:
             _host_index,
         )
 
-    @leaves_no_locals
+    @scrubs_traceback
     def get_workspace_credit_balance(
         self,
         workspace_id: str,
@@ -173,7 +173,7 @@ class CreditsApi:
             _host_index,
         ).data
 
-    @leaves_no_locals
+    @scrubs_traceback
     def get_workspace_credit_balance_with_http_info(
         self,
         workspace_id: str,
@@ -195,7 +195,7 @@ class CreditsApi:
             _host_index,
         )
 
-    @leaves_no_locals
+    @scrubs_traceback
     def get_workspace_credit_balance_without_preload_content(
         self,
         workspace_id: str,
@@ -217,7 +217,7 @@ class CreditsApi:
             _host_index,
         )
 
-    @leaves_no_locals
+    @scrubs_traceback
     def search_credit_transactions(
         self,
         workspace_id: str,
@@ -248,7 +248,7 @@ class CreditsApi:
             _host_index,
         ).data
 
-    @leaves_no_locals
+    @scrubs_traceback
     def search_credit_transactions_with_http_info(
         self,
         workspace_id: str,
@@ -271,7 +271,7 @@ class CreditsApi:
             _host_index,
         )
 
-    @leaves_no_locals
+    @scrubs_traceback
     def search_credit_transactions_without_preload_content(
         self,
         workspace_id: str,
@@ -294,7 +294,7 @@ class CreditsApi:
             _host_index,
         )
 
-    @leaves_no_locals
+    @scrubs_traceback
     def search_daily_credit_transactions(
         self,
         workspace_id: str,
@@ -326,7 +326,7 @@ class CreditsApi:
             _host_index,
         ).data
 
-    @leaves_no_locals
+    @scrubs_traceback
     def search_daily_credit_transactions_with_http_info(
         self,
         workspace_id: str,
@@ -350,7 +350,7 @@ class CreditsApi:
             _host_index,
         )
 
-    @leaves_no_locals
+    @scrubs_traceback
     def search_daily_credit_transactions_without_preload_content(
         self,
         workspace_id: str,
@@ -374,7 +374,7 @@ class CreditsApi:
             _host_index,
         )
 
-    @leaves_no_locals
+    @scrubs_traceback
     def get_daily_chart_data(
         self,
         workspace_id: str,
@@ -402,7 +402,7 @@ class CreditsApi:
             _host_index,
         ).data
 
-    @leaves_no_locals
+    @scrubs_traceback
     def get_daily_chart_data_with_http_info(
         self,
         workspace_id: str,
@@ -425,7 +425,7 @@ class CreditsApi:
             _host_index,
         )
 
-    @leaves_no_locals
+    @scrubs_traceback
     def get_daily_chart_data_without_preload_content(
         self,
         workspace_id: str,

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
-from flowhunt.models._window import Window
+from flowhunt.models._search_window import SearchWindow
 from flowhunt.models.pagination import Pagination
 
 
-class CreditTransactionSearchRequest(Window):
+class CreditTransactionSearchRequest(SearchWindow):
     """Which single transactions to search; every given criterion must match.
 
     :raises pydantic.ValidationError: an unknown field, a limit below 1, or a window that ends

@@ -20,12 +20,14 @@ import atheris
 with atheris.instrument_imports(include=["flowhunt", "urllib3"]):
     import urllib3
 
-    from flowhunt import ApiException
-    from flowhunt._connection import Clock
+    from flowhunt import ApiException, Configuration
     from flowhunt._operation import Operation
+    from flowhunt._transport.call import Call
+    from flowhunt._transport.deadline import Clock
+    from flowhunt._transport.pool import open_transport
     from flowhunt.api import credits_api
     from flowhunt.api_client import _decoded, _refusal
-    from flowhunt.rest import Call, RESTResponse
+    from flowhunt.rest import RESTResponse
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     credits_api.GET_CREDIT_BALANCE,
@@ -41,6 +43,7 @@ CONTENT_TYPES = (
 )
 ENCODINGS = (None, "gzip", "deflate", "gzip, deflate", "br")
 LIMIT = 1_000_000
+TRANSPORT = open_transport(Configuration(trust_env=False))
 
 
 def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
@@ -60,13 +63,13 @@ def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
         url="/",
         request="GET /",
         headers={"Api-Key": "key-1"},
-        proxy_headers={},
         operation=None,
         seconds=(1, 1, 1),
         request_timeout=None,
         clock=Clock(),
         begin=0,
         end=1,
+        transport=TRANSPORT,
         policy=urllib3.Retry(0),
     )
     return RESTResponse(response, LIMIT, call)

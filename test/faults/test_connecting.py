@@ -16,7 +16,7 @@ import pytest
 from urllib3.util import connection as urllib3_connection
 
 import flowhunt
-from flowhunt._names import MOST_LOOK_UPS
+from flowhunt._transport.addresses import MAX_LOOK_UPS
 from proxy_server import SocksServer
 from raw_server import BALANCE, Connect, RawServer, response
 
@@ -240,13 +240,13 @@ def test_look_ups_that_are_given_up_do_not_pile_up_threads(
 
 
 def test_many_names_do_not_pile_up_threads_either(hanging: list[str], connect: Connect) -> None:
-    for number in range(MOST_LOOK_UPS + 5):
+    for number in range(MAX_LOOK_UPS + 5):
         with pytest.raises(flowhunt.ApiTimeoutException):
             connect(
                 f"http://{number}.test", allow_plain_http=True, retries=0, deadline=0.01
             ).get_credit_balance()
 
-    assert len(hanging) == MOST_LOOK_UPS
+    assert len(hanging) == MAX_LOOK_UPS
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1"])

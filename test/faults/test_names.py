@@ -20,8 +20,8 @@ from urllib3 import exceptions as theirs
 import flowhunt
 from faults import CHART, ENDPOINTS, FORMS, ROW, STATUSES, SUM, Endpoint
 from flowhunt import exceptions as ours
+from flowhunt._transport.errors import EXCEPTION_MAP
 from flowhunt.exceptions import ApiException, InvalidResponseException, text_or_bytes
-from flowhunt.rest import FAULTS
 from raw_server import BALANCE, Connect, Connection, RawServer, response
 
 URLLIB3 = [
@@ -40,7 +40,7 @@ EIGHT_KILOBYTES = 8 * 1024
 
 
 def named(kind: type[Exception]) -> type[ApiException]:
-    return next(our for fault, our in FAULTS if issubclass(kind, fault))
+    return next(our for fault, our in EXCEPTION_MAP if issubclass(kind, fault))
 
 
 class TestTable:
@@ -78,7 +78,7 @@ class TestTable:
         assert named(kind) is our
 
     def test_the_most_specific_stand_first(self) -> None:
-        kinds = [kind for kind, _ in FAULTS]
+        kinds = [kind for kind, _ in EXCEPTION_MAP]
         for place, kind in enumerate(kinds):
             assert not issubclass(kind, tuple(kinds[:place])), f"{kind} is never reached"
 
@@ -92,7 +92,7 @@ class TestTable:
     )
     def test_a_warning_is_no_fault(self, warning: type[Warning]) -> None:
         assert not any(
-            issubclass(warning, kind) for kind, _ in FAULTS if kind is not theirs.HTTPError
+            issubclass(warning, kind) for kind, _ in EXCEPTION_MAP if kind is not theirs.HTTPError
         )
 
 

@@ -24,8 +24,8 @@ import urllib3
 
 from certificates import server_context
 from faults import BACKOFF, ENDPOINTS, FORMS, RETRIED, STATUSES, Endpoint
-from flowhunt._connection import Clock
-from flowhunt._retry import next_try, policy_for
+from flowhunt._transport.deadline import Clock
+from flowhunt._transport.retry import next_attempt, policy_for
 from flowhunt.exceptions import (
     ApiConnectionException,
     ApiException,
@@ -166,11 +166,11 @@ def test_waits_double_from_half_a_second_to_eight_with_full_jitter() -> None:
     for _ in range(2000):
         policy = policy_for(7)
         for nth in waits:
-            following = next_try(policy, "GET", "/", error=error)
+            following = next_attempt(policy, "GET", "/", error=error)
             assert following is not None
             policy = following.policy
             nth.append(following.wait)
-        assert next_try(policy, "GET", "/", error=error) is None
+        assert next_attempt(policy, "GET", "/", error=error) is None
 
     for nth, ceiling in zip(waits, [0.5, 1, 2, 4, 8, 8, 8], strict=True):
         assert 0 <= min(nth) < 0.05 * ceiling

@@ -717,7 +717,7 @@ def test_debug_logs_what_was_asked_and_what_came(
     assert record.levelno == logging.DEBUG
     text = record.getMessage()
     assert f"POST {url}/v2/credits/search?workspace_id=ws-1 -> 200 in 0." in text
-    for part in ("2 tries", "'Api-Key': '***'", "'Cookie': '***'", "'Set-Cookie': '***'"):
+    for part in ("2 attempts", "'Api-Key': '***'", "'Cookie': '***'", "'Set-Cookie': '***'"):
         assert part in text
     assert "'Content-Type': 'application/json'" in text
     assert text in caller.log_file.read_text()

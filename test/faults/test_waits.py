@@ -20,7 +20,7 @@ import urllib3
 
 import flowhunt
 from certificates import server_context
-from flowhunt._connection import Clock
+from flowhunt._transport.deadline import Clock
 from proxy_server import ProxyServer
 from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, response
 

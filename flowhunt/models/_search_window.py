@@ -20,7 +20,7 @@ def _end_of_day(value: Any) -> Any:
     return value
 
 
-class Window(Request):
+class SearchWindow(Request):
     """A window in time and a transaction type.
 
     A datetime goes out as it is: with its UTC offset, or without one where it has none. Which zone
