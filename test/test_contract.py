@@ -236,14 +236,14 @@ def _facts_of_a_call(operation: Operation[Any]) -> Facts:
         given = next(each for each in own if each.name == sent)
         kind = {"str": "string"}[given.annotation]
         facts[f"{name}({sent})"] = _told(f"query {kind}", given.default is given.empty)
-    if operation.body is not None:
+    if operation.body_type is not None:
         given = own[-1]
         media_type = next(
             header.partition(": ")[2] for header in headers if header.startswith("Content-Type")
         )
-        body = f"{operation.body().__name__} as {media_type}"
+        body = f"{operation.body_type().__name__} as {media_type}"
         facts[f"{name}(body)"] = _told(body, given.default is given.empty)
-    facts[f"{name} 200"] = f"{_kind_of_a_type(operation.answer())} as application/json"
+    facts[f"{name} 200"] = f"{_kind_of_a_type(operation.response_type())} as application/json"
     if own:
         data = type(refused.value.data)
         facts[f"{name} 422"] = f"{data.__name__} as application/json"

@@ -7,7 +7,7 @@ from typing import Any
 from flowhunt import models
 from flowhunt._operation import Operation
 from flowhunt._secrets import scrubs_traceback
-from flowhunt._types import HostIndex, RequestAuth, RequestHeaders, RequestTimeout
+from flowhunt._types import CallOptions, HostIndex, RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_client import ApiClient
 from flowhunt.api_response import ApiResponse
 from flowhunt.configuration import Configuration
@@ -18,35 +18,35 @@ GET_CREDIT_BALANCE = Operation(
     name="get_credit_balance",
     method="GET",
     path="/v2/credits/balance",
-    answer=lambda: models.CreditBalanceResponse,
-    of_workspace=False,
+    response_type=lambda: models.CreditBalanceResponse,
+    needs_workspace_id=False,
 )
 GET_WORKSPACE_CREDIT_BALANCE = Operation(
     name="get_workspace_credit_balance",
     method="GET",
     path="/v2/credits/workspace_balance",
-    answer=lambda: models.CreditBalanceResponse,
+    response_type=lambda: models.CreditBalanceResponse,
 )
 SEARCH_CREDIT_TRANSACTIONS = Operation(
     name="search_credit_transactions",
     method="POST",
     path="/v2/credits/search",
-    answer=lambda: list[models.CreditTransactionResponse],
-    body=lambda: models.CreditTransactionSearchRequest,
+    response_type=lambda: list[models.CreditTransactionResponse],
+    body_type=lambda: models.CreditTransactionSearchRequest,
 )
 SEARCH_DAILY_CREDIT_TRANSACTIONS = Operation(
     name="search_daily_credit_transactions",
     method="POST",
     path="/v2/credits/search_daily",
-    answer=lambda: list[models.CreditDailyTransactionResponse],
-    body=lambda: models.CreditDailyTransactionSearchRequest,
+    response_type=lambda: list[models.CreditDailyTransactionResponse],
+    body_type=lambda: models.CreditDailyTransactionSearchRequest,
 )
 GET_DAILY_CHART_DATA = Operation(
     name="get_daily_chart_data",
     method="POST",
     path="/v2/credits/daily/chart",
-    answer=lambda: models.CreditDailyChartResponse,
-    body=lambda: models.CreditDailyChartRequest,
+    response_type=lambda: models.CreditDailyChartResponse,
+    body_type=lambda: models.CreditDailyChartRequest,
 )
 
 
@@ -94,16 +94,8 @@ class CreditsApi:
         :return: the user and the credits that remain, as an integer of the service's own unit;
             ``flowhunt.credits.to_decimal`` makes a number to show of it
         """
-        return self.api_client.execute(
-            GET_CREDIT_BALANCE,
-            None,
-            None,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
-        ).data
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
+        return self.api_client.execute(GET_CREDIT_BALANCE, options).data
 
     @scrubs_traceback
     def get_credit_balance_with_http_info(
@@ -115,16 +107,8 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> ApiResponse[models.CreditBalanceResponse]:
         """``get_credit_balance``, with status, headers and raw body."""
-        return self.api_client.execute(
-            GET_CREDIT_BALANCE,
-            None,
-            None,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
-        )
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
+        return self.api_client.execute(GET_CREDIT_BALANCE, options)
 
     @scrubs_traceback
     def get_credit_balance_without_preload_content(
@@ -136,16 +120,8 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
         """``get_credit_balance``, as the raw answer, unread, of any status."""
-        return self.api_client.open(
-            GET_CREDIT_BALANCE,
-            None,
-            None,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
-        )
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
+        return self.api_client.open(GET_CREDIT_BALANCE, options)
 
     @scrubs_traceback
     def get_workspace_credit_balance(
@@ -162,16 +138,8 @@ class CreditsApi:
         :param workspace_id: the workspace; an API key belongs to one
         :return: the user that the balance belongs to and the credits that remain
         """
-        return self.api_client.execute(
-            GET_WORKSPACE_CREDIT_BALANCE,
-            workspace_id,
-            None,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
-        ).data
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
+        return self.api_client.execute(GET_WORKSPACE_CREDIT_BALANCE, options, workspace_id).data
 
     @scrubs_traceback
     def get_workspace_credit_balance_with_http_info(
@@ -184,16 +152,8 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> ApiResponse[models.CreditBalanceResponse]:
         """``get_workspace_credit_balance``, with status, headers and raw body."""
-        return self.api_client.execute(
-            GET_WORKSPACE_CREDIT_BALANCE,
-            workspace_id,
-            None,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
-        )
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
+        return self.api_client.execute(GET_WORKSPACE_CREDIT_BALANCE, options, workspace_id)
 
     @scrubs_traceback
     def get_workspace_credit_balance_without_preload_content(
@@ -206,16 +166,8 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
         """``get_workspace_credit_balance``, as the raw answer, unread, of any status."""
-        return self.api_client.open(
-            GET_WORKSPACE_CREDIT_BALANCE,
-            workspace_id,
-            None,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
-        )
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
+        return self.api_client.open(GET_WORKSPACE_CREDIT_BALANCE, options, workspace_id)
 
     @scrubs_traceback
     def search_credit_transactions(
@@ -237,15 +189,9 @@ class CreditsApi:
         :param credit_transaction_search_request: the criteria, as model or as dict
         :return: the transactions
         """
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.execute(
-            SEARCH_CREDIT_TRANSACTIONS,
-            workspace_id,
-            credit_transaction_search_request,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
+            SEARCH_CREDIT_TRANSACTIONS, options, workspace_id, credit_transaction_search_request
         ).data
 
     @scrubs_traceback
@@ -260,15 +206,9 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> ApiResponse[list[models.CreditTransactionResponse]]:
         """``search_credit_transactions``, with status, headers and raw body."""
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.execute(
-            SEARCH_CREDIT_TRANSACTIONS,
-            workspace_id,
-            credit_transaction_search_request,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
+            SEARCH_CREDIT_TRANSACTIONS, options, workspace_id, credit_transaction_search_request
         )
 
     @scrubs_traceback
@@ -283,15 +223,9 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
         """``search_credit_transactions``, as the raw answer, unread, of any status."""
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.open(
-            SEARCH_CREDIT_TRANSACTIONS,
-            workspace_id,
-            credit_transaction_search_request,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
+            SEARCH_CREDIT_TRANSACTIONS, options, workspace_id, credit_transaction_search_request
         )
 
     @scrubs_traceback
@@ -315,15 +249,12 @@ class CreditsApi:
         :param credit_daily_transaction_search_request: the criteria, as model or as dict
         :return: one row for each period and type
         """
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.execute(
             SEARCH_DAILY_CREDIT_TRANSACTIONS,
+            options,
             workspace_id,
             credit_daily_transaction_search_request,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
         ).data
 
     @scrubs_traceback
@@ -339,15 +270,12 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> ApiResponse[list[models.CreditDailyTransactionResponse]]:
         """``search_daily_credit_transactions``, with status, headers and raw body."""
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.execute(
             SEARCH_DAILY_CREDIT_TRANSACTIONS,
+            options,
             workspace_id,
             credit_daily_transaction_search_request,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
         )
 
     @scrubs_traceback
@@ -363,15 +291,12 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
         """``search_daily_credit_transactions``, as the raw answer, unread, of any status."""
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.open(
             SEARCH_DAILY_CREDIT_TRANSACTIONS,
+            options,
             workspace_id,
             credit_daily_transaction_search_request,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
         )
 
     @scrubs_traceback
@@ -391,15 +316,9 @@ class CreditsApi:
         :param credit_daily_chart_request: the criteria, as model or as dict
         :return: the rows, and the transaction types that occur in them
         """
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.execute(
-            GET_DAILY_CHART_DATA,
-            workspace_id,
-            credit_daily_chart_request,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
+            GET_DAILY_CHART_DATA, options, workspace_id, credit_daily_chart_request
         ).data
 
     @scrubs_traceback
@@ -414,15 +333,9 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> ApiResponse[models.CreditDailyChartResponse]:
         """``get_daily_chart_data``, with status, headers and raw body."""
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.execute(
-            GET_DAILY_CHART_DATA,
-            workspace_id,
-            credit_daily_chart_request,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
+            GET_DAILY_CHART_DATA, options, workspace_id, credit_daily_chart_request
         )
 
     @scrubs_traceback
@@ -437,13 +350,7 @@ class CreditsApi:
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
         """``get_daily_chart_data``, as the raw answer, unread, of any status."""
+        options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.open(
-            GET_DAILY_CHART_DATA,
-            workspace_id,
-            credit_daily_chart_request,
-            _request_timeout,
-            _request_auth,
-            _content_type,
-            _headers,
-            _host_index,
+            GET_DAILY_CHART_DATA, options, workspace_id, credit_daily_chart_request
         )

@@ -98,8 +98,7 @@ class ArrowColumns(RowFormat[Columns]):
 
     @scrubs_traceback
     def search(self, api: CreditsApi, workspace_id: str, body: Body) -> ApiResponse[Columns]:
-        client = api.api_client
-        return client.execute(SEARCH_COLUMNS, workspace_id, body, None, None, None, None, 0)
+        return api.api_client.execute(SEARCH_COLUMNS, workspace_id=workspace_id, body=body)
 
     def batch(self, rows: Columns, zone: Zone) -> Batch:
         row_ids, created_at, codes, amounts, workspace_ids, *others = rows

@@ -55,13 +55,13 @@ class Model(BaseModel):
         return None if json_str.strip() in ("null", b"null") else cls.model_validate_json(json_str)
 
 
-class Answer(Model):
+class ResponseModel(Model):
     """An object that the service sends. Fields it may add are kept, in ``model_extra``."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
 
-class Request(Model):
+class RequestModel(Model):
     """An object that the caller sends. A field that the contract does not have is refused."""
 
     model_config = ConfigDict(extra="forbid", revalidate_instances="always")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from flowhunt.models._base import Request, Timestamp
+from flowhunt.models._base import RequestModel, Timestamp
 from flowhunt.models.transaction_type import TransactionType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,7 +20,7 @@ def _end_of_day(value: Any) -> Any:
     return value
 
 
-class SearchWindow(Request):
+class SearchWindow(RequestModel):
     """A window in time and a transaction type.
 
     A datetime goes out as it is: with its UTC offset, or without one where it has none. Which zone

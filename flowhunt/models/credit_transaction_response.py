@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from flowhunt.models._base import Answer, Integer, Timestamp
+from flowhunt.models._base import Integer, ResponseModel, Timestamp
 from flowhunt.models.transaction_type import TransactionType
 
 
-class CreditTransactionResponse(Answer):
+class CreditTransactionResponse(ResponseModel):
     """One credit transaction."""
 
     transaction_id: str = Field(description="Transaction ID")

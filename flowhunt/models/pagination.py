@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field, StrictStr
 
-from flowhunt.models._base import Request
+from flowhunt.models._base import RequestModel
 
 
-class Pagination(Request):
+class Pagination(RequestModel):
     """Where a page of a search starts. The contract does not say where the values come from."""
 
     sorting_key_value: StrictStr | None = Field(

@@ -26,7 +26,7 @@ with atheris.instrument_imports(include=["flowhunt", "urllib3"]):
     from flowhunt._transport.deadline import Clock
     from flowhunt._transport.pool import open_transport
     from flowhunt.api import credits_api
-    from flowhunt.api_client import _decoded, _refusal
+    from flowhunt.api_client import _decoded, _error_for
     from flowhunt.rest import RESTResponse
 
 OPERATIONS: tuple[Operation[Any], ...] = (
@@ -83,7 +83,7 @@ def fuzz(given: bytes) -> None:
     try:
         answer.read()
         if answer.status >= 300:
-            raise _refusal(answer)
+            raise _error_for(answer)
         value = _decoded(operation, answer)
     except ApiException as error:
         check(error)
