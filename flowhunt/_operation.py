@@ -60,9 +60,7 @@ class Operation(Generic[T]):
     def _schema(self) -> CoreSchema:
         response_type = self.response_type()
         if get_origin(response_type) is None:
-            model = cast("type[BaseModel]", response_type)
-            model.model_rebuild()  # pydantic defers it to the first use
-            return model.__pydantic_core_schema__
+            return cast("type[BaseModel]", response_type).__pydantic_core_schema__
         return TypeAdapter(response_type).core_schema
 
     @cached_property

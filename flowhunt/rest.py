@@ -46,9 +46,7 @@ class RESTResponse:
     :ivar reason: its reason phrase
     :ivar headers: all headers; names compare without case
     :ivar data: the complete body, decompressed; ``None`` before ``read()``
-    :ivar request: method and URL of the request, without the query
     :ivar tries: how many attempts it took
-    :ivar secrets: returns what of the request no text may show
     :ivar pieces: the part of the body that was received
     """
 
@@ -58,14 +56,21 @@ class RESTResponse:
         self.reason = resp.reason
         self.headers: Mapping[str, str] = resp.headers
         self.data: bytes | None = None
-        self.request = call.request
         self.tries = call.attempts
-        self.secrets = call.secrets
         self._max_bytes = max_bytes
         self.pieces: list[bytes] = []
         self._call = call
         if self.status < 200:
             self.close()  # the actual response may follow, and belongs to no other call
+
+    @property
+    def request(self) -> str:
+        """Method and URL of the request, without the query."""
+        return self._call.request
+
+    def secrets(self) -> list[str]:
+        """What of the request no text may show."""
+        return self._call.secrets()
 
     @scrubs_traceback
     def read(self) -> bytes:
@@ -146,7 +151,6 @@ class RESTClientObject:
         call = Call(
             method=method,
             url=url,
-            request=f"{method} {url.partition('?')[0]}",
             headers=headers or {},
             operation=operation,
             seconds=seconds,

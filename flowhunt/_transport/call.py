@@ -18,7 +18,6 @@ from flowhunt._types import RequestTimeout
 class Call:
     """What all attempts of one call share.
 
-    :ivar request: method and URL, without the query
     :ivar seconds: the limits: to connect, between two reads, and for the whole call
     :ivar end: when the call must be over, in the clock's time
     :ivar policy: the retries that are left
@@ -27,7 +26,6 @@ class Call:
 
     method: str
     url: str
-    request: str
     headers: Mapping[str, str]
     operation: str | None
     seconds: tuple[float, float, float]
@@ -38,6 +36,11 @@ class Call:
     transport: Transport
     policy: urllib3.Retry
     attempts: int = 0
+
+    @property
+    def request(self) -> str:
+        """Method and URL, without the query."""
+        return f"{self.method} {self.url.partition('?')[0]}"
 
     def secrets(self) -> list[str]:
         """What of the request no text may show."""

@@ -61,7 +61,6 @@ def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
     call = Call(
         method="GET",
         url="/",
-        request="GET /",
         headers={"Api-Key": "key-1"},
         operation=None,
         seconds=(1, 1, 1),
