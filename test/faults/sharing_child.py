@@ -86,6 +86,47 @@ def fork(
     assert held == ["held"]
 
 
+def fork_while_connecting(api: flowhunt.CreditsApi) -> None:
+    """Fork while a thread reads the CA file to connect, and so holds the client's lock."""
+    configuration = api.api_client.configuration
+    ca_file = Path(str(configuration.ssl_ca_cert))
+    pipe = ca_file.with_name("pipe")
+    os.mkfifo(pipe)
+    configuration.ssl_ca_cert = str(pipe)
+    connecting = threading.Thread(target=ask_as, args=(api, "parent"))
+    connecting.start()
+    with pipe.open("wb") as writer:  # opens once the thread has opened the other end
+
+        def task(name: str) -> None:
+            configuration.ssl_ca_cert = str(ca_file)
+            work(api, name)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            wait_for_forked(task, ["child"])
+        writer.write(ca_file.read_bytes())
+    connecting.join()
+
+
+def fork_without_budget(api: flowhunt.CreditsApi) -> None:
+    """Fork after a client's retries have used up their budget."""
+
+    def attempts() -> int | None:
+        try:
+            api.get_credit_balance()
+        except flowhunt.ServiceException as error:
+            return error.tries
+        return None
+
+    api.api_client.configuration.retries = 9
+    assert [attempts() for _ in range(4)] == [10, 10, 3, 1]
+
+    def task(_: str) -> None:
+        assert attempts() == 10
+
+    wait_for_forked(task, ["child"])
+
+
 def open_files() -> set[str]:
     return {str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.exists()}
 
@@ -125,6 +166,8 @@ def main(what: str, url: str, ca_file: str | None = None) -> None:
     works: dict[str, Callable[[], None]] = {
         "os.fork": lambda: fork(api, wait_for_forked),
         "multiprocessing": lambda: fork(api, wait_for_processes),
+        "fork while connecting": lambda: fork_while_connecting(api),
+        "fork without budget": lambda: fork_without_budget(api),
         "close": lambda: leave_nothing(configuration, closes=True),
         "garbage": lambda: leave_nothing(configuration, closes=False),
     }

@@ -192,6 +192,20 @@ def test_after_a_fork_parent_and_children_get_their_own_answers(
         assert server.connections == 2 + sharing_child.CHILDREN  # the parent's two, one a child
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_child_is_not_locked_by_a_thread_that_connected_during_the_fork(tmp_path: Path) -> None:
+    authority, ca_file = trustme.CA(), str(tmp_path / "ca.pem")
+    authority.cert_pem.write_to_path(ca_file)
+    with RawServer(own_answer, tls=server_context(authority)) as server:
+        run_child("fork while connecting", server, ca_file)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_child_has_a_retry_budget_of_its_own() -> None:
+    with RawServer(response({}, "503 Busy", {"Retry-After": "0"})) as server:
+        run_child("fork without budget", server)
+
+
 def answer_or_break(connection: Connection) -> None:
     if workspace_of(connection) == "broken":
         connection.reset()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import subprocess
 import sys
 import textwrap
+import threading
 import zlib
 from collections.abc import Callable
 from types import FrameType
@@ -120,6 +122,32 @@ def test_a_declared_length_beyond_the_limit_is_refused_before_a_byte_is_read(
     assert caught.value.status == 200
     assert caught.value.body == ""
     assert not clock.sleeps
+
+
+def test_a_body_that_is_too_large_is_not_received_any_longer(connect: Connect) -> None:
+    left = threading.Event()
+
+    def declare(connection: Connection) -> None:
+        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode())
+        connection.keep_silent()
+        left.set()
+
+    with RawServer(declare) as server:
+        client = connect(server, max_response_bytes=LIMIT).api_client
+        response = client.call_api("GET", f"{server.url}/v2/credits/balance")
+        with pytest.raises(ResponseTooLargeException):
+            response.read()
+        assert left.wait(5)
+
+
+def test_a_response_that_is_too_large_is_logged_like_any_other_call(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="flowhunt"), RawServer() as server:
+        with pytest.raises(ResponseTooLargeException):
+            connect(server, max_response_bytes=5).get_credit_balance()
+
+    assert [record.name for record in caplog.records].count("flowhunt") == 1
 
 
 @pytest.mark.parametrize("beyond", [0, 1])

@@ -125,6 +125,26 @@ def test_as_many_limited_calls_as_connections_starve_no_other(waiting: Connect) 
         assert {type(call.exception()) for call in calls} == {flowhunt.ClientClosedError}
 
 
+def test_the_connection_of_an_unread_response_is_closed_before_the_next_attempt(
+    connect: Connect,
+) -> None:
+    left = threading.Event()
+
+    def send_half(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 9\r\n\r\n{")
+        connection.keep_silent()
+        left.set()
+
+    def respond_once_left(connection: Connection) -> None:
+        connection.send(response() if left.wait(SOON) else response({}, "500 Still open"))
+
+    with RawServer(send_half, respond_once_left) as server:
+        raw = connect(server).get_credit_balance_without_preload_content()
+        raw.drain_conn()
+
+    assert raw.status == 200
+
+
 @pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxy"])
 def test_a_call_that_waited_is_not_sent_after_close(proxied: bool, connect: Connect) -> None:
     with RawServer(BUSY, response()) as server, ProxyServer() as proxy:
