@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import wraps
 from itertools import chain
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -46,6 +47,8 @@ _SHORTEST_SECRET = 4  # characters; shorter ones would hide half of every text
 _HOLD_REQUESTS = frozenset({"flowhunt", "http", "pydantic", "socket", "socks", "ssl", "urllib3"})
 # Modules that call the caller's code: credentials, hooks and retry policies.
 _CALL_THE_CALLER = frozenset({"flowhunt.configuration", "flowhunt._transport.retry"})
+# What fails right below it may be an observer, which has the headers among its arguments.
+_CALLS_URLLIB3 = "RESTClientObject.request"
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -139,13 +142,20 @@ def _scrub(error: BaseException | None, stop: BaseException | None) -> None:
 
 
 def _clear_frames(traceback: TracebackType | None) -> None:
-    ours = ""  # the module of this package that called the frames below
-    while traceback is not None:
-        module = str(traceback.tb_frame.f_globals.get("__name__"))
-        package = module.partition(".")[0]
-        if package == "flowhunt":
-            ours = module
-        if package in _HOLD_REQUESTS or (ours and ours not in _CALL_THE_CALLER):
+    """Clear the frames that hold a request, and no others of the caller's.
+
+    Tools that observe urllib3 have their frames between ours and urllib3's. The caller's own code,
+    a signal handler for example, has no frame of urllib3 below it.
+    """
+    frames = [frame for frame, _ in walk_tb(traceback)]
+    modules = [str(frame.f_globals.get("__name__")) for frame in frames]
+    holders = {i for i, name in enumerate(modules) if name.partition(".")[0] in _HOLD_REQUESTS}
+    sent_by_us = calls_urllib3 = False
+    for index, (frame, module) in enumerate(zip(frames, modules, strict=True)):
+        if module.partition(".")[0] == "flowhunt":
+            sent_by_us = module not in _CALL_THE_CALLER
+            calls_urllib3 = frame.f_code.co_qualname == _CALLS_URLLIB3
+        observes = sent_by_us and (calls_urllib3 or index < max(holders))
+        if index in holders or observes:
             with suppress(RuntimeError):  # it still runs
-                traceback.tb_frame.clear()
-        traceback = traceback.tb_next
+                frame.clear()

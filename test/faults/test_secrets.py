@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pprint
+import signal
 import socket
 import traceback
 import warnings
@@ -734,6 +735,43 @@ def test_the_frames_of_a_failing_callable_of_the_caller_keep_their_locals() -> N
 
     frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
     assert frames[-1].f_locals == {"looked_up": "what a crash reporter should show"}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="there is no such signal")
+def test_the_frame_of_a_signal_handler_that_ends_a_call_keeps_its_locals(connect: Connect) -> None:
+    def handle(*_: object) -> None:
+        why = "what a crash reporter should show"
+        raise LookupError(why)
+
+    def interrupt(connection: Connection) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        connection.keep_silent()
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with RawServer(interrupt) as server, pytest.raises(LookupError) as caught:
+            connect(server, api_key=KEY).get_credit_balance()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    *_, (frame, _) = traceback.walk_tb(caught.value.__traceback__)
+    assert frame.f_locals["why"] == "what a crash reporter should show"
+    assert not locals_that_show(caught.value)
+
+
+def test_an_observer_of_urllib3_that_fails_itself_shows_no_secret(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def observed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise LookupError
+
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", observed)
+    with pytest.raises(LookupError) as caught:
+        connect("http://127.0.0.1:1", api_key=KEY).get_credit_balance()
+
+    *_, (frame, _) = traceback.walk_tb(caught.value.__traceback__)
+    assert frame.f_code.co_name == "observed"
+    assert not frame.f_locals
 
 
 def test_a_generator_of_the_caller_that_failed_before_goes_on_after_a_failed_call() -> None:
