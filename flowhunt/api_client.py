@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 from urllib.parse import quote
 
 import pydantic
@@ -22,11 +22,13 @@ from flowhunt._types import CallOptions, RequestAuth, RequestHeaders, RequestTim
 from flowhunt.api_response import ApiResponse
 from flowhunt.configuration import API_KEY, Configuration
 from flowhunt.exceptions import (
+    ApiAttributeError,
     ApiException,
     ApiTypeError,
     ApiValueError,
     InvalidResponseException,
     MissingCredentialError,
+    kind_of,
 )
 from flowhunt.models._base import Model, RequestModel
 from flowhunt.rest import RESTClientObject, RESTResponse, RESTResponseType
@@ -64,9 +66,14 @@ class ApiClient:
         header_value: str | None = None,
         cookie: str | None = None,
     ) -> None:
-        if isinstance(configuration, str):
-            raise ApiTypeError("ApiClient takes a Configuration: Configuration(api_key=...)")
-        self.configuration = Configuration.get_default() if configuration is None else configuration
+        if configuration is None:
+            configuration = Configuration.get_default()
+        elif not hasattr(configuration, "auth_headers") or isinstance(configuration, type):
+            raise ApiTypeError(
+                f"ApiClient takes a Configuration, not {kind_of(configuration)}: "
+                "ApiClient(Configuration(api_key=...))"
+            )
+        self.configuration = configuration
         self.rest_client = RESTClientObject(self.configuration)
         self.default_headers = Headers(
             {
@@ -259,6 +266,15 @@ class ApiClient:
         return MissingCredentialError(
             reason=f"was not sent, it has no credential: {why}", request=request
         )
+
+    if not TYPE_CHECKING:  # type checkers are to find names that do not exist
+
+        def __getattr__(self, name: str) -> NoReturn:
+            from flowhunt.api.credits_api import CreditsApi
+
+            if not name.startswith("_") and hasattr(CreditsApi, name):
+                raise ApiAttributeError(f"ApiClient has no {name!r}: use CreditsApi(client).{name}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __copy__(self) -> Self:
         twin = self._twin(copy.deepcopy(self.configuration))

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from flowhunt import __version__
 from flowhunt._secrets import Secret, Secrets, scrubs_traceback
 from flowhunt._transport.proxy import split_proxy_url
 from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
-from flowhunt.exceptions import ApiTypeError, ApiValueError
+from flowhunt.exceptions import ApiAttributeError, ApiTypeError, ApiValueError
 
 if TYPE_CHECKING:
     from urllib3 import Retry
@@ -165,6 +165,7 @@ class Configuration:
         self.logger_file_handler: logging.FileHandler | None = None
         self.logger_format = DEFAULT_LOG_FORMAT
         self.logger_file = None
+        self._complete = True
 
     @classmethod
     @scrubs_traceback
@@ -289,6 +290,7 @@ class Configuration:
         if token := self._secrets["access_token"]:
             token = token.strip() if isinstance(token, str) else _text_of(token, "access_token")
         if token:
+            _bearer_token("access_token", token)
             headers["Authorization"] = f"Bearer {token}"
         if not headers and self._from_environment and self._read_credentials():
             return self.auth_headers()
@@ -348,10 +350,18 @@ class Configuration:
             f"SDK Package Version: {__version__}"
         )
 
+    @scrubs_traceback
     def __setattr__(self, name: str, value: Any) -> None:
         if check := _CHECKS.get(name):
             check(name, value)
+        if "_complete" in vars(self) and not hasattr(self, name):
+            _check_unknown(name, self._settings())
         object.__setattr__(self, name, value)
+
+    def _settings(self) -> list[str]:
+        kind = type(self)
+        of_class = [name for name in dir(kind) if not callable(getattr(kind, name))]
+        return [name for name in (*vars(self), *of_class) if not name.startswith("_")]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.host}>"
@@ -476,7 +486,56 @@ def _retries(name: str, value: Any) -> None:
         raise ApiValueError(f"{name} must be 0 or more, not {value!r}")
 
 
+def _bearer_token(name: str, value: Any) -> None:
+    if isinstance(value, str) and value.strip().lower().startswith("bearer "):
+        raise ApiValueError(f"{name} must be the token alone: the client adds 'Bearer '")
+
+
+def _check_unknown(name: str, settings: Sequence[str]) -> None:
+    """Refuse an attribute that looks like a typo. Others are a program's own, and allowed."""
+    from difflib import get_close_matches
+
+    if name.startswith("_") or name in _OF_PUBLISHED_PACKAGE:
+        return
+    meant = _OFTEN_MEANT.get(name.lower()) or get_close_matches(name.lower(), settings, 1, 0.8)
+    if meant:
+        named = " or ".join(map(repr, meant))
+        raise ApiAttributeError(f"Configuration has no {name!r}: did you mean {named}?")
+
+
+# Attributes of the published package that have no meaning here.
+_OF_PUBLISHED_PACKAGE = frozenset(
+    {
+        "date_format",
+        "datetime_format",
+        "logger_stream_handler",
+        "password",
+        "safe_chars_for_path_param",
+        "server_operation_index",
+        "server_operation_variables",
+        "ignore_operation_servers",
+        "temp_folder_path",
+        "username",
+    }
+)
+
+# Names that other clients have for these settings.
+_OFTEN_MEANT = {
+    "base_url": ["host"],
+    "bearer_token": ["access_token"],
+    "key": ["api_key"],
+    "max_retries": ["retries"],
+    "proxies": ["proxy"],
+    "retry": ["retries"],
+    "timeout": ["deadline", "connect_timeout", "read_timeout"],
+    "token": ["access_token"],
+    "url": ["host"],
+    "verify": ["verify_ssl"],
+    "workspace": ["workspace_id"],
+}
+
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "access_token": _bearer_token,
     "connect_timeout": _seconds,
     "read_timeout": _seconds,
     "deadline": _seconds_or_default,

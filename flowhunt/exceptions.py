@@ -228,7 +228,7 @@ class ApiException(OpenApiException):
             text += f". {advice}"
         notes = [f"request ID {clean(self.request_id)}"] if self.request_id else []
         if self.tries and self.tries > 1:
-            notes.append(f"{self.tries} tries")
+            notes.append(f"{self.tries} attempts")
         return f"{text} ({', '.join(notes)})" if notes else text
 
     def _advice(self) -> str:
@@ -374,6 +374,13 @@ _BY_HUNDRED: dict[int, type[ApiException]] = {
     3: RedirectException,
     5: ServiceException,
 }
+
+
+def kind_of(value: object) -> str:
+    """What a wrong argument is, without its value, which may be a secret."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself"
+    return f"an object of type {type(value).__name__}"
 
 
 def seconds_to_wait(retry_after: str | None) -> float | None:

@@ -403,7 +403,7 @@ def test_a_new_code_is_a_member_that_keeps_its_text(code: str) -> None:
     assert by_code[member] == 1
     assert code in {member}
     assert member != TransactionType.G
-    assert repr(member) == f"<TransactionType.{code}: {code!r} (not in the contract)>"
+    assert repr(member) == f"<TransactionType.{code}: {code!r} (not in the API specification)>"
     assert json.dumps(member) == json.dumps(code)
     assert list(TransactionType) == [TransactionType(c) for c in SCHEMAS["TransactionType"]["enum"]]
 
@@ -577,11 +577,23 @@ def test_a_window_of_two_zones_is_compared_in_utc() -> None:
         flowhunt.CreditDailyChartRequest,
     ],
 )
-def test_a_date_as_the_upper_bound_is_its_whole_day(kind: Any) -> None:
-    day = date(2026, 6, 30)
+@pytest.mark.parametrize("day", [date(2026, 6, 30), "2026-06-30"], ids=repr)
+def test_a_date_as_the_upper_bound_is_its_whole_day(kind: Any, day: object) -> None:
     request = kind(created_at_from=day, created_at_to=day)
 
     assert request.created_at_from == datetime(2026, 6, 30)
     assert request.created_at_to == datetime(2026, 6, 30, 23, 59, 59, 999999)
     request.created_at_to = date(2026, 7, 1)
     assert "2026-07-01T23:59:59.999999" in request.to_json()
+
+
+@pytest.mark.parametrize("wrong", ["2026-02-30", "2026-13-01", "2026-6-30 "])
+def test_a_text_that_is_no_day_is_refused_as_the_upper_bound(wrong: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match="created_at_to"):
+        flowhunt.CreditDailyChartRequest.from_dict({"created_at_to": wrong})
+
+
+def test_a_text_with_a_time_stays_that_time_as_the_upper_bound() -> None:
+    request = flowhunt.CreditDailyChartRequest.from_dict({"created_at_to": "2026-06-30T00:00:00"})
+    assert request is not None
+    assert request.created_at_to == datetime(2026, 6, 30)

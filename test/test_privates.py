@@ -258,7 +258,7 @@ def test_an_adapter_of_pydantic_has_a_schema_a_validator_and_a_serializer() -> N
 def test_a_member_of_an_enumeration_can_be_made_beside_those_of_its_class() -> None:
     """``TransactionType`` makes a member for each code that it does not list."""
 
-    class Code(str, enum.Enum):
+    class Code(enum.StrEnum):
         A = "A"
 
     member: Any = str.__new__(Code, "B")

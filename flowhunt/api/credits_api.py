@@ -10,8 +10,7 @@ from flowhunt._secrets import scrubs_traceback
 from flowhunt._types import CallOptions, HostIndex, RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_client import ApiClient
 from flowhunt.api_response import ApiResponse
-from flowhunt.configuration import Configuration
-from flowhunt.exceptions import ApiTypeError
+from flowhunt.exceptions import ApiTypeError, kind_of
 from flowhunt.rest import RESTResponseType
 
 GET_CREDIT_BALANCE = Operation(
@@ -76,9 +75,14 @@ class CreditsApi:
     """
 
     def __init__(self, api_client: ApiClient | None = None) -> None:
-        if isinstance(api_client, Configuration):
-            raise ApiTypeError("CreditsApi takes an ApiClient: ApiClient(configuration)")
-        self.api_client = ApiClient.get_default() if api_client is None else api_client
+        if api_client is None:
+            api_client = ApiClient.get_default()
+        elif not hasattr(api_client, "execute") or isinstance(api_client, type):
+            raise ApiTypeError(
+                f"CreditsApi takes an ApiClient, not {kind_of(api_client)}: "
+                "CreditsApi(ApiClient(configuration))"
+            )
+        self.api_client = api_client
 
     @scrubs_traceback
     def get_credit_balance(

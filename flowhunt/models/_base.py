@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, WithJsonSchema
-from pydantic_core import CoreSchema, core_schema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.functional_validators import ModelWrapValidatorHandler
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 
 class Model(BaseModel):
@@ -68,6 +77,14 @@ class RequestModel(Model):
 
     _defaults: ClassVar[frozenset[str]] = frozenset()
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _suggest_names(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise _with_suggestions(error, cls.model_fields) from None
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         fields = cls.model_fields.items()
@@ -76,6 +93,29 @@ class RequestModel(Model):
     def model_post_init(self, context: Any, /) -> None:
         """Count defaults as set, so that they travel and the service's own never decide."""
         self.__pydantic_fields_set__.update(self._defaults)
+
+
+def _with_suggestions(error: ValidationError, fields: Iterable[str]) -> ValidationError:
+    """The same error, which also names the field that an unknown one was probably meant to be."""
+    from difflib import get_close_matches
+
+    problems: list[InitErrorDetails] = []
+    for each in error.errors(include_url=False):
+        problem: InitErrorDetails = {
+            "type": each["type"],
+            "loc": each["loc"],
+            "input": each["input"],
+            "ctx": each.get("ctx", {}),
+        }
+        if each["type"] == "extra_forbidden":
+            own = len(each["loc"]) == 1
+            meant = get_close_matches(str(each["loc"][0]), fields) if own else []
+            hint = f": did you mean {meant[0]!r}?" if meant else ""
+            problem["type"] = PydanticCustomError(
+                "extra_forbidden", "{text}", {"text": each["msg"] + hint}
+            )
+        problems.append(problem)
+    return ValidationError.from_exception_data(error.title, problems)
 
 
 class _IntegralSchema:

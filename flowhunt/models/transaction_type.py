@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -14,7 +14,7 @@ _MOST_REMEMBERED = 10_000
 """Codes kept as members; past it, a new code is a member of its own each time it comes."""
 
 
-class TransactionType(str, Enum):
+class TransactionType(StrEnum):
     """What credits were spent on, as a code. The contract lists these codes and not their meaning.
 
     The service adds codes often. A code that is not listed here is a member all the same: it keeps
@@ -119,11 +119,8 @@ class TransactionType(str, Enum):
         """Whether the contract lists this code."""
         return self.name in type(self).__members__
 
-    def __str__(self) -> str:
-        return self.value
-
     def __repr__(self) -> str:
-        unknown = "" if self.is_known else " (not in the contract)"
+        unknown = "" if self.is_known else " (not in the API specification)"
         return f"<{type(self).__name__}.{self.name}: {self.value!r}{unknown}>"
 
     @classmethod

@@ -296,4 +296,4 @@ def test_the_number_of_tries_counts_what_was_sent(connect: Connect) -> None:
                 api.get_credit_balance(_request_timeout=0.5)
 
     assert caught.value.tries == 1
-    assert "tries" not in str(caught.value)
+    assert "attempts" not in str(caught.value)
