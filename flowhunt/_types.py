@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict
 
 Credential: TypeAlias = str | Callable[[], str]
-"""A secret, or a callable that returns it; the callable is asked again for every call."""
+"""A secret, or a callable that returns it; the callable is called for every request."""
 
 RequestTimeout: TypeAlias = float | tuple[float, float]
 """Seconds for the whole call, or a pair: seconds to connect and seconds between two reads."""

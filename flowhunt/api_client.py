@@ -204,7 +204,7 @@ class ApiClient:
         """Send any request to the host, without the configured credentials.
 
         :param url: complete URL, below ``Configuration.host``
-        :param header_params: headers besides the default ones
+        :param header_params: headers in addition to the default ones
         :param body: sent as JSON, unless it is a ``str`` or ``bytes`` already
         :param post_params: accepted and not used: the API takes no forms
         :return: the response, unread, of any status
@@ -258,13 +258,13 @@ class ApiClient:
     def _no_credential(self, request: str) -> MissingCredentialError:
         others = [name for name in self.configuration.api_key if name != API_KEY]
         if self.configuration.credentials_left_behind:
-            why = "they stayed behind when it was pickled"
+            why = "credentials are not pickled unless pickle_credentials is set"
         elif others:
             why = f"api_key has {others}, and the name is {API_KEY!r}"
         else:
-            why = "none is configured"
+            why = "Configuration has none"
         return MissingCredentialError(
-            reason=f"was not sent, it has no credential: {why}", request=request
+            reason=f"was not sent, no credential is configured: {why}", request=request
         )
 
     if not TYPE_CHECKING:  # type checkers are to find names that do not exist

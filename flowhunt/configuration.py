@@ -1,4 +1,4 @@
-"""Configuration: where, as whom, how patiently, through what TLS and proxy."""
+"""Configuration: host, credentials, limits, retries, TLS and proxy of a client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _HOSTS: list[HostSetting] = [{"url": "https://api.flowhunt.io", "description": "
 
 
 class Configuration:
-    """Where, as whom, how patiently, through what TLS and proxy.
+    """Host, credentials, limits, retries, TLS and proxy of a client.
 
     ``Configuration(...)`` reads no credentials from the environment; ``Configuration.from_env()``
     does, and so does a client made with no configuration at all. Settings without a parameter are
@@ -55,20 +55,20 @@ class Configuration:
     :param server_operation_variables: accepted and not used, likewise
     :param ignore_operation_servers: accepted and not used, likewise
     :param ssl_ca_cert: path of a file with the CA certificates to trust, PEM
-    :param retries: how many more times to try, 2 by default, or a ``urllib3.Retry`` to follow
+    :param retries: attempts after the first, 2 by default, or a ``urllib3.Retry`` to follow
     :param ca_cert_data: CA certificates to trust, as PEM text or DER bytes
     :param debug: write each call to ``logger_file``, without credentials. The logger ``flowhunt``
         gets the same record where its level is DEBUG, with or without this; no handler is added
         and no level changed
-    :param workspace_id: not sent by itself; a place for programs to keep the workspace they ask
+    :param workspace_id: not sent by itself; programs may keep their workspace here
     :param connect_timeout: seconds to reach the service, TLS included
     :param read_timeout: seconds without a byte
     :param deadline: seconds for a whole call, retries and the waits between them included; by
-        default 120, or as long as one try may take where that is more
-    :param max_response_bytes: largest answer, after decompression, in bytes
+        default 120, or as long as one attempt may take if that is more
+    :param max_response_bytes: largest response, after decompression, in bytes
     :param allow_plain_http: allow ``http`` to other machines, where all can read the credentials
     :param trust_env: take the proxy from ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``
-    :param pickle_credentials: pickle literal credentials too; without, they stay behind
+    :param pickle_credentials: pickle literal credentials too; otherwise they are left out
     :raises ApiValueError: a value that cannot be used, named in the message
     """
 
@@ -215,7 +215,7 @@ class Configuration:
         self.server_index = None
 
     def get_host_settings(self) -> list[HostSetting]:
-        """The hosts that the contract names."""
+        """The hosts that the API specification names."""
         return copy.deepcopy(_HOSTS)
 
     def get_host_from_settings(
@@ -341,7 +341,7 @@ class Configuration:
             self.logger_file_handler.setFormatter(self.logger_formatter)
 
     def to_debug_report(self) -> str:
-        """What to tell with a report of a problem: versions, and nothing of this configuration."""
+        """Versions, for the report of a problem; nothing of this configuration."""
         return (
             "Python SDK Debug Report:\n"
             f"OS: {sys.platform}\n"
@@ -435,7 +435,7 @@ def _checked_host(url: str) -> str:
             "host must not hold a user or password: set api_key or access_token instead"
         )
     if not _is_base_url(url):
-        # Shown only where it looks like one: what stands in the wrong place may be a key.
+        # Shown only where it looks like one: a value in the wrong place may be a key.
         given = repr(re.split("[?#]", url)[0]) if re.search("[.:/]", url) else "as given"
         raise ApiValueError(
             f"host {given} is not the URL of a server: write it as {_HOSTS[0]['url']!r}, "

@@ -52,14 +52,14 @@ GET_DAILY_CHART_DATA = Operation(
 class CreditsApi:
     """The five endpoints of the FlowHunt Credits API.
 
-    Each comes in three forms: ``x`` returns the answer, ``x_with_http_info`` an ``ApiResponse``
-    with status, headers and raw body too, ``x_without_preload_content`` the raw answer of urllib3,
-    unread and whatever its status; read it or call its ``release_conn()``.
+    Each comes in three forms: ``x`` returns the data, ``x_with_http_info`` an ``ApiResponse``
+    with status, headers and raw body too, ``x_without_preload_content`` the raw response of
+    urllib3, unread and of any status; read it or call its ``release_conn()``.
 
     All take these too, for one call:
 
     - ``_request_timeout``: seconds for the whole call, retries included, or a pair of seconds
-      (to connect, between two reads); by default as ``Configuration`` says
+      (to connect, between two reads); by default as ``Configuration`` sets
     - ``_request_auth``: a credential instead of the configured ones, in the form of an entry of
       ``Configuration.auth_settings()``
     - ``_content_type``: the JSON content type to send a request body as
@@ -69,7 +69,7 @@ class CreditsApi:
     All raise, before anything is sent, ``pydantic.ValidationError`` for a request body that does
     not fit, ``ApiTypeError`` or ``ApiValueError`` for other arguments, ``MissingCredentialError``
     without a credential and ``ClientClosedError`` after ``close()``; and ``ApiException``, in its
-    many kinds, for all that can go wrong from there (see ``flowhunt.exceptions``).
+    many kinds, for all failures after that (see ``flowhunt.exceptions``).
 
     :param api_client: ``ApiClient.get_default()`` if none, which reads the environment
     """
@@ -123,7 +123,7 @@ class CreditsApi:
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
-        """``get_credit_balance``, as the raw answer, unread, of any status."""
+        """``get_credit_balance``, as the raw response, unread, of any status."""
         options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.open(GET_CREDIT_BALANCE, options)
 
@@ -169,7 +169,7 @@ class CreditsApi:
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
-        """``get_workspace_credit_balance``, as the raw answer, unread, of any status."""
+        """``get_workspace_credit_balance``, as the raw response, unread, of any status."""
         options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.open(GET_WORKSPACE_CREDIT_BALANCE, options, workspace_id)
 
@@ -186,8 +186,8 @@ class CreditsApi:
     ) -> list[models.CreditTransactionResponse]:
         """Single transactions of a workspace that match every given criterion.
 
-        At most ``limit`` rows come, 100 unless said otherwise. The contract does not say in which
-        order, nor how a next page is asked for.
+        Results are unordered: at most ``limit`` rows, by default 100. The API specification does
+        not say how the next page is requested.
 
         :param workspace_id: the workspace; an API key belongs to one
         :param credit_transaction_search_request: the criteria, as model or as dict
@@ -226,7 +226,7 @@ class CreditsApi:
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
-        """``search_credit_transactions``, as the raw answer, unread, of any status."""
+        """``search_credit_transactions``, as the raw response, unread, of any status."""
         options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.open(
             SEARCH_CREDIT_TRANSACTIONS, options, workspace_id, credit_transaction_search_request
@@ -246,8 +246,8 @@ class CreditsApi:
     ) -> list[models.CreditDailyTransactionResponse]:
         """Transactions of a workspace, summed by period and transaction type.
 
-        At most ``limit`` rows come, 100 unless said otherwise. The contract does not say in which
-        order, nor how a next page is asked for.
+        Results are unordered: at most ``limit`` rows, by default 100. The API specification does
+        not say how the next page is requested.
 
         :param workspace_id: the workspace; an API key belongs to one
         :param credit_daily_transaction_search_request: the criteria, as model or as dict
@@ -294,7 +294,7 @@ class CreditsApi:
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
-        """``search_daily_credit_transactions``, as the raw answer, unread, of any status."""
+        """``search_daily_credit_transactions``, as the raw response, unread, of any status."""
         options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.open(
             SEARCH_DAILY_CREDIT_TRANSACTIONS,
@@ -353,7 +353,7 @@ class CreditsApi:
         _headers: RequestHeaders | None = None,
         _host_index: HostIndex = 0,
     ) -> RESTResponseType:
-        """``get_daily_chart_data``, as the raw answer, unread, of any status."""
+        """``get_daily_chart_data``, as the raw response, unread, of any status."""
         options = CallOptions(_request_timeout, _request_auth, _content_type, _headers, _host_index)
         return self.api_client.open(
             GET_DAILY_CHART_DATA, options, workspace_id, credit_daily_chart_request

@@ -1,4 +1,4 @@
-"""What all models share: strict in requests, open in answers, and the methods of the models."""
+"""What all models share: strict requests, open responses, and the methods of the models."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Model(BaseModel):
         return pformat(self.model_dump(by_alias=True))
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by their names on the wire, dates and enumerations as Python objects.
+        """The fields by their JSON names, dates and enumerations as Python objects.
 
-        A null is left out unless it was set on purpose or came from the service.
+        A null is left out unless it was set on purpose or received from the service.
         """
         return self.model_dump(by_alias=True, exclude_unset=True)
 
     def to_json(self) -> str:
-        """The JSON object as it goes over the wire; ``from_json`` reads it back.
+        """The JSON object as it is sent; ``from_json`` reads it back.
 
         Dates are ISO 8601 with the UTC offset they have, and without one where they have none.
         """
@@ -71,7 +71,7 @@ class ResponseModel(Model):
 
 
 class RequestModel(Model):
-    """An object that the caller sends. A field that the contract does not have is refused."""
+    """An object that the caller sends. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", revalidate_instances="always")
 
@@ -91,7 +91,7 @@ class RequestModel(Model):
         cls._defaults = frozenset(name for name, field in fields if field.default is not None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Count defaults as set, so that they travel and the service's own never decide."""
+        """Count defaults as set, so that they are sent and the service's own never apply."""
         self.__pydantic_fields_set__.update(self._defaults)
 
 
@@ -125,7 +125,7 @@ class _IntegralSchema:
     def __get_pydantic_core_schema__(
         cls, source: type[int], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        # From these bounds on a float does not tell which integer was meant.
+        # Beyond these bounds a float may stand for several integers.
         exact_float = core_schema.float_schema(strict=True, gt=-(2**53), lt=2**53)
         integral_float = core_schema.chain_schema([exact_float, core_schema.int_schema()])
         return core_schema.union_schema(
@@ -136,11 +136,11 @@ class _IntegralSchema:
 
 
 Integer = Annotated[int, _IntegralSchema, WithJsonSchema({"type": "integer"})]
-"""An integer of an answer."""
+"""An integer of a response."""
 
 
 class _TimestampSchema:
-    """Says itself what a datetime is: a frozen clock may be in place of the class meanwhile."""
+    """Needs no ``datetime`` class: a frozen clock may have replaced it."""
 
     @classmethod
     def __get_pydantic_core_schema__(

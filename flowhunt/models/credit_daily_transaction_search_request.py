@@ -20,6 +20,6 @@ class CreditDailyTransactionSearchRequest(SearchWindow):
 
     grouping: GroupingPeriod | None = Field(default=None, description="Length of one period")
     limit: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=100, description="Most rows to return; the contract names no largest value"
+        default=100, description="Most rows to return; the largest value is not documented"
     )
     pagination: Pagination | None = Field(default=None, description="Where the page starts")

@@ -23,5 +23,5 @@ class CreditTransactionResponse(ResponseModel):
         default=None, description="Human name of the context, a chatbot name for example"
     )
     amount: Integer = Field(
-        description="Credits of this transaction; the contract does not say what its sign means"
+        description="Credits of this transaction; the API specification does not define its sign"
     )

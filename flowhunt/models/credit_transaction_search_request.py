@@ -27,6 +27,6 @@ class CreditTransactionSearchRequest(SearchWindow):
         default=None, description="Only transactions whose context has this description"
     )
     limit: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=100, description="Most rows to return; the contract names no largest value"
+        default=100, description="Most rows to return; the largest value is not documented"
     )
     pagination: Pagination | None = Field(default=None, description="Where the page starts")

@@ -8,7 +8,10 @@ from flowhunt.models._base import RequestModel
 
 
 class Pagination(RequestModel):
-    """Where a page of a search starts. The contract does not say where the values come from."""
+    """Where a page of a search starts.
+
+    The API specification does not say where the values come from.
+    """
 
     sorting_key_value: StrictStr | None = Field(
         default=None, description="Sorting key of the last row already seen"

@@ -187,7 +187,7 @@ class TestAttributes:
                 connect(server).get_workspace_credit_balance("w-1")
 
             assert str(caught.value) == (
-                f"GET {server.url}/v2/credits/workspace_balance answered 401 No: bad key. "
+                f"GET {server.url}/v2/credits/workspace_balance returned 401 No: bad key. "
                 f"{ours.UnauthorizedException.remedy} (request ID r-1)"
             )
 
@@ -197,7 +197,7 @@ class TestAttributes:
         busy = response({"detail": "busy"}, "503 No", {"Retry-After": "5"})
         text = str(error_of(connect, busy, retries=2))
 
-        assert text.endswith("answered 503 No: busy. Wait 5 s, then call again (3 attempts)")
+        assert text.endswith("returned 503 No: busy. Wait 5 s, then retry (3 attempts)")
 
     def test_what_broke_off_says_so_with_the_status_that_came(self, connect: Connect) -> None:
         error = error_of(connect, cut("200 OK\r\nX-Request-ID: r-1"))

@@ -229,9 +229,9 @@ def test_what_is_no_exact_integer_is_an_error_that_names_the_place(
 def test_the_error_says_what_is_odd(body: bytes, said: str, connect: Connect) -> None:
     text = misfit_of(connect, response(body))
 
-    assert "answered 200 OK with " in text
+    assert "returned 200 OK with " in text
     assert said in text
-    assert text.endswith("The whole answer is in .body")
+    assert text.endswith("The complete response is in .body")
 
 
 @pytest.mark.parametrize(
