@@ -264,17 +264,16 @@ class ApiClient:
         else:
             why = "Configuration has none"
         return MissingCredentialError(
-            reason=f"was not sent, no credential is configured: {why}", request=request
+            reason=f"was not sent, it has no credential: {why}", request=request
         )
 
     if not TYPE_CHECKING:  # type checkers are to find names that do not exist
 
         def __getattr__(self, name: str) -> NoReturn:
-            from flowhunt.api.credits_api import CreditsApi
-
-            if not name.startswith("_") and hasattr(CreditsApi, name):
-                raise ApiAttributeError(f"ApiClient has no {name!r}: use CreditsApi(client).{name}")
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name.startswith(("get_", "search_")):
+                text += ": endpoints are methods of CreditsApi(client)"
+            raise ApiAttributeError(text)
 
     def __copy__(self) -> Self:
         twin = self._twin(copy.deepcopy(self.configuration))

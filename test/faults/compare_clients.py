@@ -26,14 +26,14 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from raw_server import (  # noqa: E402  the folder of the tests has to be known first
-    Answer,
     Connection,
     RawServer,
+    Response,
     response,
 )
 
 SECONDS = 2
-PATIENCE = 10
+LONGEST_WAIT = 10
 NAME = "service.test"
 KEY = "key-s3cret"
 
@@ -120,7 +120,7 @@ def drip_body(connection: Connection) -> None:
 
 @contextmanager
 def swallowing() -> Generator[tuple[str, int]]:
-    """An address that takes packets and answers none."""
+    """An address that takes packets and responses none."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -138,7 +138,7 @@ BUSY = response({}, "503 Busy", {"Retry-After": "0"})
 CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x0e\r\n"
 
 # The failure, what the server sends, and what is right.
-CASES: dict[str, tuple[tuple[Answer, ...], str]] = {
+CASES: dict[str, tuple[tuple[Response, ...], str]] = {
     "no failure": ((response(),), "response"),
     "a body that drips, limit 2 s": ((drip_body,), "error in time"),
     "103 Early Hints before the response": ((HINTS + response(),), "response"),
@@ -146,7 +146,7 @@ CASES: dict[str, tuple[tuple[Answer, ...], str]] = {
     "Content-Length: +14": ((PLUS,), "error in time"),
     "chunk size 0x0e": ((CHUNK + b'{"credits": 1}\r\n0\r\n\r\n',), "error in time"),
     "first address swallows packets": ((response(),), "response"),
-    "a resolver that never answers, limit 2 s": ((response(),), "error in time"),
+    "a resolver that never responds, limit 2 s": ((response(),), "error in time"),
 }
 
 
@@ -173,8 +173,8 @@ def run(client: str, url: str, addresses: list[tuple[str, int]] | None, result: 
 
 
 def outcome(client: str, case: str) -> str:
-    answers, _ = CASES[case]
-    with RawServer(*answers) as server, swallowing() as dead:
+    responses, _ = CASES[case]
+    with RawServer(*responses) as server, swallowing() as dead:
         addresses: list[tuple[str, int]] | None = [("127.0.0.1", server.port)]
         if case.startswith("first address"):
             addresses = [dead, ("127.0.0.1", server.port)]
@@ -186,7 +186,7 @@ def outcome(client: str, case: str) -> str:
         process = context.Process(target=run, args=arguments, daemon=True)
         process.start()
         began = time.monotonic()
-        told: str = ours.recv() if ours.poll(PATIENCE) else "no end"
+        told: str = ours.recv() if ours.poll(LONGEST_WAIT) else "no end"
         process.kill()
         process.join()
         late = time.monotonic() - began > 3 * SECONDS

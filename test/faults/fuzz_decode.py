@@ -1,4 +1,4 @@
-"""Fuzzes what makes an answer of bytes: ``python test/faults/fuzz_decode.py -max_total_time=120``.
+"""Fuzzes what makes a response of bytes: ``python test/faults/fuzz_decode.py -max_total_time=120``.
 
 Needs ``pip install atheris``. Ends with a traceback at the first input that gives something else
 than a value of the right type or an ``ApiException``.
@@ -47,7 +47,7 @@ TRANSPORT = open_transport(Configuration(trust_env=False))
 
 
 def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
-    """An answer as it comes from the wire, its headers and its body made of the input."""
+    """A response as it comes from the wire, its headers and its body made of the input."""
     headers = {"Content-Type": data.PickValueInList([*CONTENT_TYPES, data.ConsumeString(30)])}
     if encoding := data.PickValueInList(list(ENCODINGS)):
         headers["Content-Encoding"] = encoding
@@ -75,15 +75,15 @@ def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
 
 
 def fuzz(given: bytes) -> None:
-    """Read and decode an answer, and show the error if there is one."""
+    """Read and decode a response, and show the error if there is one."""
     data = atheris.FuzzedDataProvider(given)
     operation = OPERATIONS[data.ConsumeIntInRange(0, len(OPERATIONS) - 1)]
-    answer = answer_of(data)
+    received = answer_of(data)
     try:
-        answer.read()
-        if answer.status >= 300:
-            raise _error_for(answer)
-        value = _decoded(operation, answer)
+        received.read()
+        if received.status >= 300:
+            raise _error_for(received)
+        value = _decoded(operation, received)
     except ApiException as error:
         check(error)
     else:

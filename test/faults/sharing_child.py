@@ -21,18 +21,18 @@ import urllib3
 import flowhunt
 
 CHILDREN = 3
-PATIENCE = 30  # seconds for a process; one that waits for another's answer waits for ever
+LONGEST_WAIT = 30  # seconds for a process; one that waits for another's response waits for ever
 
 
 def ask_as(api: flowhunt.CreditsApi, name: str) -> None:
-    """Three calls, each of which must get its own answer."""
+    """Three calls, each of which must get its own response."""
     for number in range(3):
         workspace = f"{name}-{number}"
         assert api.get_workspace_credit_balance(workspace).user_id == workspace
 
 
 def work(api: flowhunt.CreditsApi, name: str) -> None:
-    signal.alarm(PATIENCE)
+    signal.alarm(LONGEST_WAIT)
     ask_as(api, name)
 
 
@@ -132,7 +132,7 @@ def open_files() -> set[str]:
 
 
 def use(api: flowhunt.CreditsApi) -> urllib3.BaseHTTPResponse:
-    """Calls one after the other, some at once, one that fails; and a raw answer, unread."""
+    """Calls one after the other, some at once, one that fails; and a raw response, unread."""
     ask_as(api, "me")
     threads = [threading.Thread(target=ask_as, args=(api, f"thread-{n}")) for n in range(4)]
     for thread in threads:
@@ -160,7 +160,7 @@ def leave_nothing(configuration: flowhunt.Configuration, closes: bool) -> None:
 
 
 def main(what: str, url: str, ca_file: str | None = None) -> None:
-    signal.alarm(PATIENCE)
+    signal.alarm(LONGEST_WAIT)
     configuration = flowhunt.Configuration(url, "key-1", ssl_ca_cert=ca_file)
     api = flowhunt.CreditsApi(flowhunt.ApiClient(configuration))
     works: dict[str, Callable[[], None]] = {

@@ -1,4 +1,4 @@
-"""How a host is found and reached: names, addresses that do not answer, and resolvers that hang."""
+"""How a host is found and reached: names, dead addresses, resolvers that hang."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Resolver = Callable[..., list[tuple[Any, ...]]]
 
 @pytest.fixture
 def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Let the system's resolver answer with these addresses; returns the names it is asked."""
+    """Let the system's resolver respond with these addresses; returns the names it is asked."""
 
     original: Any = socket.getaddrinfo
 
@@ -61,7 +61,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A resolver that does not answer as long as the test runs; the names it is asked."""
+    """A resolver that does not respond as long as the test runs; the names it is asked."""
     over = threading.Event()
     asked: list[str] = []
 
@@ -80,7 +80,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def silent(host: str) -> Generator[tuple[str, int]]:
-    """An address that takes packets and answers none."""
+    """An address that takes packets and responses none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket(family))
@@ -214,7 +214,7 @@ def test_no_socket_of_a_race_stays_open(
 
 
 @pytest.mark.parametrize("limits", [{"connect_timeout": SHORT}, {"deadline": SHORT}], ids=str)
-def test_a_resolver_that_never_answers_does_not_hold_the_call(
+def test_a_resolver_that_never_responses_does_not_hold_the_call(
     limits: dict[str, float], hanging: list[str], connect: Connect
 ) -> None:
     began = time.monotonic()
@@ -266,13 +266,13 @@ def test_an_ipv6_literal_needs_no_resolver(hanging: list[str], connect: Connect)
     listener.settimeout(LONG)
     with listener, ThreadPoolExecutor(1) as thread:
 
-        def answer() -> None:
+        def respond() -> None:
             sock, _ = listener.accept()
             with sock:
                 sock.recv(65536)
                 sock.sendall(response())
 
-        answering = thread.submit(answer)
+        answering = thread.submit(respond)
         api = connect(f"http://[::1]:{listener.getsockname()[1]}", allow_plain_http=True)
         assert api.get_credit_balance().to_dict() == BALANCE
         answering.result()

@@ -32,11 +32,11 @@ from certificates import server_context
 from proxy_server import ProxyServer
 from raw_server import (
     BALANCE,
-    Answer,
     Connect,
     Connection,
     RawServer,
     Request,
+    Response,
     clock_without_waits,
     response,
 )
@@ -143,7 +143,7 @@ def unused_port() -> int:
 def echo(status: int) -> Callable[[Connection], None]:
     """Everything that a request holds comes back: in reason, headers and body."""
 
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         request = Request.of(connection.request)
         sent = " ".join(value for _, value in request.headers if is_shown(value))
         again = sent.replace("Bearer ", "").replace("Token ", "").replace("session=", "")
@@ -152,7 +152,7 @@ def echo(status: int) -> Callable[[Connection], None]:
             response({"detail": f"no {sent}"}, f"{status} No {again}", dict.fromkeys(headers, sent))
         )
 
-    return answer
+    return respond
 
 
 def echo_details(connection: Connection) -> None:
@@ -221,9 +221,9 @@ class Failure(NamedTuple):
     error: type[BaseException]
 
 
-def answered(answer: Answer, error: type[BaseException], **settings: Any) -> Failure:
+def answered(respond: Response, error: type[BaseException], **settings: Any) -> Failure:
     def fail(caller: Caller) -> None:
-        with RawServer(answer) as server:
+        with RawServer(respond) as server:
             caller.call(server.url, **settings)
 
     return Failure(fail, error)
@@ -251,12 +251,12 @@ def proxy_down(caller: Caller) -> None:
 
 
 def proxy_echoes(caller: Caller) -> None:
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         request = Request.of(connection.request)
         sent = " ".join(value for _, value in request.headers)
         connection.send(response({}, f"407 {sent} {PROXY_PASSWORD}", {"X-Echo": sent}))
 
-    with ProxyServer(answer) as proxy:
+    with ProxyServer(respond) as proxy:
         caller.call("https://localhost:1", proxy)
 
 
@@ -348,8 +348,8 @@ def cookie_with_line_break(caller: Caller) -> None:
 def reads_outside_a_call(caller: Caller) -> None:
     with RawServer(echo_and_break_off) as server:
         client = caller.client(server.url)
-        answer = client.call_api("GET", server.url + "/", {"X-Once": ONCE})
-        answer.read()
+        respond = client.call_api("GET", server.url + "/", {"X-Once": ONCE})
+        respond.read()
 
 
 def asks_for_credentials_outside_a_call(caller: Caller) -> None:
@@ -364,7 +364,7 @@ def asks_for_credentials_outside_a_call(caller: Caller) -> None:
 FAILURES = {
     "connection refused": Failure(refused, flowhunt.ApiConnectionException),
     "reset": answered(Connection.reset, flowhunt.ApiConnectionException),
-    "no answer": answered(
+    "no response": answered(
         Connection.keep_silent, flowhunt.ApiTimeoutException, read_timeout=0.1, retries=0
     ),
     "untrusted certificate": Failure(untrusted, flowhunt.TLSException),
