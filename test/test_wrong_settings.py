@@ -147,7 +147,7 @@ def test_a_client_in_place_of_an_api_says_where_the_endpoints_are() -> None:
     for attempt in attempts:
         with pytest.raises(ApiAttributeError, match=r"are methods of CreditsApi\(client\)"):
             attempt()
-    with pytest.raises(AttributeError, match="'ApiClient' object has no attribute 'nothing'$"):
+    with pytest.raises(AttributeError, match=r"'ApiClient' object has no attribute 'nothing'$"):
         _ = client.nothing
 
 
