@@ -220,7 +220,8 @@ def test_urllib3_keeps_the_parts_of_a_socks_proxy_in_a_dict() -> None:
 
 
 def test_urllib3_connects_to_the_name_with_its_final_dot() -> None:
-    assert urllib3_connection.HTTPConnection("service.test.")._dns_host == "service.test."  # noqa: SLF001
+    connection: Any = urllib3_connection.HTTPConnection("service.test.")
+    assert connection._dns_host == "service.test."  # noqa: SLF001
 
 
 def test_a_response_of_urllib3_says_what_is_left_and_whether_it_is_chunked() -> None:

@@ -37,7 +37,7 @@ def configuration() -> Any:
         ("max_retries", "'retries'"),
     ],
 )
-@pytest.mark.parametrize("made", [lambda each: each, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("made", [flowhunt.Configuration.__copy__, copy.copy, copy.deepcopy])
 def test_a_setting_with_a_typo_is_refused_and_the_right_one_named(
     made: Callable[[Any], Any], name: str, meant: str
 ) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import multiprocessing
+import os
 import socket
 import sys
 import threading
@@ -190,8 +191,15 @@ CASES: dict[str, tuple[tuple[Response, ...], str]] = {
 }
 
 
-def run(client: str, url: str, addresses: list[tuple[str, int]] | None, result: Pipe) -> None:
-    """Make a call in this process, with a resolver that knows these addresses, and send the outcome."""
+def run(
+    client: str, healthy: str, url: str, addresses: list[tuple[str, int]] | None, result: Pipe
+) -> None:
+    """Make a call with a resolver that knows these addresses, and send the outcome.
+
+    A call to a healthy server comes first: importing a client may take seconds.
+    """
+    CLIENTS[client](healthy)
+    result.send("ready")
 
     def getaddrinfo(host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
         if host != NAME:
@@ -214,7 +222,7 @@ def run(client: str, url: str, addresses: list[tuple[str, int]] | None, result: 
 
 def outcome(client: str, case: str) -> str:
     responses, _ = CASES[case]
-    with RawServer(*responses) as server, swallowing() as dead:
+    with RawServer() as healthy, RawServer(*responses) as server, swallowing() as dead:
         addresses: list[tuple[str, int]] | None = [("127.0.0.1", server.port)]
         if case.startswith("first address"):
             addresses = [dead, ("127.0.0.1", server.port)]
@@ -222,9 +230,11 @@ def outcome(client: str, case: str) -> str:
             addresses = None
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        arguments = (client, f"http://{NAME}:{server.port}", addresses, theirs)
+        url = f"http://{NAME}:{server.port}"
+        arguments = (client, healthy.url, url, addresses, theirs)
         process = context.Process(target=run, args=arguments, daemon=True)
         process.start()
+        ours.recv()
         began = time.monotonic()
         found: str = ours.recv() if ours.poll(LONGEST_WAIT) else "no end"
         process.kill()
@@ -238,7 +248,7 @@ def main() -> None:
     installed = [name for name in CLIENTS if importlib.util.find_spec(name)]
     write_row(["", *installed])
     write_row(["---"] * (len(installed) + 1))
-    with ThreadPoolExecutor(len(installed)) as threads:
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
         for case, (_, right) in CASES.items():
             outcomes = threads.map(lambda client, case=case: outcome(client, case), installed)
             write_row([case, *("kept" if each == right else each for each in outcomes)])
