@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import repeat
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
@@ -250,7 +251,7 @@ def main() -> None:
     write_row(["---"] * (len(installed) + 1))
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for case, (_, right) in CASES.items():
-            outcomes = threads.map(lambda client, case=case: outcome(client, case), installed)
+            outcomes = threads.map(outcome, installed, repeat(case))
             write_row([case, *("kept" if each == right else each for each in outcomes)])
 
 
