@@ -91,7 +91,8 @@ if TYPE_CHECKING:
     from flowhunt.rest import RESTClientObject as RESTClientObject
     from flowhunt.rest import RESTResponse as RESTResponse
 
-_MODULES = {
+# The module that each public name is in. A name that is its own module is that module.
+_MODULE_OF = {
     "api": "api",
     "api_client": "api_client",
     "api_response": "api_response",
@@ -104,8 +105,6 @@ _MODULES = {
     "models": "models",
     "rest": "rest",
     "sandbox": "sandbox",
-}
-_WHERE = {
     "CreditsApi": "api.credits_api",
     "ApiClient": "api_client",
     "ApiResponse": "api_response",
@@ -155,12 +154,11 @@ _WHERE = {
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "__version__",
-    *_WHERE,
+    *(name for name, module in _MODULE_OF.items() if name != module),
 ]
 
-
-__getattr__ = resolver(__name__, {**_MODULES, **_WHERE})
+__getattr__ = resolver(__name__, _MODULE_OF)
 
 
 def __dir__() -> list[str]:
-    return sorted({*_MODULES, *__all__})
+    return sorted({*_MODULE_OF, *__all__})

@@ -1,4 +1,4 @@
-"""Columns of responses as Arrow arrays, the same for every way in which they are read."""
+"""Columns of responses as Arrow arrays, for every room that makes them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pyarrow() -> Any:
 
 
 def array(name: str, values: Sequence[Any]) -> Any:
-    """A column as an Arrow array of the type that goes with its name.
+    """A column as an Arrow array of the type that belongs to its name.
 
     :raises ApiValueError: an integer needs more than 64 bits, or some timestamps have a UTC offset
         and others none
@@ -59,16 +59,16 @@ def array(name: str, values: Sequence[Any]) -> Any:
 
 
 def check_integer(value: int, where: str) -> None:
-    """Whether an integer fits into a column.
+    """Check that an integer fits into a column.
 
-    :raises ApiValueError: it does not
+    :raises ApiValueError: it needs more than 64 bits
     """
     if value not in _INT64:
         raise ApiValueError(f"{where} does not fit into a column of 64-bit integers")
 
 
 def json_text(fields: dict[str, Any] | None) -> str | None:
-    """Unknown fields as JSON text, ``None`` where there are none."""
+    """Unknown fields as JSON text, ``None`` if there are none."""
     return to_json(fields, inf_nan_mode="null").decode() if fields else None
 
 

@@ -1,4 +1,4 @@
-"""What an optional extra says when it is not installed."""
+"""Importing what an optional extra installs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def extra(name: str) -> Generator[None, None, None]:
-    """Import what an extra brings; where it is missing, say how to install it.
+    """Import what an extra installs; if it is missing, say how to install it.
 
     :raises ImportError: the extra is not installed
     """

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False  # typing has one too, and costs ten times what this package does
+TYPE_CHECKING = False  # importing typing for it would take ten times as long as this package
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
 
 def resolver(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """A ``__getattr__`` for a package, by the module that each of its lazy names is in.
+    """A ``__getattr__`` for a package.
 
-    A name whose module is its own is a module itself.
+    :param modules: the module of each lazy name; a name that is its own module is that module
     """
 
     def __getattr__(name: str) -> Any:  # noqa: N807  it becomes one
@@ -26,7 +26,7 @@ def resolver(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
         except ImportError as error:
             if modules[name] != name:
                 raise
-            # Who only looks, `hasattr` and `help` for example, needs no extra. Who imports does.
+            # `hasattr` and `help` only look: without the extra, the name is not there.
             raise AttributeError(str(error), name=name) from error
         value = module if modules[name] == name else getattr(module, name)
         setattr(sys.modules[package], name, value)
@@ -36,9 +36,9 @@ def resolver(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
 
 
 def _is_clock_stopper() -> bool:
-    """Whether freezegun looks through all modules, with its own classes in place of ``datetime``.
+    """Whether freezegun searches all modules, with its own classes in place of ``datetime``.
 
-    What was imported meanwhile, pydantic for example, would keep them for as long as it lives.
+    A module imported during that search, pydantic for example, would keep those classes.
     """
     caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
     return str(caller.f_globals.get("__name__")).startswith("freezegun.")

@@ -10,18 +10,18 @@ from typing import Generic, TypeVar, cast, get_origin
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import CoreConfig, CoreSchema, SchemaValidator
 
-from flowhunt.models._base import Request
+from flowhunt.models._base import RequestModel
 
 T = TypeVar("T")
 D = TypeVar("D")
 
-# Values of an answer are other people's data: they stay out of error texts. Only the keys of an
-# answer repeat often enough to be worth remembering while it is read.
-_ANSWER_CONFIG = CoreConfig(hide_input_in_errors=True, cache_strings="keys")
+# Values of a response are other people's data: they stay out of error texts. Only its keys repeat
+# often enough to be worth caching while it is read.
+_RESPONSE_CONFIG = CoreConfig(hide_input_in_errors=True, cache_strings="keys")
 
 
 class Operation(Generic[T]):
-    """One endpoint: what is asked, and of which type the answer is.
+    """One endpoint: its request, and the type of its response.
 
     The models are given as functions that return them, so that only those of the endpoints which
     a program uses are ever imported.
@@ -32,21 +32,21 @@ class Operation(Generic[T]):
         name: str,
         method: str,
         path: str,
-        answer: Callable[[], type[T]],
-        body: Callable[[], type[Request]] | None = None,
-        of_workspace: bool = True,
+        response_type: Callable[[], type[T]],
+        body_type: Callable[[], type[RequestModel]] | None = None,
+        needs_workspace_id: bool = True,
     ) -> None:
         self.name = name
         self.method = method
         self.path = path
-        self.answer = answer
-        self.body = body
-        self.of_workspace = of_workspace
+        self.response_type = response_type
+        self.body_type = body_type
+        self.needs_workspace_id = needs_workspace_id
 
     @cached_property
     def decode(self) -> Callable[[bytes | str], T]:
-        """The answer's JSON text to its models, in one step."""
-        return SchemaValidator(self._schema(), _ANSWER_CONFIG).validate_json
+        """The response's JSON text to its models, in one step."""
+        return SchemaValidator(self._schema(), _RESPONSE_CONFIG).validate_json
 
     def decoded_by(self, decode: Callable[[bytes | str], D]) -> Operation[D]:
         """The same endpoint with another decoder.
@@ -58,14 +58,12 @@ class Operation(Generic[T]):
         return twin
 
     def _schema(self) -> CoreSchema:
-        answer = self.answer()
-        if get_origin(answer) is None:
-            model = cast("type[BaseModel]", answer)
-            model.model_rebuild()  # it is put off until here
-            return model.__pydantic_core_schema__
-        return TypeAdapter(answer).core_schema
+        response_type = self.response_type()
+        if get_origin(response_type) is None:
+            return cast("type[BaseModel]", response_type).__pydantic_core_schema__
+        return TypeAdapter(response_type).core_schema
 
     @cached_property
-    def request(self) -> TypeAdapter[Request] | None:
+    def body_adapter(self) -> TypeAdapter[RequestModel] | None:
         """Checks a request body, given as model or as dict, and writes its JSON text."""
-        return TypeAdapter(self.body()) if self.body else None
+        return TypeAdapter(self.body_type()) if self.body_type else None

@@ -1,11 +1,15 @@
-"""Keeping secrets out of ``repr``, ``vars``, ``pprint`` and whatever else shows objects."""
+"""Keeping secrets out of texts, ``repr``, ``vars``, tracebacks and whatever else shows objects."""
 
 from __future__ import annotations
 
+import json
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import wraps
+from itertools import chain
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -15,17 +19,67 @@ V = TypeVar("V")
 
 REDACTED = "***"
 
+# Headers whose values are no secret. A list of the secret ones would miss future ones.
+_PUBLIC_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "host",
+        "location",
+        "request-id",
+        "retry-after",
+        "server",
+        "transfer-encoding",
+        "user-agent",
+        "x-correlation-id",
+        "x-request-id",
+    }
+)
+_WORDS = re.compile(r"[^\s;,=]+").findall
+_SHORTEST_SECRET = 4  # characters; shorter ones would hide half of every text
+
 # Packages whose frames hold requests, wherever they are.
 _HOLD_REQUESTS = frozenset({"flowhunt", "http", "pydantic", "socket", "socks", "ssl", "urllib3"})
 # Modules that call the caller's code: credentials, hooks and retry policies.
-_CALL_THE_CALLER = frozenset({"flowhunt.configuration", "flowhunt._retry"})
+_CALL_THE_CALLER = frozenset({"flowhunt.configuration", "flowhunt._transport.retry"})
+# What fails right below it may be an observer, which has the headers among its arguments.
+_CALLS_URLLIB3 = "RESTClientObject.request"
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
+def redact(text: str, secrets: Iterable[str]) -> str:
     """A text with every secret in it replaced."""
     for secret in secrets:
         text = text.replace(secret, REDACTED)
     return text
+
+
+def redacted_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers, with each value redacted that may be a secret."""
+    return {name: value if _is_public(name) else REDACTED for name, value in headers.items()}
+
+
+def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers whose values are no secret."""
+    return {name: value for name, value in headers.items() if _is_public(name)}
+
+
+def secrets_in(*headers: Mapping[str, str]) -> list[str]:
+    """What in headers may be a secret, the longest first: values and their longer words."""
+    found: set[str] = set()
+    for name, value in chain.from_iterable(each.items() for each in headers):
+        if not _is_public(name):
+            found.update(part for part in (value, *_WORDS(value)) if len(part) >= _SHORTEST_SECRET)
+    found.update([json.dumps(secret)[1:-1] for secret in found])
+    return sorted(found, key=len, reverse=True)
+
+
+def _is_public(name: str) -> bool:
+    return name.lower() in _PUBLIC_HEADERS
 
 
 class Secrets(dict[str, V]):
@@ -55,12 +109,12 @@ class Secret(Generic[V]):
         instance.__dict__.setdefault("_secrets", Secrets())[self._name] = value
 
 
-def leaves_no_locals(method: Callable[P, R]) -> Callable[P, R]:
-    """Let errors out of a method without what its frames hold: headers, credentials, bodies.
+def scrubs_traceback(method: Callable[P, R]) -> Callable[P, R]:
+    """Remove headers, credentials and bodies from the tracebacks of a method's errors.
 
     A crash reporter sends the local variables of every frame in a traceback. The frames below this
-    one are emptied, those of urllib3 and of what observes it included; file names and lines stay.
-    Frames of the caller's code, a callable credential for example, are left to the caller.
+    one are cleared, those of urllib3 and of tools that observe it included; file names and lines
+    stay. Frames of the caller's code, a callable credential for example, keep their variables.
     """
 
     @wraps(method)
@@ -70,31 +124,38 @@ def leaves_no_locals(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except BaseException as error:
             del args, kwargs
-            _clear_frames(error, handled_by_caller)
+            _scrub(error, handled_by_caller)
             raise
 
     return call
 
 
-def _clear_frames(error: BaseException | None, stop: BaseException | None) -> None:
+def _scrub(error: BaseException | None, stop: BaseException | None) -> None:
     seen: set[int] = set()
     waiting: list[Any] = [error]
     while waiting:
         error = waiting.pop()
         if error is not None and error is not stop and id(error) not in seen:
             seen.add(id(error))
-            _clear(error.__traceback__)
+            _clear_frames(error.__traceback__)
             waiting += error.__cause__, error.__context__
 
 
-def _clear(traceback: TracebackType | None) -> None:
-    ours = ""  # the module of this package that the frames below were called by
-    while traceback is not None:
-        module = str(traceback.tb_frame.f_globals.get("__name__"))
-        package = module.partition(".")[0]
-        if package == "flowhunt":
-            ours = module
-        if package in _HOLD_REQUESTS or (ours and ours not in _CALL_THE_CALLER):
+def _clear_frames(traceback: TracebackType | None) -> None:
+    """Clear the frames that hold a request, and no others of the caller's.
+
+    Tools that observe urllib3 have their frames between ours and urllib3's. The caller's own code,
+    a signal handler for example, has no frame of urllib3 below it.
+    """
+    frames = [frame for frame, _ in walk_tb(traceback)]
+    modules = [str(frame.f_globals.get("__name__")) for frame in frames]
+    holders = {i for i, name in enumerate(modules) if name.partition(".")[0] in _HOLD_REQUESTS}
+    sent_by_us = calls_urllib3 = False
+    for index, (frame, module) in enumerate(zip(frames, modules, strict=True)):
+        if module.partition(".")[0] == "flowhunt":
+            sent_by_us = module not in _CALL_THE_CALLER
+            calls_urllib3 = frame.f_code.co_qualname == _CALLS_URLLIB3
+        observes = sent_by_us and (calls_urllib3 or index < max(holders))
+        if index in holders or observes:
             with suppress(RuntimeError):  # it still runs
-                traceback.tb_frame.clear()
-        traceback = traceback.tb_next
+                frame.clear()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict
 
 Credential: TypeAlias = str | Callable[[], str]
-"""A secret, or a callable that returns it; the callable is asked again for every call."""
+"""A secret, or a callable that returns it; the callable is called for every request."""
 
 RequestTimeout: TypeAlias = float | tuple[float, float]
 """Seconds for the whole call, or a pair: seconds to connect and seconds between two reads."""
@@ -20,6 +20,17 @@ RequestHeaders: TypeAlias = Mapping[str, str]
 
 HostIndex: TypeAlias = int
 """Index into ``Configuration.get_host_settings()``; there is one host, so 0."""
+
+
+class CallOptions(NamedTuple):
+    """What a call may set for itself; ``CreditsApi`` says what each means."""
+
+    timeout: RequestTimeout | None = None
+    auth: RequestAuth | None = None
+    content_type: str | None = None
+    headers: RequestHeaders | None = None
+    host_index: HostIndex = 0
+
 
 AuthSetting = TypedDict(
     "AuthSetting",

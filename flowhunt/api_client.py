@@ -1,4 +1,4 @@
-"""ApiClient: builds a request, sends it, decodes the answer."""
+"""ApiClient: builds a request, sends it, decodes the response."""
 
 from __future__ import annotations
 
@@ -8,42 +8,46 @@ import platform
 import re
 import sys
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar
 from urllib.parse import quote
 
 import pydantic
 from pydantic_core import PydanticSerializationError, to_json
 
 from flowhunt import __version__
-from flowhunt._headers import CREDENTIALS, Headers, public
 from flowhunt._operation import Operation
-from flowhunt._secrets import leaves_no_locals
-from flowhunt._types import RequestAuth, RequestHeaders, RequestTimeout
+from flowhunt._secrets import public_headers, scrubs_traceback
+from flowhunt._transport.headers import CREDENTIALS, Headers
+from flowhunt._types import CallOptions, RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_response import ApiResponse
 from flowhunt.configuration import API_KEY, Configuration
 from flowhunt.exceptions import (
+    ApiAttributeError,
     ApiException,
     ApiTypeError,
     ApiValueError,
     InvalidResponseException,
     MissingCredentialError,
+    kind_of,
 )
-from flowhunt.models._base import Model, Request
+from flowhunt.models._base import Model, RequestModel
 from flowhunt.rest import RESTClientObject, RESTResponse, RESTResponseType
 
 T = TypeVar("T")
 
 USER_AGENT = f"flowhunt-python/{__version__} python/{platform.python_version()} ({sys.platform})"
 
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE).search
 # Python has codecs that are no charsets, and some that take quadratic time.
 _CODECS = re.compile(r"utf-(16|32)(-[bl]e)?|iso8859-\d+|cp125\d").fullmatch
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
-_MARK = b"\xef\xbb\xbf"
+_UTF_8_BOM = b"\xef\xbb\xbf"
+_DEFAULT_OPTIONS = CallOptions()
 
 
 class ApiClient:
-    """Builds requests, sends them, decodes the answers. Threads may share one.
+    """Builds requests, sends them, decodes the responses. Threads may share one.
 
     ``with ApiClient() as client:`` closes its connections at the end; so does ``close()``.
 
@@ -55,7 +59,7 @@ class ApiClient:
 
     _default: ClassVar[ApiClient | None] = None
 
-    @leaves_no_locals
+    @scrubs_traceback
     def __init__(
         self,
         configuration: Configuration | None = None,
@@ -63,9 +67,14 @@ class ApiClient:
         header_value: str | None = None,
         cookie: str | None = None,
     ) -> None:
-        if isinstance(configuration, str):
-            raise ApiTypeError("ApiClient takes a Configuration: Configuration(api_key=...)")
-        self.configuration = Configuration.get_default() if configuration is None else configuration
+        if configuration is None:
+            configuration = Configuration.get_default()
+        elif not hasattr(configuration, "auth_headers") or isinstance(configuration, type):
+            raise ApiTypeError(
+                f"ApiClient takes a Configuration, not {kind_of(configuration)}: "
+                "ApiClient(Configuration(api_key=...))"
+            )
+        self.configuration = configuration
         self.rest_client = RESTClientObject(self.configuration)
         self.default_headers = Headers(
             {
@@ -106,14 +115,14 @@ class ApiClient:
         return self.default_headers.get("Cookie")
 
     @cookie.setter
-    @leaves_no_locals
+    @scrubs_traceback
     def cookie(self, value: str | None) -> None:
         if value:
             self.default_headers["Cookie"] = value
         else:
             self.default_headers.pop("Cookie", None)
 
-    @leaves_no_locals
+    @scrubs_traceback
     def set_default_header(self, header_name: str, header_value: str) -> None:
         """Send a header with every call."""
         self.default_headers[header_name] = header_value
@@ -136,66 +145,54 @@ class ApiClient:
     def execute(
         self,
         operation: Operation[T],
-        workspace_id: str | None,
-        body: Any,
-        timeout: RequestTimeout | None,
-        auth: RequestAuth | None,
-        content_type: str | None,
-        headers: RequestHeaders | None,
-        host_index: int,
+        options: CallOptions = _DEFAULT_OPTIONS,
+        workspace_id: str | None = None,
+        body: Any = None,
     ) -> ApiResponse[T]:
-        """Make a call and decode its answer."""
-        url, sent, data = self._build(
-            operation, workspace_id, body, auth, content_type, headers, host_index
-        )
-        answer = self.rest_client.request(
+        """Make a call and decode its response."""
+        url, headers, data = self._build(operation, options, workspace_id, body)
+        response = self.rest_client.request(
             operation.method,
             url,
-            sent,
+            headers,
             data,
             None,
-            timeout,
+            options.timeout,
             preload_content=True,
             only_reads=True,
             operation=operation.name,
         )
-        if not 200 <= answer.status < 300:
-            raise _refusal(answer)
+        if not 200 <= response.status < 300:
+            raise _error_for(response)
         return ApiResponse(
-            status_code=answer.status,
-            data=_decoded(operation, answer),
-            headers=answer.headers,
-            raw_data=answer.data or b"",
-            tries=answer.tries,
+            status_code=response.status,
+            data=_decoded(operation, response),
+            headers=response.headers,
+            raw_data=response.data or b"",
+            tries=response.tries,
         )
 
     def open(
         self,
         operation: Operation[Any],
-        workspace_id: str | None,
-        body: Any,
-        timeout: RequestTimeout | None,
-        auth: RequestAuth | None,
-        content_type: str | None,
-        headers: RequestHeaders | None,
-        host_index: int,
+        options: CallOptions = _DEFAULT_OPTIONS,
+        workspace_id: str | None = None,
+        body: Any = None,
     ) -> RESTResponseType:
-        """Make a call and return its raw answer, whatever its status, with the body unread."""
-        url, sent, data = self._build(
-            operation, workspace_id, body, auth, content_type, headers, host_index
-        )
+        """Make a call and return its raw response, of any status, with the body unread."""
+        url, headers, data = self._build(operation, options, workspace_id, body)
         return self.rest_client.request(
             operation.method,
             url,
-            sent,
+            headers,
             data,
             None,
-            timeout,
+            options.timeout,
             only_reads=True,
             operation=operation.name,
         ).response
 
-    @leaves_no_locals
+    @scrubs_traceback
     def call_api(
         self,
         method: str,
@@ -205,13 +202,13 @@ class ApiClient:
         post_params: None = None,
         _request_timeout: RequestTimeout | None = None,
     ) -> RESTResponse:
-        """Send a request of one's own to the host, without the configured credentials.
+        """Send any request to the host, without the configured credentials.
 
-        :param url: whole URL, below ``Configuration.host``
-        :param header_params: headers besides the default ones
+        :param url: complete URL, below ``Configuration.host``
+        :param header_params: headers in addition to the default ones
         :param body: sent as JSON, unless it is a ``str`` or ``bytes`` already
         :param post_params: accepted and not used: the API takes no forms
-        :return: the answer, unread, whatever its status
+        :return: the response, unread, of any status
         """
         json_type = None
         if body is not None and not isinstance(body, (str, bytes)):
@@ -230,22 +227,20 @@ class ApiClient:
     def _build(
         self,
         operation: Operation[Any],
+        options: CallOptions,
         workspace_id: str | None,
         body: Any,
-        auth: RequestAuth | None,
-        content_type: str | None,
-        headers: RequestHeaders | None,
-        host_index: int,
     ) -> tuple[str, dict[str, str], bytes | None]:
         """The URL, headers and body of a request, checked."""
+        _, auth, content_type, headers, host_index = options
         if host_index != 0 or isinstance(host_index, bool):
             raise ApiValueError(f"_host_index must be 0, there is one host, not {host_index!r}")
         url = self.configuration.host + operation.path
-        if operation.of_workspace:
+        if operation.needs_workspace_id:
             url += f"?workspace_id={_quoted(workspace_id)}"
         json_type = data = None
-        if operation.request is not None:
-            data = self._encoded(operation.request, body)
+        if operation.body_adapter is not None:
+            data = self._encoded(operation.body_adapter, body)
             json_type = {"Content-Type": _json_type(content_type)}
         credentials = self.configuration.auth_headers() if auth is None else _header_of(auth)
         sent = self.default_headers.merged(json_type, credentials, headers)
@@ -255,7 +250,7 @@ class ApiClient:
             )
         return url, sent, data
 
-    def _encoded(self, adapter: pydantic.TypeAdapter[Request], body: Any) -> bytes:
+    def _encoded(self, adapter: pydantic.TypeAdapter[RequestModel], body: Any) -> bytes:
         """The body as JSON text, checked unless that is turned off."""
         if not self.configuration.client_side_validation:
             return _json(body)
@@ -264,14 +259,22 @@ class ApiClient:
     def _no_credential(self, request: str) -> MissingCredentialError:
         others = [name for name in self.configuration.api_key if name != API_KEY]
         if self.configuration.credentials_left_behind:
-            why = "they stayed behind when it was pickled"
+            why = "credentials are not pickled unless pickle_credentials is set"
         elif others:
             why = f"api_key has {others}, and the name is {API_KEY!r}"
         else:
-            why = "none is configured"
+            why = "Configuration has none"
         return MissingCredentialError(
             reason=f"was not sent, it has no credential: {why}", request=request
         )
+
+    if not TYPE_CHECKING:  # type checkers are to find names that do not exist
+
+        def __getattr__(self, name: str) -> NoReturn:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name.startswith(("get_", "search_")):
+                text += ": endpoints are methods of CreditsApi(client)"
+            raise ApiAttributeError(text)
 
     def __copy__(self) -> Self:
         twin = self._twin(copy.deepcopy(self.configuration))
@@ -286,7 +289,7 @@ class ApiClient:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = self.configuration.pickle_credentials
-        headers = dict(self.default_headers) if kept else public(self.default_headers)
+        headers = dict(self.default_headers) if kept else public_headers(self.default_headers)
         return {
             "configuration": self.configuration,
             "headers": headers,
@@ -315,7 +318,7 @@ class ApiClient:
         return {name: value for name, value in vars(self).items() if name not in own}
 
 
-def _json(body: Any, adapter: pydantic.TypeAdapter[Request] | None = None) -> bytes:
+def _json(body: Any, adapter: pydantic.TypeAdapter[RequestModel] | None = None) -> bytes:
     """A body as JSON text; an adapter knows its model already."""
     try:
         if adapter is not None:
@@ -343,6 +346,8 @@ def _quoted(workspace_id: str | None) -> str:
         raise ApiTypeError(f"workspace_id must be a str, not {workspace_id!r}")
     if not workspace_id:
         raise ApiValueError("workspace_id is empty: is FLOWHUNT_WORKSPACE_ID set?")
+    if _UNRESERVED(workspace_id):  # as IDs are; far quicker than `quote`
+        return workspace_id
     try:
         return quote(workspace_id, safe="")
     except UnicodeEncodeError as error:
@@ -357,37 +362,38 @@ def _json_type(content_type: str | None) -> str:
     return content_type
 
 
-def _decoded(operation: Operation[T], answer: RESTResponse) -> T:
-    """The answer's body as its models."""
-    body = answer.data or b""
+def _decoded(operation: Operation[T], response: RESTResponse) -> T:
+    """The response's body as its models."""
+    body = response.data or b""
     decode = operation.decode
     try:
-        if answer.headers.get("Content-Type") != "application/json" or body[:1] == _MARK[:1]:
-            return decode(_json_text(answer))
+        if response.headers.get("Content-Type") != "application/json" or body[:1] == _UTF_8_BOM[:1]:
+            return decode(_json_text(response))
         return decode(body)
     except (pydantic.ValidationError, UnicodeError, LookupError) as error:
+        mismatch = _describe_mismatch(error, response)
         raise InvalidResponseException(
-            http_resp=answer, reason=f"{answer.reason or ''} with {_misfit(error, answer)}"
+            http_resp=response, reason=f"{response.reason or ''} with {mismatch}"
         ) from error
 
 
-def _json_text(answer: RESTResponse) -> bytes | str:
-    """The body in a form that pydantic reads: UTF-8, or text where it has another charset."""
-    body = answer.data or b""
-    content_type = answer.headers.get("Content-Type")
+def _json_text(response: RESTResponse) -> bytes | str:
+    """The body in a form that pydantic reads: UTF-8, or text if it has another charset."""
+    body = response.data or b""
+    content_type = response.headers.get("Content-Type")
     charset = _CHARSET(content_type) if content_type else None
     if charset is None or charset[1].lower() in _UTF_8:
-        return body.removeprefix(_MARK)
+        return body.removeprefix(_UTF_8_BOM)
     codec = codecs.lookup(charset[1]).name
     if not _CODECS(codec):
         raise LookupError(f"{codec} is no charset for JSON")
     return body.decode(codec).lstrip("\ufeff")
 
 
-def _misfit(error: Exception, answer: RESTResponse) -> str:
+def _describe_mismatch(error: Exception, response: RESTResponse) -> str:
     """Where the body does not fit and why, without any value of it."""
-    kind = answer.headers.get("Content-Type", "no Content-Type")
-    if not answer.data:
+    kind = response.headers.get("Content-Type", "no Content-Type")
+    if not response.data:
         return "an empty body"
     if not isinstance(error, pydantic.ValidationError):
         return f"a body that is not text as its {kind} says"
@@ -399,14 +405,14 @@ def _misfit(error: Exception, answer: RESTResponse) -> str:
     return f"a body that does not fit at {where}: {first['msg']}{more}"
 
 
-def _refusal(answer: RESTResponse) -> ApiException:
-    """The exception for an answer that is not a success."""
+def _error_for(response: RESTResponse) -> ApiException:
+    """The exception for a response that is not a success."""
     data = None
-    if answer.status == 422:
+    if response.status == 422:
         from flowhunt.models.http_validation_error import HTTPValidationError
 
         try:
-            data = HTTPValidationError.from_json(answer.data or b"")
+            data = HTTPValidationError.from_json(response.data or b"")
         except pydantic.ValidationError:
-            data = None  # body and detail hold what came instead
-    return ApiException.from_response(http_resp=answer, data=data)
+            data = None  # body and detail hold what was received instead
+    return ApiException.from_response(http_resp=response, data=data)

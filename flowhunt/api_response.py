@@ -1,4 +1,4 @@
-"""ApiResponse: an answer with what came along with it."""
+"""ApiResponse: a response's data with its status and headers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 @dataclass
 class ApiResponse(Generic[T]):
-    """An answer with what came along with it.
+    """A response's data with its status and headers.
 
     :ivar status_code: HTTP status
-    :ivar data: the answer as its model
-    :ivar headers: headers of the answer; names compare without case
-    :ivar raw_data: the body as it came, decompressed
-    :ivar tries: how many requests it took
+    :ivar data: the response as its model
+    :ivar headers: headers of the response; names compare without case
+    :ivar raw_data: the body as received, decompressed
+    :ivar tries: how many attempts it took
     """
 
     status_code: int

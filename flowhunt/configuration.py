@@ -1,4 +1,4 @@
-"""Configuration: where, as whom, how patiently, through what TLS and proxy."""
+"""Configuration: host, credentials, limits, retries, TLS and proxy of a client."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import os
 import re
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from flowhunt import __version__, _proxy
-from flowhunt._secrets import Secret, Secrets, leaves_no_locals
+from flowhunt import __version__
+from flowhunt._secrets import Secret, Secrets, scrubs_traceback
+from flowhunt._transport.proxy import split_proxy_url
 from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
-from flowhunt.exceptions import ApiTypeError, ApiValueError
+from flowhunt.exceptions import ApiAttributeError, ApiTypeError, ApiValueError
 
 if TYPE_CHECKING:
     from urllib3 import Retry
@@ -35,7 +36,7 @@ _HOSTS: list[HostSetting] = [{"url": "https://api.flowhunt.io", "description": "
 
 
 class Configuration:
-    """Where, as whom, how patiently, through what TLS and proxy.
+    """Host, credentials, limits, retries, TLS and proxy of a client.
 
     ``Configuration(...)`` reads no credentials from the environment; ``Configuration.from_env()``
     does, and so does a client made with no configuration at all. Settings without a parameter are
@@ -54,20 +55,20 @@ class Configuration:
     :param server_operation_variables: accepted and not used, likewise
     :param ignore_operation_servers: accepted and not used, likewise
     :param ssl_ca_cert: path of a file with the CA certificates to trust, PEM
-    :param retries: how many more times to try, 2 by default, or a ``urllib3.Retry`` to follow
+    :param retries: attempts after the first, 2 by default, or a ``urllib3.Retry`` to follow
     :param ca_cert_data: CA certificates to trust, as PEM text or DER bytes
     :param debug: write each call to ``logger_file``, without credentials. The logger ``flowhunt``
         gets the same record where its level is DEBUG, with or without this; no handler is added
         and no level changed
-    :param workspace_id: not sent by itself; a place for programs to keep the workspace they ask
+    :param workspace_id: not sent by itself; programs may keep their workspace here
     :param connect_timeout: seconds to reach the service, TLS included
     :param read_timeout: seconds without a byte
     :param deadline: seconds for a whole call, retries and the waits between them included; by
-        default 120, or as long as one try may take where that is more
-    :param max_response_bytes: largest answer, after decompression, in bytes
+        default 120, or as long as one attempt may take if that is more
+    :param max_response_bytes: largest response, after decompression, in bytes
     :param allow_plain_http: allow ``http`` to other machines, where all can read the credentials
     :param trust_env: take the proxy from ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``
-    :param pickle_credentials: pickle literal credentials too; without, they stay behind
+    :param pickle_credentials: pickle literal credentials too; otherwise they are left out
     :raises ApiValueError: a value that cannot be used, named in the message
     """
 
@@ -82,7 +83,7 @@ class Configuration:
     _api_key = Secret["Secrets[Credential]"]()
     _secrets: Secrets[Any]
 
-    @leaves_no_locals
+    @scrubs_traceback
     def __init__(
         self,
         host: str | None = None,
@@ -164,9 +165,10 @@ class Configuration:
         self.logger_file_handler: logging.FileHandler | None = None
         self.logger_format = DEFAULT_LOG_FORMAT
         self.logger_file = None
+        self._complete = True
 
     @classmethod
-    @leaves_no_locals
+    @scrubs_traceback
     def from_env(cls, **settings: Any) -> Self:
         """A configuration as the environment says.
 
@@ -213,7 +215,7 @@ class Configuration:
         self.server_index = None
 
     def get_host_settings(self) -> list[HostSetting]:
-        """The hosts that the contract names."""
+        """The hosts that the API specification names."""
         return copy.deepcopy(_HOSTS)
 
     def get_host_from_settings(
@@ -269,7 +271,7 @@ class Configuration:
         prefix = self.api_key_prefix.get(identifier)
         return f"{prefix} {key}" if key and prefix else key or None
 
-    @leaves_no_locals
+    @scrubs_traceback
     def auth_settings(self) -> AuthSettings:
         """The credentials that are sent, by the name of their security scheme."""
         settings: AuthSettings = {}
@@ -288,6 +290,7 @@ class Configuration:
         if token := self._secrets["access_token"]:
             token = token.strip() if isinstance(token, str) else _text_of(token, "access_token")
         if token:
+            _bearer_token("access_token", token)
             headers["Authorization"] = f"Bearer {token}"
         if not headers and self._from_environment and self._read_credentials():
             return self.auth_headers()
@@ -338,7 +341,7 @@ class Configuration:
             self.logger_file_handler.setFormatter(self.logger_formatter)
 
     def to_debug_report(self) -> str:
-        """What to tell with a report of a problem: versions, and nothing of this configuration."""
+        """Versions, for the report of a problem; nothing of this configuration."""
         return (
             "Python SDK Debug Report:\n"
             f"OS: {sys.platform}\n"
@@ -347,10 +350,18 @@ class Configuration:
             f"SDK Package Version: {__version__}"
         )
 
+    @scrubs_traceback
     def __setattr__(self, name: str, value: Any) -> None:
         if check := _CHECKS.get(name):
             check(name, value)
+        if "_complete" in vars(self) and not hasattr(self, name):
+            _check_unknown(name, self._settings())
         object.__setattr__(self, name, value)
+
+    def _settings(self) -> list[str]:
+        kind = type(self)
+        of_class = [name for name in dir(kind) if not callable(getattr(kind, name))]
+        return [name for name in (*vars(self), *of_class) if not name.startswith("_")]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.host}>"
@@ -384,7 +395,7 @@ class Configuration:
             kept: Secrets[Any] = Secrets(proxy_headers=None)
             kept["_api_key"] = Secrets({k: v for k, v in self._api_key.items() if callable(v)})
             kept["access_token"] = self.access_token if callable(self.access_token) else None
-            kept["proxy"] = _proxy.parts_of(self.proxy)[0] if self.proxy else None
+            kept["proxy"] = split_proxy_url(self.proxy)[0] if self.proxy else None
             state["credentials_left_behind"] |= kept != self._secrets
             state["_secrets"] = kept
         return state
@@ -424,7 +435,7 @@ def _checked_host(url: str) -> str:
             "host must not hold a user or password: set api_key or access_token instead"
         )
     if not _is_base_url(url):
-        # Shown only where it looks like one: what stands in the wrong place may be a key.
+        # Shown only where it looks like one: a value in the wrong place may be a key.
         given = repr(re.split("[?#]", url)[0]) if re.search("[.:/]", url) else "as given"
         raise ApiValueError(
             f"host {given} is not the URL of a server: write it as {_HOSTS[0]['url']!r}, "
@@ -475,7 +486,56 @@ def _retries(name: str, value: Any) -> None:
         raise ApiValueError(f"{name} must be 0 or more, not {value!r}")
 
 
+def _bearer_token(name: str, value: Any) -> None:
+    if isinstance(value, str) and value.strip().lower().startswith("bearer "):
+        raise ApiValueError(f"{name} must be the token alone: the client adds 'Bearer '")
+
+
+def _check_unknown(name: str, settings: Sequence[str]) -> None:
+    """Refuse an attribute that looks like a typo. Others are a program's own, and allowed."""
+    from difflib import get_close_matches
+
+    if name.startswith("_") or name in _OF_PUBLISHED_PACKAGE:
+        return
+    meant = _OFTEN_MEANT.get(name.lower()) or get_close_matches(name.lower(), settings, 1, 0.8)
+    if meant:
+        named = " or ".join(map(repr, meant))
+        raise ApiAttributeError(f"Configuration has no {name!r}: did you mean {named}?")
+
+
+# Attributes of the published package that have no meaning here.
+_OF_PUBLISHED_PACKAGE = frozenset(
+    {
+        "date_format",
+        "datetime_format",
+        "logger_stream_handler",
+        "password",
+        "safe_chars_for_path_param",
+        "server_operation_index",
+        "server_operation_variables",
+        "ignore_operation_servers",
+        "temp_folder_path",
+        "username",
+    }
+)
+
+# Names that other clients have for these settings.
+_OFTEN_MEANT = {
+    "base_url": ["host"],
+    "bearer_token": ["access_token"],
+    "key": ["api_key"],
+    "max_retries": ["retries"],
+    "proxies": ["proxy"],
+    "retry": ["retries"],
+    "timeout": ["deadline", "connect_timeout", "read_timeout"],
+    "token": ["access_token"],
+    "url": ["host"],
+    "verify": ["verify_ssl"],
+    "workspace": ["workspace_id"],
+}
+
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "access_token": _bearer_token,
     "connect_timeout": _seconds,
     "read_timeout": _seconds,
     "deadline": _seconds_or_default,

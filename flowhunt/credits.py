@@ -1,8 +1,8 @@
-"""From the integers on the wire to a number of credits that one can show.
+"""From the integers of responses to a number of credits to show.
 
 The API documents no unit. FlowHunt's own clients, its WordPress plugin and its desktop app, divide
 balances by 1,000,000 to show credits. That ``amount`` of a transaction has the same unit is only
-likely. So the models keep the integers as they come, and dividing is a step of its own.
+likely. So the models keep the integers as received, and dividing is a separate step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ UNITS_PER_CREDIT = 1_000_000
 
 
 def to_decimal(units: SupportsIndex) -> Decimal:
-    """Credits to show for an integer of the wire, exactly, whatever the caller's decimal context.
+    """Credits to show for an integer of a response, exactly, whatever the caller's decimal context.
 
     >>> to_decimal(1_250_000)
     Decimal('1.25')

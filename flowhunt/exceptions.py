@@ -1,4 +1,4 @@
-"""Everything that a call can raise.
+"""The exceptions that a call can raise.
 
 ::
 
@@ -19,9 +19,9 @@
         ├── RateLimitException             429
         ├── ServiceException               500 to 599
         ├── RedirectException              300 to 399: refused, the service has no redirects
-        ├── InvalidResponseException       an answer that is not what the contract promises
+        ├── InvalidResponseException       a response that does not fit the API specification
         │   └── ResponseTooLargeException  more bytes than ``Configuration.max_response_bytes``
-        └── ApiConnectionException         no whole answer arrived
+        └── ApiConnectionException         no complete response was received
             ├── ApiTimeoutException        ... in time
             ├── TLSException               ... because TLS could not be agreed or trusted
             └── ProxyException             ... because the proxy did not pass it on
@@ -38,7 +38,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Protocol
 
-from flowhunt._secrets import without
+from flowhunt._secrets import redact
 
 __all__ = [
     "ApiAttributeError",
@@ -119,8 +119,8 @@ class ClientClosedError(OpenApiException, RuntimeError):
     """The client was used after ``close()`` or after its ``with`` block."""
 
 
-class _Answer(Protocol):
-    """What an exception reads of an answer: what every one has, and what ``RESTResponse`` adds."""
+class ReceivedResponse(Protocol):
+    """What an exception reads of a response; ``RESTResponse`` has more."""
 
     status: int
     reason: str | None
@@ -132,14 +132,14 @@ class _Answer(Protocol):
 class ApiException(OpenApiException):
     """A call did not succeed.
 
-    ``str()`` is one line for a log: what was asked, what came, what to do. It holds no credential,
+    ``str()`` is one line for a log: request, response, remedy. It holds no credential,
     also when the service echoes one. Everything received stays on the attributes.
 
-    :ivar status: HTTP status of the answer, ``None`` when there was none
-    :ivar reason: reason phrase of the answer, or what went wrong on the way
-    :ivar headers: headers of the answer; names compare without case
-    :ivar body: body of the answer, as text, or as bytes where it is not text
-    :ivar data: body of the answer as a model, ``HTTPValidationError`` for a 422
+    :ivar status: HTTP status of the response, ``None`` if there was none
+    :ivar reason: reason phrase of the response, or what failed
+    :ivar headers: headers of the response; names compare without case
+    :ivar body: body of the response, as text, or as bytes if it is not text
+    :ivar data: body of the response as a model, ``HTTPValidationError`` for a 422
     :ivar request: method and URL of the call, without its query
     :ivar tries: how many attempts were made, those that could not connect included
     """
@@ -153,7 +153,7 @@ class ApiException(OpenApiException):
         self,
         status: int | None = None,
         reason: str | None = None,
-        http_resp: _Answer | None = None,
+        http_resp: ReceivedResponse | None = None,
         *,
         body: str | bytes | None = None,
         data: Any = None,
@@ -182,15 +182,15 @@ class ApiException(OpenApiException):
 
     @classmethod
     def from_response(
-        cls, *, http_resp: _Answer, body: str | bytes | None = None, data: Any = None
+        cls, *, http_resp: ReceivedResponse, body: str | bytes | None = None, data: Any = None
     ) -> ApiException:
-        """The exception for the status of an answer."""
+        """The exception for the status of a response."""
         kind = _BY_STATUS.get(http_resp.status) or _BY_HUNDRED.get(http_resp.status // 100)
         return (kind or ApiException)(http_resp=http_resp, body=body, data=data)
 
     @property
     def detail(self) -> str | None:
-        """The service's own message, whether it came as a text or as a list of problems."""
+        """The service's own message, from a text or from a list of problems."""
         body = self.body or ""
         if body.lstrip()[:1] not in ("{", b"{"):
             return None
@@ -206,7 +206,7 @@ class ApiException(OpenApiException):
 
     @property
     def request_id(self) -> str | None:
-        """ID of the request as the answer names it; quote it when you report a problem."""
+        """ID of the request as the response names it; quote it when you report a problem."""
         return request_id_of(self.headers or {})
 
     def __str__(self) -> str:
@@ -214,26 +214,26 @@ class ApiException(OpenApiException):
 
     def _describe(self, secrets: Iterable[str]) -> str:
         def clean(text: str) -> str:
-            text = " ".join(without(text, secrets).split())
+            text = " ".join(redact(text, secrets).split())
             if len(text) > _LONGEST_PART:
                 text = f"{text[:_LONGEST_PART]}…"
             return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
-        answered = f"answered {self.status}" if self.status else ""
-        came = " ".join(filter(None, (answered, clean(self.reason or "")))) or "failed"
-        text = f"{self.request or 'The call'} {came}"
+        returned = f"returned {self.status}" if self.status else ""
+        outcome = " ".join(filter(None, (returned, clean(self.reason or "")))) or "failed"
+        text = f"{self.request or 'The call'} {outcome}"
         if len(self.body or "") <= _LONGEST_ERROR and (detail := self.detail):
             text += f": {clean(detail)}"
         if advice := self._advice():
             text += f". {advice}"
         notes = [f"request ID {clean(self.request_id)}"] if self.request_id else []
         if self.tries and self.tries > 1:
-            notes.append(f"{self.tries} tries")
+            notes.append(f"{self.tries} attempts")
         return f"{text} ({', '.join(notes)})" if notes else text
 
     def _advice(self) -> str:
         if self.retry_after is not None:
-            return f"Wait {self.retry_after:g} s, then call again"
+            return f"Wait {self.retry_after:g} s, then retry"
         return self.remedy
 
 
@@ -276,7 +276,7 @@ class RequestTimeoutException(ApiException):
     """408: the service waited too long for the request."""
 
     retryable = True
-    remedy = "Try again later"
+    remedy = "Retry later"
 
 
 class ConflictException(ApiException):
@@ -288,47 +288,47 @@ class UnprocessableEntityException(ApiException):
 
 
 class RateLimitException(ApiException):
-    """429: too many requests; ``retry_after`` holds the seconds to wait, where the answer says."""
+    """429: too many requests; ``retry_after`` holds the seconds to wait, if the response says."""
 
     retryable = True
-    remedy = "Call less often"
+    remedy = "Send fewer requests"
 
 
 class ServiceException(ApiException):
     """500 to 599: the service failed."""
 
     retryable = True
-    remedy = "Try again later"
+    remedy = "Retry later"
 
 
 class RedirectException(ApiException):
-    """300 to 399: the answer points elsewhere. It is not followed; ``location`` is the target."""
+    """300 to 399: the response points elsewhere. It is not followed; ``location`` is the target."""
 
     remedy = "Check Configuration.host; redirects are never followed"
 
     @property
     def location(self) -> str | None:
-        """Where the answer points to."""
+        """Where the response points to."""
         return self.headers.get("Location") if self.headers else None
 
 
 class InvalidResponseException(ApiException):
-    """The answer has a good status and is not what the contract promises.
+    """The response has a good status and does not fit the API specification.
 
-    The cause (``__cause__``) is the error of the decoder, ``body`` the whole answer.
+    The cause (``__cause__``) is the error of the decoder, ``body`` the complete response.
     """
 
-    remedy = "The whole answer is in .body"
+    remedy = "The complete response is in .body"
 
 
 class ResponseTooLargeException(InvalidResponseException):
-    """The answer is larger than ``Configuration.max_response_bytes``; the rest was not read."""
+    """The response is larger than ``Configuration.max_response_bytes``; the rest was not read."""
 
     remedy = "Ask for less, with limit for example, or raise Configuration.max_response_bytes"
 
 
 class ApiConnectionException(ApiException):
-    """No connection came about, or it broke before the whole answer was here."""
+    """No connection was made, or it broke before the response was complete."""
 
     retryable = True
     remedy = "Check the network and Configuration.host"
@@ -337,7 +337,7 @@ class ApiConnectionException(ApiException):
 class ApiTimeoutException(ApiConnectionException):
     """The time for a step or for the whole call ran out."""
 
-    remedy = "Try again later, or give more time with _request_timeout"
+    remedy = "Retry later, or give more time with _request_timeout"
 
 
 class TLSException(ApiConnectionException):
@@ -376,16 +376,23 @@ _BY_HUNDRED: dict[int, type[ApiException]] = {
 }
 
 
+def kind_of(value: object) -> str:
+    """What a wrong argument is, without its value, which may be a secret."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself"
+    return f"an object of type {type(value).__name__}"
+
+
 def seconds_to_wait(retry_after: str | None) -> float | None:
     """Seconds that a ``Retry-After`` header asks for, ``None`` where it makes no sense."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER:
         return float(text)
     try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)  # as all dates of HTTP are
-        return max(0.0, moment.timestamp() - time.time())
+        timestamp = parsedate_to_datetime(text)
+        if timestamp.tzinfo is None:
+            timestamp = timestamp.replace(tzinfo=UTC)  # as all dates of HTTP are
+        return max(0.0, timestamp.timestamp() - time.time())
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -396,7 +403,7 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 
 
 def text_or_bytes(body: bytes) -> str | bytes:
-    """The body as text where it is UTF-8, else as it came: nothing is lost."""
+    """The body as text if it is UTF-8, else as received: nothing is lost."""
     try:
         return body.decode()
     except UnicodeDecodeError:
@@ -415,7 +422,7 @@ def _problem(problem: Any) -> str:
     """One entry of the service's validation errors as ``body.limit: what is wrong``."""
     if not isinstance(problem, dict):
         return str(problem)
-    way = problem.get("loc")
-    where = ".".join(map(str, way)) if isinstance(way, list) else str(way or "")
-    said = str(problem.get("msg", ""))
-    return f"{where}: {said}" if where else said
+    path = problem.get("loc")
+    where = ".".join(map(str, path)) if isinstance(path, list) else str(path or "")
+    message = str(problem.get("msg", ""))
+    return f"{where}: {message}" if where else message

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from raw_server import Answer, Connection, RawServer, Request
+from raw_server import Connection, RawServer, Request, Response
 
 HERE = "127.0.0.1"
 _FOR_THE_PROXY = {"proxy-authorization", "proxy-connection", "x-proxy", "connection"}
@@ -28,15 +28,15 @@ _SUCCEEDED = b"\x05\x00\x00\x01" + socket.inet_aton(HERE) + b"\x00\x00"
 class ProxyServer(RawServer):
     """Tunnels what CONNECT asks for and forwards requests for a whole URL.
 
-    :param answers: what to answer instead, as for ``RawServer``
+    :param responses: what to respond instead, as for ``RawServer``
     :param login: ``user:password`` that it demands
     :ivar tunnelled: all bytes that it passed on unread, in both directions
     """
 
     def __init__(
-        self, *answers: Answer, login: str | None = None, tls: ssl.SSLContext | None = None
+        self, *responses: Response, login: str | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
-        super().__init__(*(answers or (self._pass_on,)), tls=tls)
+        super().__init__(*(responses or (self._pass_on,)), tls=tls)
         self.tunnelled = bytearray()
         self._login = f"Basic {b64encode(login.encode()).decode()}" if login else None
 
@@ -62,13 +62,13 @@ class ProxyServer(RawServer):
 class SocksServer(RawServer):
     """SOCKS 5: a request here is ``host:port``, or ``host:port for user:password``.
 
-    :param answers: what to answer instead of passing on, as for ``RawServer``
+    :param responses: what to respond instead of passing on, as for ``RawServer``
     :param login: ``user:password`` that it demands
     :ivar tunnelled: all bytes that it passed on unread, in both directions
     """
 
-    def __init__(self, *answers: Answer, login: str | None = None) -> None:
-        super().__init__(*(answers or (self._pass_on,)))
+    def __init__(self, *responses: Response, login: str | None = None) -> None:
+        super().__init__(*(responses or (self._pass_on,)))
         self.tunnelled = bytearray()
         self._login = login
 
@@ -142,7 +142,7 @@ def _forward(connection: Connection, request: Request) -> None:
     with contextlib.closing(http.client.HTTPConnection(HERE, url.port or 80)) as upstream:
         path = url.path + (f"?{url.query}" if url.query else "")
         upstream.request(request.method, path, request.body or None, headers)
-        answer = upstream.getresponse()
-        body = answer.read()
-    head = f"HTTP/1.1 {answer.status} {answer.reason}\r\nContent-Length: {len(body)}\r\n\r\n"
+        received = upstream.getresponse()
+        body = received.read()
+    head = f"HTTP/1.1 {received.status} {received.reason}\r\nContent-Length: {len(body)}\r\n\r\n"
     connection.send(head.encode() + body)

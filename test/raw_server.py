@@ -1,4 +1,4 @@
-"""A server that answers with exactly the bytes a test wants, on a port of loopback."""
+"""A server that responds with exactly the bytes a test wants, on a port of loopback."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import flowhunt
-from flowhunt._connection import Clock
+from flowhunt._transport.deadline import Clock
 
 Connect = Callable[..., flowhunt.CreditsApi]
 """The fixture ``connect``: ``CreditsApi`` for a raw server, with settings by keyword."""
 
-Answer = bytes | Callable[["Connection"], None]
+Response = bytes | Callable[["Connection"], None]
 
 BALANCE = {"user_id": "user-1", "credits": 2_500_000}
 
@@ -26,7 +26,7 @@ BALANCE = {"user_id": "user-1", "credits": 2_500_000}
 def response(
     body: Any = BALANCE, status: str = "200 OK", headers: dict[str, str] | None = None
 ) -> bytes:
-    """A whole answer: a body of bytes as it is, any other as JSON."""
+    """A whole response: a body of bytes as it is, any other as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {
         "Content-Type": "application/json",
@@ -59,9 +59,9 @@ class Request(NamedTuple):
 
 
 class Connection:
-    """One accepted connection, as an answer that is a function gets it.
+    """One accepted connection, as a response that is a function gets it.
 
-    :ivar request: the bytes of the request to answer
+    :ivar request: the bytes of the request to respond
     """
 
     def __init__(self, sock: socket.socket, stopping: threading.Event) -> None:
@@ -99,15 +99,15 @@ class Connection:
 
 
 class RawServer:
-    """Serves its answers one a request, in order; the last one from then on.
+    """Serves its responses one a request, in order; the last one from then on.
 
     :ivar requests: the bytes of each request, in order of arrival
     :ivar connections: how many connections were accepted
     :ivar most_open: how many of them were open at once, at most
     """
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
-        self.answers = answers or (response(),)
+    def __init__(self, *responses: Response, tls: ssl.SSLContext | None = None) -> None:
+        self.responses = responses or (response(),)
         self.requests: list[bytes] = []
         self.connections = 0
         self.most_open = 0
@@ -128,7 +128,7 @@ class RawServer:
         self._stopping.set()
         for sock in list(self._sockets):
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)  # an answer that nobody reads would never be sent
+                sock.shutdown(socket.SHUT_RDWR)  # a response that nobody reads would never be sent
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -175,13 +175,13 @@ class RawServer:
             connection = Connection(sock, self._stopping)
             while connection.open and (request := self._read_request(sock)):
                 with self._lock:
-                    answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+                    received = self.responses[min(len(self.requests), len(self.responses) - 1)]
                     self.requests.append(request)
                 connection.request = request
-                if isinstance(answer, bytes):
-                    connection.send(answer)
+                if isinstance(received, bytes):
+                    connection.send(received)
                 else:
-                    answer(connection)
+                    received(connection)
 
     def _agree_on_tls(self, context: ssl.SSLContext, sock: socket.socket) -> ssl.SSLSocket:
         secured = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)

@@ -69,7 +69,9 @@ def test_body_of_another_search(api: flowhunt.CreditsApi, endpoint: Endpoint) ->
 
 
 @each_search
-@pytest.mark.parametrize("wrong", [None, "{}", b"{}", [], 5, object()], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [None, "{}", b"{}", [], 5, object()], ids=lambda wrong: type(wrong).__name__
+)
 def test_body_that_is_no_object(api: flowhunt.CreditsApi, endpoint: Endpoint, wrong: Any) -> None:
     with pytest.raises(Refused, match="Input should be a valid dictionary or instance of"):
         getattr(api, endpoint.name)("workspace-1", wrong)
@@ -128,6 +130,34 @@ def test_body_with_a_wrong_field(
     for attempt in (lambda: getattr(api, name)("workspace-1", body), lambda: model(**body)):
         with pytest.raises(Refused, match=message):
             attempt()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [("created_at_form", "created_at_from"), ("limits", "limit"), ("context", "context_id")],
+)
+def test_a_typo_in_a_request_names_the_field_that_was_meant(wrong: str, meant: str) -> None:
+    body = {wrong: "2026-01-01", "pagination": {"scrol_id": "s"}, "transaction_id": 5}
+    with pytest.raises(Refused) as caught:
+        CreditTransactionSearchRequest.from_dict(body)
+
+    assert f"{wrong}\n  Extra inputs are not permitted: did you mean {meant!r}?" in str(
+        caught.value
+    )
+    assert "pagination.scrol_id\n" in str(caught.value)
+    assert "did you mean 'scroll_id'?" in str(caught.value)
+    kinds = {each["loc"]: each["type"] for each in caught.value.errors()}
+    assert kinds == {
+        (wrong,): "extra_forbidden",
+        ("pagination", "scrol_id"): "extra_forbidden",
+        ("transaction_id",): "string_type",
+    }
+
+
+def test_an_unknown_field_that_resembles_none_has_no_suggestion() -> None:
+    with pytest.raises(Refused, match="Extra inputs are not permitted \\[type") as caught:
+        CreditTransactionSearchRequest.from_dict({"xyz": 1})
+    assert "did you mean" not in str(caught.value)
 
 
 LATER, EARLIER = datetime(2026, 1, 2), datetime(2026, 1, 1, 23, 59, 59, 999_999)

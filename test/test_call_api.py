@@ -15,19 +15,19 @@ Connect = Callable[..., flowhunt.CreditsApi]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_answer_comes_unread_and_whatever_its_status(connect: Connect, method: str) -> None:
+def test_response_comes_unread_and_whatever_its_status(connect: Connect, method: str) -> None:
     with RawServer(response(status="418 I'm a teapot", headers={"X-Mine": "1"})) as server:
         client = connect(server).api_client
-        answer = client.call_api(method, f"{server.url}/v3/something?a=b")
+        received = client.call_api(method, f"{server.url}/v3/something?a=b")
         sent = Request.of(server.requests[0])
 
         assert (sent.method, sent.target) == (method, "/v3/something?a=b")
-        assert (answer.status, answer.reason) == (418, "I'm a teapot")
-        assert answer.getheader("x-mine") == answer.getheaders()["X-MINE"] == "1"
-        assert answer.getheader("X-Other", "none") == "none"
-        assert answer.data is None
-        assert json.loads(answer.read()) == BALANCE
-        assert answer.read() is answer.data
+        assert (received.status, received.reason) == (418, "I'm a teapot")
+        assert received.getheader("x-mine") == received.getheaders()["X-MINE"] == "1"
+        assert received.getheader("X-Other", "none") == "none"
+        assert received.data is None
+        assert json.loads(received.read()) == BALANCE
+        assert received.read() is received.data
 
 
 def test_configured_credentials_are_not_added(connect: Connect) -> None:
@@ -104,11 +104,11 @@ def test_another_host_is_refused_before_anything_is_sent(connect: Connect) -> No
 )
 def test_what_may_change_something_is_sent_once(connect: Connect, method: str, tries: int) -> None:
     with RawServer(response(b"", "503 Service Unavailable")) as server:
-        answer = connect(server).api_client.call_api(method, f"{server.url}/")
-        answer.close()
+        received = connect(server).api_client.call_api(method, f"{server.url}/")
+        received.close()
 
-        assert answer.status == 503
-        assert answer.tries == len(server.requests) == tries
+        assert received.status == 503
+        assert received.tries == len(server.requests) == tries
 
 
 @pytest.mark.parametrize("wrong", [0, "5", (1, -1)], ids=repr)

@@ -114,7 +114,7 @@ def test_use_of_a_closed_client_is_no_failed_call() -> None:
     assert not issubclass(flowhunt.ClientClosedError, flowhunt.ApiException)
 
 
-def test_raw_answer_gives_its_connection_back(connect: Connect) -> None:
+def test_raw_response_gives_its_connection_back(connect: Connect) -> None:
     with RawServer() as server:
         api = connect(server)
         for _ in range(3):
@@ -127,8 +127,8 @@ def test_raw_answer_gives_its_connection_back(connect: Connect) -> None:
 
 
 def test_calls_share_one_connection(connect: Connect) -> None:
-    answers: list[Any] = [response(), response({"detail": "no"}, "404 Not Found"), response()]
-    with RawServer(*answers) as server:
+    responses: list[Any] = [response(), response({"detail": "no"}, "404 Not Found"), response()]
+    with RawServer(*responses) as server:
         api = connect(server)
         api.get_credit_balance()
         with pytest.raises(flowhunt.NotFoundException):

@@ -187,7 +187,7 @@ TENANTS: list[HostSetting] = [
 ]
 
 
-def test_default_host_is_the_one_of_the_contract() -> None:
+def test_default_host_is_the_one_of_the_specification() -> None:
     configuration = Configuration()
 
     assert [setting["url"] for setting in configuration.get_host_settings()] == [SERVICE]
@@ -407,7 +407,7 @@ def test_retries(connect: Connect, retries: int | urllib3.Retry | None, tries: i
 
 
 @pytest.mark.parametrize("largest", [1, 20])
-def test_largest_answer(connect: Connect, largest: int) -> None:
+def test_largest_response(connect: Connect, largest: int) -> None:
     with RawServer() as server:
         with pytest.raises(flowhunt.ResponseTooLargeException, match=f"more than {largest} bytes"):
             connect(server, max_response_bytes=largest).get_credit_balance()
@@ -419,12 +419,12 @@ def test_most_connections_of_a_client(connect: Connect) -> None:
     """With one connection, a second call waits for the first to be over."""
     called, refused = threading.Event(), threading.Event()
 
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         called.set()
         refused.wait(10)
         connection.send(response())
 
-    with RawServer(answer) as server:
+    with RawServer(respond) as server:
         api = connect(server)
         api.api_client.configuration.connection_pool_maxsize = 1
         first = threading.Thread(target=api.get_credit_balance)
@@ -603,7 +603,7 @@ def test_the_level_of_the_logger_decides_whether_it_gets_a_record_of_each_call(
         assert record.levelno == logging.DEBUG
         assert record.getMessage().startswith(asked)
         assert "key-1" not in record.getMessage()
-        assert (record.filename, record.funcName) == ("rest.py", "_log")
+        assert (record.filename, record.funcName) == ("rest.py", "request")
         assert record.lineno > 0
 
 

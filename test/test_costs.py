@@ -255,7 +255,7 @@ def test_columns_give_the_garbage_collector_nothing_to_look_through(
 
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("rows", [[ROW] * 1_000, [ROW] * 1_000 + [{}]], ids=["good", "broken"])
-def test_a_long_answer_leaves_the_garbage_collector_as_it_was(
+def test_a_long_response_leaves_the_garbage_collector_as_it_was(
     rows: list[Any], enabled: bool, connect: Connect
 ) -> None:
     with RawServer(response(rows)) as server:

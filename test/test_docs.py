@@ -26,7 +26,7 @@ import pytest
 import flowhunt
 from docs_blocks import OTHER_PAGES, PAGES, ROOT, Block, anchors, blocks, links, name_of
 from flowhunt import exceptions, models
-from flowhunt._retry import DEFAULT_RETRIES
+from flowhunt._transport.retry import DEFAULT_RETRIES
 from flowhunt.sandbox import Sandbox
 
 PATIENCE = 100

@@ -23,12 +23,12 @@ EVERY_ROW = 10_000
 
 
 class Endpoint(NamedTuple):
-    """What the contract says of an endpoint, written down a second time to compare with."""
+    """An endpoint of the API specification, written a second time to compare with."""
 
     name: str
     method: str
     path: str
-    answer: type[BaseModel]
+    response: type[BaseModel]
     body: type[BaseModel] | None = None
     body_name: str | None = None
     of_workspace: bool = True
@@ -95,20 +95,20 @@ each_search = pytest.mark.parametrize(
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form or "plain")
 
 
-def wire(answer: Any) -> Any:
-    """An answer as it was on the wire."""
-    if isinstance(answer, list):
-        return [wire(item) for item in answer]
-    return json.loads(answer.to_json())
+def wire(received: Any) -> Any:
+    """A response as it was on the wire."""
+    if isinstance(received, list):
+        return [wire(item) for item in received]
+    return json.loads(received.to_json())
 
 
 def by_id(rows: Rows) -> Rows:
-    """Rows in an order of our own: the contract says nothing of theirs."""
+    """Rows in an order of our own: the API specification says nothing of theirs."""
     return sorted(rows, key=lambda row: str(row["transaction_id"]))
 
 
 @each_endpoint
-def test_three_forms_give_the_same_answer(
+def test_three_forms_give_the_same_response(
     api: flowhunt.CreditsApi, sandbox: Sandbox, endpoint: Endpoint
 ) -> None:
     plain, with_info, raw = (
@@ -117,7 +117,7 @@ def test_three_forms_give_the_same_answer(
     )
 
     items = plain if endpoint.is_list else [plain]
-    assert {type(item) for item in items} == {endpoint.answer}
+    assert {type(item) for item in items} == {endpoint.response}
 
     assert isinstance(with_info, flowhunt.ApiResponse)
     assert with_info.status_code == 200
@@ -140,7 +140,7 @@ def test_arguments_by_name_or_by_position_ask_the_same(
     call = getattr(api, endpoint.name + form)
     before = len(sandbox.requests)
 
-    answers = [
+    responses = [
         call(*endpoint.arguments(sandbox.workspace_id)),
         call(**endpoint.keywords(sandbox.workspace_id)),
     ]
@@ -152,8 +152,8 @@ def test_arguments_by_name_or_by_position_ask_the_same(
         assert request.query == asked
     assert len(sandbox.requests) == before + 2
     if form == "_without_preload_content":
-        answers = [answer.read() for answer in answers]
-    assert answers[0] == answers[1]
+        responses = [received.read() for received in responses]
+    assert responses[0] == responses[1]
 
 
 @each_endpoint
@@ -222,7 +222,7 @@ def criteria(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
     return {
         "transaction_id": {"transaction_id": rows[17]["transaction_id"]},
         "transaction_type": {"transaction_type": listed["transaction_type"]},
-        "a type that the contract does not list": {
+        "a type that the API specification does not list": {
             "transaction_type": unlisted["transaction_type"]
         },
         "context_id": {"context_id": rows[5]["context_id"]},
@@ -246,7 +246,7 @@ def criteria(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
 CRITERIA = [
     "transaction_id",
     "transaction_type",
-    "a type that the contract does not list",
+    "a type that the API specification does not list",
     "context_id",
     "context_desc",
     "created_at_from",
@@ -434,15 +434,15 @@ def test_body_on_the_wire(
 
 
 def test_with_http_info_keeps_the_body_out_of_its_repr(api: flowhunt.CreditsApi) -> None:
-    answer = api.get_credit_balance_with_http_info()
+    received = api.get_credit_balance_with_http_info()
 
-    assert repr(answer) == f"ApiResponse(status_code=200, data={answer.data!r})"
+    assert repr(received) == f"ApiResponse(status_code=200, data={received.data!r})"
 
 
 @pytest.mark.parametrize(
     ("workspace_id", "status"), [("no such workspace", 401), (None, 422)], ids=["401", "422"]
 )
-def test_raw_answer_comes_whatever_its_status(
+def test_raw_response_comes_whatever_its_status(
     sandbox: Sandbox, workspace_id: str | None, status: int
 ) -> None:
     with flowhunt.ApiClient(sandbox.configuration()) as client:
@@ -465,7 +465,7 @@ def test_other_forms_raise_for_the_status(connect: Connect, endpoint: Endpoint) 
             assert caught.value.status == 418
 
 
-def test_raw_answer_can_be_streamed(api: flowhunt.CreditsApi, sandbox: Sandbox) -> None:
+def test_raw_response_can_be_streamed(api: flowhunt.CreditsApi, sandbox: Sandbox) -> None:
     raw = api.search_credit_transactions_without_preload_content(
         sandbox.workspace_id, {"limit": 500}
     )

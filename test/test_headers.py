@@ -399,15 +399,15 @@ def deflated(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("encoding", "encode"), [("gzip", gzip.compress), ("deflate", deflated)])
-def test_compressed_answer_is_decoded(
+def test_compressed_response_is_decoded(
     connect: Connect, encoding: str, encode: Callable[[bytes], bytes]
 ) -> None:
     body = json.dumps(BALANCE).encode()
     with RawServer(response(encode(body), headers={"Content-Encoding": encoding})) as server:
-        answer = connect(server).get_credit_balance_with_http_info()
+        received = connect(server).get_credit_balance_with_http_info()
 
-    assert answer.raw_data == body
-    assert answer.data.to_dict() == BALANCE
+    assert received.raw_data == body
+    assert received.data.to_dict() == BALANCE
 
 
 def test_byte_order_mark_of_plain_json_is_skipped(connect: Connect) -> None:

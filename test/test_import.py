@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
 import flowhunt
+from flowhunt import models
 
 HEAVY = [
     "asyncio",
@@ -107,6 +111,21 @@ def test_modules_resolve_by_attribute(name: str) -> None:
 
     assert text.strip() == f"flowhunt.{name}"
     assert name in dir(flowhunt)
+
+
+@pytest.mark.parametrize("package", [flowhunt, models])
+def test_lazy_names_are_those_that_type_checkers_see(package: ModuleType) -> None:
+    """The imports for type checkers and the table say the same of each name."""
+    prefix = f"{package.__name__}."
+    seen: dict[str | None, str] = {}
+    for node in ast.walk(ast.parse(inspect.getsource(package))):
+        if isinstance(node, ast.ImportFrom) and node.module in (package.__name__, "flowhunt"):
+            seen |= {each.asname: each.name for each in node.names if each.asname}
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(prefix):
+            module = str(node.module).removeprefix(prefix)
+            seen |= {each.asname: module for each in node.names if each.asname}
+
+    assert seen == vars(package)["_MODULE_OF"]
 
 
 def test_every_public_name_resolves() -> None:

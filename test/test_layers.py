@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import configparser
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PLACES = re.findall(r"^\| .* \| `(flowhunt/.*)` \| `(.*)` \|$", GUIDE, re.MULTILINE)
 
 
 def lint_imports(project: Path) -> subprocess.CompletedProcess[str]:
@@ -32,11 +37,14 @@ def test_the_package_keeps_its_layers() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("models/_base.py", "from flowhunt import api_client", "Each layer imports only"),
-        ("new.py", "", "Each layer imports only"),
+        ("models/_base.py", "from flowhunt import api_client", "Each room imports only"),
+        ("new.py", "", "Each room imports only"),
         ("__init__.py", "import flowhunt.rest", "Importing the package"),
-        ("api_client.py", "import urllib3", "Only rest"),
-        ("sandbox/demo.py", "import flowhunt._retry", "Extras call"),
+        ("api_client.py", "import urllib3", "Only the transport"),
+        ("rest.py", "import urllib3", "Only the transport"),
+        ("history/new.py", "import flowhunt._transport.retry", "Rooms above the client"),
+        ("sandbox/_new.py", "import flowhunt.exceptions", "The service side"),
+        ("sandbox/demo.py", "import flowhunt._transport.retry", "Rooms above the client"),
         ("sandbox/_app.py", "import flowhunt.models.pagination", "The service side"),
         ("sandbox/_books.py", "from flowhunt import Configuration", "The service side"),
     ],
@@ -52,3 +60,35 @@ def test_an_import_that_breaks_a_contract_is_found(
     assert done.returncode == 1, done.stdout + done.stderr
     broken = done.stdout.partition("Broken contracts")[2]
     assert contract in broken
+
+
+def test_the_picture_of_the_house_is_the_contract() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    layers = setup["importlinter:contract:layers"]["layers"].strip().splitlines()
+    picture = re.split(r"```(?:text)?\n", GUIDE)[1].splitlines()
+    drawn = [re.split(r" {2,}", line)[0] for line in picture]
+
+    assert drawn == [re.sub(r"[()]", "", line) for line in layers]
+
+
+def test_the_table_of_places_has_its_rows() -> None:
+    assert len(PLACES) >= 10
+
+
+@pytest.mark.parametrize(("file", "name"), PLACES)
+def test_what_the_table_of_places_names_is_there(file: str, name: str) -> None:
+    body = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+    for part in name.split("."):
+        (node,) = [node for node in body if part in _names_of(node)]
+        body = getattr(node, "body", [])
+
+
+def _names_of(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+            return [name]
+        case ast.AnnAssign(target=ast.Name(name)):
+            return [name]
+        case _:
+            return []

@@ -1,4 +1,4 @@
-"""The models: strict in requests, open in answers, and the same on both ways."""
+"""The models: strict in requests, open in responses, and the same on both ways."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from raw_server import RawServer, response
 Json = dict[str, Any]
 Strategy = st.SearchStrategy[Any]
 
-CONTRACT = yaml.safe_load(
+SPECIFICATION = yaml.safe_load(
     (Path(__file__).parent.parent / "docs" / "openapi.yaml").read_text(encoding="utf-8")
 )
-SCHEMAS: dict[str, Json] = CONTRACT["components"]["schemas"]
+SCHEMAS: dict[str, Json] = SPECIFICATION["components"]["schemas"]
 MODELS = [name for name, schema in SCHEMAS.items() if schema["type"] == "object"]
 REQUESTS = [name for name in MODELS if name.endswith("Request") or name == "Pagination"]
 
@@ -62,11 +62,11 @@ def model_of(name: str) -> Any:
     return getattr(flowhunt, name)
 
 
-# What the contract allows, as strategies
+# What the API specification allows, as strategies
 
 
 def shaped(schema: Json) -> Strategy:
-    """Values of the shape that the contract gives, with new codes, new fields and offsets."""
+    """Values of the specified shape, with new codes, new fields and offsets."""
     if "$ref" in schema:
         return named(schema["$ref"].rpartition("/")[2])
     if "anyOf" in schema:
@@ -77,7 +77,7 @@ def shaped(schema: Json) -> Strategy:
 
 
 def named(name: str) -> Strategy:
-    """Values of a schema; its codes too that the contract does not list yet."""
+    """Values of a schema; its codes too that the API specification does not list yet."""
     if name == "TransactionType":
         return shaped(SCHEMAS[name]) | st.text()
     if name in REQUESTS:
@@ -92,18 +92,18 @@ def may_be_sent(request: Json) -> bool:
 
 
 def ends_first(start: str, end: str) -> bool:
-    moments = [isoparse(start), isoparse(end)]
-    naive = [moment.tzinfo is None for moment in moments]
-    return naive[0] == naive[1] and moments[1] < moments[0]
+    timestamps = [isoparse(start), isoparse(end)]
+    naive = [timestamp.tzinfo is None for timestamp in timestamps]
+    return naive[0] == naive[1] and timestamps[1] < timestamps[0]
 
 
 def texts(schema: Json) -> Strategy:
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
-    return moments() if schema.get("format") == "date-time" else st.text()
+    return timestamps() if schema.get("format") == "date-time" else st.text()
 
 
-def moments() -> st.SearchStrategy[str]:
+def timestamps() -> st.SearchStrategy[str]:
     """Moments as the wire may have them: naive, with an offset, with microseconds or not."""
     offsets = st.integers(-23 * 60, 23 * 60).map(lambda m: timezone(timedelta(minutes=m)))
     naive = st.datetimes(datetime(1990, 1, 2), datetime(2090, 1, 1))
@@ -134,7 +134,7 @@ _SHAPES: dict[str, Callable[[Json], Strategy]] = {
 
 
 def comparable(value: Any) -> Any:
-    """A JSON value whose moments are equal where only their spelling differs (Z and +00:00)."""
+    """A JSON value whose timestamps are equal where only their spelling differs (Z and +00:00)."""
     if isinstance(value, dict):
         return {
             key: isoparse(item) if str(key).startswith("created_at") and item else comparable(item)
@@ -205,7 +205,7 @@ WHOLE: dict[str, Json] = {
 
 
 @pytest.mark.parametrize(("name", "field"), REQUIRED)
-def test_answer_without_a_required_field_is_refused(name: str, field: str) -> None:
+def test_response_without_a_required_field_is_refused(name: str, field: str) -> None:
     whole = WHOLE[name]
     assert model_of(name).from_dict(whole).to_dict().keys() == whole.keys()
 
@@ -218,7 +218,7 @@ def test_answer_without_a_required_field_is_refused(name: str, field: str) -> No
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in REQUESTS])
-def test_unknown_fields_of_an_answer_are_kept(name: str) -> None:
+def test_unknown_fields_of_a_response_are_kept(name: str) -> None:
     given_ = {**WHOLE.get(name, {}), "brand_new": {"a": [1, None]}}
 
     read = model_of(name).from_json(json.dumps(given_))
@@ -256,7 +256,7 @@ def test_null_that_was_set_is_not_null_that_was_not() -> None:
 
 
 @pytest.mark.parametrize("desc", [{}, {"context_desc": None}, {"context_desc": "Café ☕"}])
-def test_answer_keeps_whether_a_null_came(desc: Json) -> None:
+def test_response_keeps_whether_a_null_came(desc: Json) -> None:
     row = CreditTransactionResponse.from_dict({**ROW, **desc})
 
     assert row is not None
@@ -307,7 +307,7 @@ def test_date_of_a_chart_row_is_var_date() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "timestamp"),
     [
         ("2021-01-01T00:00:00", datetime(2021, 1, 1)),
         ("2021-01-01T00:00:00.000001", datetime(2021, 1, 1, microsecond=1)),
@@ -318,16 +318,16 @@ def test_date_of_a_chart_row_is_var_date() -> None:
         ),
     ],
 )
-def test_moments_keep_the_offset_they_have(text: str, moment: datetime) -> None:
+def test_timestamps_keep_the_offset_they_have(text: str, timestamp: datetime) -> None:
     row = CreditTransactionResponse.from_dict({**ROW, "created_at": text})
-    request = CreditDailyChartRequest(created_at_from=moment)
+    request = CreditDailyChartRequest(created_at_from=timestamp)
 
     assert row is not None
-    assert row.created_at == moment
-    assert row.created_at.utcoffset() == moment.utcoffset()
+    assert row.created_at == timestamp
+    assert row.created_at.utcoffset() == timestamp.utcoffset()
     assert json.loads(row.to_json())["created_at"] == text
     assert json.loads(request.to_json())["created_at_from"] == text
-    assert request.to_dict() == {"created_at_from": moment}
+    assert request.to_dict() == {"created_at_from": timestamp}
 
 
 # Integers
@@ -371,7 +371,7 @@ def test_other_values_are_no_integers(text: str) -> None:
         CreditBalanceResponse.from_json(f'{{"user_id": "u", "credits": {text}}}')
 
 
-def test_errors_of_an_answer_do_not_show_its_values() -> None:
+def test_errors_of_a_response_do_not_show_its_values() -> None:
     with pytest.raises(pydantic.ValidationError) as caught:
         CreditBalanceResponse.from_json('{"user_id": "u", "credits": "a-private-value"}')
 
@@ -382,7 +382,7 @@ def test_errors_of_an_answer_do_not_show_its_values() -> None:
 
 
 @pytest.mark.parametrize("code", SCHEMAS["TransactionType"]["enum"])
-def test_codes_of_the_contract_are_members(code: str) -> None:
+def test_codes_of_the_specification_are_members(code: str) -> None:
     member = TransactionType(code)
 
     assert member is getattr(TransactionType, code)
@@ -403,7 +403,7 @@ def test_a_new_code_is_a_member_that_keeps_its_text(code: str) -> None:
     assert by_code[member] == 1
     assert code in {member}
     assert member != TransactionType.G
-    assert repr(member) == f"<TransactionType.{code}: {code!r} (not in the contract)>"
+    assert repr(member) == f"<TransactionType.{code}: {code!r} (not in the API specification)>"
     assert json.dumps(member) == json.dumps(code)
     assert list(TransactionType) == [TransactionType(c) for c in SCHEMAS["TransactionType"]["enum"]]
 
@@ -462,7 +462,7 @@ def test_grouping_periods(period: GroupingPeriod) -> None:
     assert str(period) == period.value == period
 
 
-def test_grouping_periods_are_those_of_the_contract() -> None:
+def test_grouping_periods_are_those_of_the_specification() -> None:
     assert [period.value for period in GroupingPeriod] == SCHEMAS["GroupingPeriod"]["enum"]
     with pytest.raises(ValueError, match="'day' is not a valid GroupingPeriod"):
         GroupingPeriod.from_json('"day"')
@@ -577,11 +577,23 @@ def test_a_window_of_two_zones_is_compared_in_utc() -> None:
         flowhunt.CreditDailyChartRequest,
     ],
 )
-def test_a_date_as_the_upper_bound_is_its_whole_day(kind: Any) -> None:
-    day = date(2026, 6, 30)
+@pytest.mark.parametrize("day", [date(2026, 6, 30), "2026-06-30"], ids=repr)
+def test_a_date_as_the_upper_bound_is_its_whole_day(kind: Any, day: object) -> None:
     request = kind(created_at_from=day, created_at_to=day)
 
     assert request.created_at_from == datetime(2026, 6, 30)
     assert request.created_at_to == datetime(2026, 6, 30, 23, 59, 59, 999999)
     request.created_at_to = date(2026, 7, 1)
     assert "2026-07-01T23:59:59.999999" in request.to_json()
+
+
+@pytest.mark.parametrize("wrong", ["2026-02-30", "2026-13-01", "2026-6-30 "])
+def test_a_text_that_is_no_day_is_refused_as_the_upper_bound(wrong: str) -> None:
+    with pytest.raises(pydantic.ValidationError, match="created_at_to"):
+        flowhunt.CreditDailyChartRequest.from_dict({"created_at_to": wrong})
+
+
+def test_a_text_with_a_time_stays_that_time_as_the_upper_bound() -> None:
+    request = flowhunt.CreditDailyChartRequest.from_dict({"created_at_to": "2026-06-30T00:00:00"})
+    assert request is not None
+    assert request.created_at_to == datetime(2026, 6, 30)

@@ -40,7 +40,7 @@ ROW: dict[str, Any] = {
 UNAVAILABLE = response({}, "503 Service Unavailable")
 
 
-# Answers
+# Responses
 
 
 def test_a_new_transaction_code_loses_a_whole_page(connect: Connect) -> None:
@@ -51,14 +51,14 @@ def test_a_new_transaction_code_loses_a_whole_page(connect: Connect) -> None:
     assert [row.transaction_type.value for row in page] == ["G", "BRAND_NEW"]
 
 
-def test_a_balance_written_as_1e3_or_1000_0_loses_the_answer(connect: Connect) -> None:
+def test_a_balance_written_as_1e3_or_1000_0_loses_the_response(connect: Connect) -> None:
     """It takes only integers without point or exponent; JSON does not tell them apart."""
     for text in (b"1e3", b"1000.0"):
         with RawServer(response(b'{"user_id": "u", "credits": %b}' % text)) as server:
             assert connect(server).get_credit_balance().credits == 1000
 
 
-def test_unknown_fields_of_an_answer_are_dropped() -> None:
+def test_unknown_fields_of_a_response_are_dropped() -> None:
     """Its models lose what the service adds."""
     row = CreditTransactionResponse.from_dict({**ROW, "brand_new": 1})
 
@@ -66,7 +66,7 @@ def test_unknown_fields_of_an_answer_are_dropped() -> None:
     assert row.to_dict()["brand_new"] == 1
 
 
-def test_nulls_of_an_answer_vanish() -> None:
+def test_nulls_of_a_response_vanish() -> None:
     """Its to_dict leaves out ``context_desc: null`` although the service sent it."""
     row = CreditTransactionResponse.from_dict(ROW)
 
@@ -88,7 +88,9 @@ def test_to_json_raises_on_every_model_with_a_date() -> None:
 @pytest.mark.parametrize(
     "body", [b"not JSON", b"", b"\xff{", b"<html>", b'{"user_id": 5}'], ids=ascii
 )
-def test_a_broken_answer_raises_whatever_the_decoder_raises(connect: Connect, body: bytes) -> None:
+def test_a_broken_response_raises_whatever_the_decoder_raises(
+    connect: Connect, body: bytes
+) -> None:
     """JSONDecodeError, UnicodeDecodeError or pydantic.ValidationError: none an ApiException."""
     with (
         RawServer(response(body)) as server,
@@ -199,7 +201,7 @@ def test_a_refused_connection_raises_an_exception_of_urllib3(connect: Connect) -
     assert caught.value.status is None
 
 
-def test_answers_are_never_compressed(connect: Connect) -> None:
+def test_responses_are_never_compressed(connect: Connect) -> None:
     """It asks for ``identity``."""
     with RawServer() as server:
         connect(server).get_credit_balance()

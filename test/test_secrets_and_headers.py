@@ -55,13 +55,13 @@ def under_another_name(client: flowhunt.ApiClient) -> flowhunt.ApiClient:
 @pytest.mark.parametrize(
     ("lose", "why"),
     [
-        (without_any, "none is configured"),
-        (pickled_without_any, "none is configured"),
+        (without_any, "Configuration has none"),
+        (pickled_without_any, "Configuration has none"),
         (under_another_name, "api_key has ['Api-Key'], and the name is 'APIKeyHeader'"),
-        (pickled, "they stayed behind when it was pickled"),
+        (pickled, "credentials are not pickled unless pickle_credentials is set"),
     ],
 )
-def test_a_missing_credential_is_told_with_the_call_and_the_reason(
+def test_a_missing_credential_is_shown_with_the_call_and_the_reason(
     lose: Callable[[flowhunt.ApiClient], flowhunt.ApiClient], why: str
 ) -> None:
     configuration = flowhunt.Configuration("http://localhost:1", api_key="key-1")

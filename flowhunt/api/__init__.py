@@ -1,4 +1,4 @@
-"""The endpoints, by tag of the contract."""
+"""The endpoints, by tag of the API specification."""
 
 from flowhunt.api.credits_api import CreditsApi
 

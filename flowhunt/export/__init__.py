@@ -15,12 +15,11 @@ are added.
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 from functools import partial
 from itertools import chain
@@ -71,7 +70,7 @@ def export_credit_transactions(
     verify: bool = True,
     on_difference: Literal["raise", "warn"] = "raise",
     progress: bool | Tell = True,
-    zone: tzinfo = timezone.utc,
+    zone: tzinfo = UTC,
     sleep: Sleep | None = None,
 ) -> ExportReport:
     """Write all transactions of a period to files, each exactly once.
@@ -271,8 +270,7 @@ def _noting_workspace(
     try:
         return call(*args, **kwargs)
     except ApiException as error:
-        if sys.version_info >= (3, 11):
-            error.add_note(f"while exporting the workspace {workspace_id}")
+        error.add_note(f"while exporting the workspace {workspace_id}")
         raise
 
 

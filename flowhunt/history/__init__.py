@@ -23,7 +23,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from datetime import date, timezone, tzinfo
+from datetime import UTC, date, tzinfo
 from typing import Any, Literal, NamedTuple
 
 from flowhunt.api.credits_api import CreditsApi
@@ -108,7 +108,7 @@ def iter_credit_transactions(
     newest_first: bool = False,
     workers: int = 1,
     on_difference: OnDifference = "raise",
-    zone: tzinfo = timezone.utc,
+    zone: tzinfo = UTC,
     sleep: Sleep | None = None,
 ) -> Generator[CreditTransactionResponse, None, None]:
     """Yield every transaction that matches, each exactly once, oldest first or newest first.
@@ -166,7 +166,7 @@ def iter_daily_credit_transactions(
     *,
     page_size: int = PAGE_SIZE,
     newest_first: bool = False,
-    zone: tzinfo = timezone.utc,
+    zone: tzinfo = UTC,
     sleep: Sleep | None = None,
 ) -> Generator[CreditDailyTransactionResponse, None, None]:
     """Yield every sum that matches, each exactly once, in order, compared with the chart.
@@ -212,7 +212,7 @@ def reconcile(
     page_size: int = PAGE_SIZE,
     workers: int = 1,
     on_difference: Literal["raise", "warn"] = "raise",
-    zone: tzinfo = timezone.utc,
+    zone: tzinfo = UTC,
     sleep: Sleep | None = None,
 ) -> Reconciliation:
     """Compare all transactions with the daily sums, by day and transaction type.
@@ -265,7 +265,7 @@ def plan_credit_transactions(
     until: Timestamp,
     *,
     page_size: int = PAGE_SIZE,
-    zone: tzinfo = timezone.utc,
+    zone: tzinfo = UTC,
     sleep: Sleep | None = None,
 ) -> Plan:
     """Plan what there is to read, by the sums alone: few requests, and no transaction.

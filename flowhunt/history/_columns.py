@@ -14,7 +14,7 @@ from typing import Any
 
 from flowhunt._arrow import json_text
 from flowhunt._extras import extra
-from flowhunt._secrets import leaves_no_locals
+from flowhunt._secrets import scrubs_traceback
 from flowhunt.api.credits_api import SEARCH_CREDIT_TRANSACTIONS, CreditsApi
 from flowhunt.api_response import ApiResponse
 from flowhunt.history._batch import Batch
@@ -96,10 +96,9 @@ SEARCH_COLUMNS = SEARCH_CREDIT_TRANSACTIONS.decoded_by(_decode)
 class ArrowColumns(RowFormat[Columns]):
     """Rows as columns that become Arrow arrays."""
 
-    @leaves_no_locals
+    @scrubs_traceback
     def search(self, api: CreditsApi, workspace_id: str, body: Body) -> ApiResponse[Columns]:
-        client = api.api_client
-        return client.execute(SEARCH_COLUMNS, workspace_id, body, None, None, None, None, 0)
+        return api.api_client.execute(SEARCH_COLUMNS, workspace_id=workspace_id, body=body)
 
     def batch(self, rows: Columns, zone: Zone) -> Batch:
         row_ids, created_at, codes, amounts, workspace_ids, *others = rows

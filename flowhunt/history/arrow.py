@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from datetime import timezone, tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 from flowhunt._arrow import SUM_COLUMNS, TRANSACTION_COLUMNS, array, json_text
@@ -74,7 +74,7 @@ def iter_transaction_batches(
     newest_first: bool = False,
     workers: int = 1,
     on_difference: OnDifference = "raise",
-    zone: tzinfo = timezone.utc,
+    zone: tzinfo = UTC,
     sleep: Sleep | None = None,
 ) -> Generator[pa.RecordBatch, None, None]:
     """Yield every transaction of a period, each exactly once, in batches of about ten pages.
@@ -131,7 +131,7 @@ def read_window(
     *,
     page_size: int = PAGE_SIZE,
     verify: bool = True,
-    zone: tzinfo = timezone.utc,
+    zone: tzinfo = UTC,
     sleep: Sleep | None = None,
 ) -> pa.RecordBatch:
     """Read the transactions of a window of a plan, oldest first.
@@ -162,7 +162,7 @@ def read_sums(
     grouping: GroupingPeriod | str = GroupingPeriod.DATE,
     transaction_type: TransactionType | str | None = None,
     page_size: int = PAGE_SIZE,
-    zone: tzinfo = timezone.utc,
+    zone: tzinfo = UTC,
     sleep: Sleep | None = None,
 ) -> pa.Table:
     """Read the sums of a period, oldest first.

@@ -6,41 +6,40 @@ from flowhunt._lazy import resolver
 
 TYPE_CHECKING = False  # as in flowhunt._lazy
 if TYPE_CHECKING:
-    from flowhunt.models.credit_balance_response import CreditBalanceResponse
-    from flowhunt.models.credit_daily_chart_data_row import CreditDailyChartDataRow
-    from flowhunt.models.credit_daily_chart_request import CreditDailyChartRequest
-    from flowhunt.models.credit_daily_chart_response import CreditDailyChartResponse
-    from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
-    from flowhunt.models.credit_daily_transaction_search_request import (
-        CreditDailyTransactionSearchRequest,
+    from flowhunt.models.credit_balance_response import (
+        CreditBalanceResponse as CreditBalanceResponse,
     )
-    from flowhunt.models.credit_transaction_response import CreditTransactionResponse
-    from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
-    from flowhunt.models.grouping_period import GroupingPeriod
-    from flowhunt.models.http_validation_error import HTTPValidationError
-    from flowhunt.models.pagination import Pagination
-    from flowhunt.models.transaction_type import TransactionType
-    from flowhunt.models.validation_error import ValidationError
-    from flowhunt.models.validation_error_loc_inner import ValidationErrorLocInner
+    from flowhunt.models.credit_daily_chart_data_row import (
+        CreditDailyChartDataRow as CreditDailyChartDataRow,
+    )
+    from flowhunt.models.credit_daily_chart_request import (
+        CreditDailyChartRequest as CreditDailyChartRequest,
+    )
+    from flowhunt.models.credit_daily_chart_response import (
+        CreditDailyChartResponse as CreditDailyChartResponse,
+    )
+    from flowhunt.models.credit_daily_transaction_response import (
+        CreditDailyTransactionResponse as CreditDailyTransactionResponse,
+    )
+    from flowhunt.models.credit_daily_transaction_search_request import (
+        CreditDailyTransactionSearchRequest as CreditDailyTransactionSearchRequest,
+    )
+    from flowhunt.models.credit_transaction_response import (
+        CreditTransactionResponse as CreditTransactionResponse,
+    )
+    from flowhunt.models.credit_transaction_search_request import (
+        CreditTransactionSearchRequest as CreditTransactionSearchRequest,
+    )
+    from flowhunt.models.grouping_period import GroupingPeriod as GroupingPeriod
+    from flowhunt.models.http_validation_error import HTTPValidationError as HTTPValidationError
+    from flowhunt.models.pagination import Pagination as Pagination
+    from flowhunt.models.transaction_type import TransactionType as TransactionType
+    from flowhunt.models.validation_error import ValidationError as ValidationError
+    from flowhunt.models.validation_error_loc_inner import (
+        ValidationErrorLocInner as ValidationErrorLocInner,
+    )
 
-__all__ = [
-    "CreditBalanceResponse",
-    "CreditDailyChartDataRow",
-    "CreditDailyChartRequest",
-    "CreditDailyChartResponse",
-    "CreditDailyTransactionResponse",
-    "CreditDailyTransactionSearchRequest",
-    "CreditTransactionResponse",
-    "CreditTransactionSearchRequest",
-    "GroupingPeriod",
-    "HTTPValidationError",
-    "Pagination",
-    "TransactionType",
-    "ValidationError",
-    "ValidationErrorLocInner",
-]
-
-_WHERE = {
+_MODULE_OF = {
     "CreditBalanceResponse": "credit_balance_response",
     "CreditDailyChartDataRow": "credit_daily_chart_data_row",
     "CreditDailyChartRequest": "credit_daily_chart_request",
@@ -57,7 +56,9 @@ _WHERE = {
     "ValidationErrorLocInner": "validation_error_loc_inner",
 }
 
-__getattr__ = resolver(__name__, _WHERE)
+__all__ = [*_MODULE_OF]  # pyright: ignore[reportUnsupportedDunderAll]
+
+__getattr__ = resolver(__name__, _MODULE_OF)
 
 
 def __dir__() -> list[str]:

@@ -1,12 +1,21 @@
-"""What all models share: strict in requests, open in answers, and the methods of the models."""
+"""What all models share: strict requests, open responses, and the methods of the models."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, WithJsonSchema
-from pydantic_core import CoreSchema, core_schema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.functional_validators import ModelWrapValidatorHandler
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 
 class Model(BaseModel):
@@ -25,14 +34,14 @@ class Model(BaseModel):
         return pformat(self.model_dump(by_alias=True))
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by their names on the wire, dates and enumerations as Python objects.
+        """The fields by their JSON names, dates and enumerations as Python objects.
 
-        A null is left out unless it was set on purpose or came from the service.
+        A null is left out unless it was set on purpose or received from the service.
         """
         return self.model_dump(by_alias=True, exclude_unset=True)
 
     def to_json(self) -> str:
-        """The JSON object as it goes over the wire; ``from_json`` reads it back.
+        """The JSON object as it is sent; ``from_json`` reads it back.
 
         Dates are ISO 8601 with the UTC offset they have, and without one where they have none.
         """
@@ -55,18 +64,26 @@ class Model(BaseModel):
         return None if json_str.strip() in ("null", b"null") else cls.model_validate_json(json_str)
 
 
-class Answer(Model):
+class ResponseModel(Model):
     """An object that the service sends. Fields it may add are kept, in ``model_extra``."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
 
-class Request(Model):
-    """An object that the caller sends. A field that the contract does not have is refused."""
+class RequestModel(Model):
+    """An object that the caller sends. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", revalidate_instances="always")
 
     _defaults: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _suggest_names(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise _with_suggestions(error, cls.model_fields) from None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -74,8 +91,31 @@ class Request(Model):
         cls._defaults = frozenset(name for name, field in fields if field.default is not None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Count defaults as set, so that they travel and the service's own never decide."""
+        """Count defaults as set, so that they are sent and the service's own never apply."""
         self.__pydantic_fields_set__.update(self._defaults)
+
+
+def _with_suggestions(error: ValidationError, fields: Iterable[str]) -> ValidationError:
+    """The same error, which also names the field that an unknown one was probably meant to be."""
+    from difflib import get_close_matches
+
+    problems: list[InitErrorDetails] = []
+    for each in error.errors(include_url=False):
+        problem: InitErrorDetails = {
+            "type": each["type"],
+            "loc": each["loc"],
+            "input": each["input"],
+            "ctx": each.get("ctx", {}),
+        }
+        if each["type"] == "extra_forbidden":
+            own = len(each["loc"]) == 1
+            meant = get_close_matches(str(each["loc"][0]), fields) if own else []
+            hint = f": did you mean {meant[0]!r}?" if meant else ""
+            problem["type"] = PydanticCustomError(
+                "extra_forbidden", "{text}", {"text": each["msg"] + hint}
+            )
+        problems.append(problem)
+    return ValidationError.from_exception_data(error.title, problems)
 
 
 class _IntegralSchema:
@@ -85,7 +125,7 @@ class _IntegralSchema:
     def __get_pydantic_core_schema__(
         cls, source: type[int], handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        # From these bounds on a float does not tell which integer was meant.
+        # Beyond these bounds a float may stand for several integers.
         exact_float = core_schema.float_schema(strict=True, gt=-(2**53), lt=2**53)
         integral_float = core_schema.chain_schema([exact_float, core_schema.int_schema()])
         return core_schema.union_schema(
@@ -96,11 +136,11 @@ class _IntegralSchema:
 
 
 Integer = Annotated[int, _IntegralSchema, WithJsonSchema({"type": "integer"})]
-"""An integer of an answer."""
+"""An integer of a response."""
 
 
 class _TimestampSchema:
-    """Says itself what a datetime is: a frozen clock may be in place of the class meanwhile."""
+    """Needs no ``datetime`` class: a frozen clock may have replaced it."""
 
     @classmethod
     def __get_pydantic_core_schema__(

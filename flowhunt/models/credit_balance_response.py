@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from flowhunt.models._base import Answer, Integer
+from flowhunt.models._base import Integer, ResponseModel
 
 
-class CreditBalanceResponse(Answer):
+class CreditBalanceResponse(ResponseModel):
     """The credits that remain. For a number to show, see ``flowhunt.credits.to_decimal``."""
 
     user_id: str = Field(description="ID of the user the balance belongs to")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from flowhunt.models._window import Window
+from flowhunt.models._search_window import SearchWindow
 from flowhunt.models.grouping_period import GroupingPeriod
 
 
-class CreditDailyChartRequest(Window):
+class CreditDailyChartRequest(SearchWindow):
     """Which transactions to chart, and by what period.
 
     :raises pydantic.ValidationError: an unknown field, or a window that ends before it begins

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from flowhunt.models._base import Answer, Integer, Timestamp
+from flowhunt.models._base import Integer, ResponseModel, Timestamp
 from flowhunt.models.transaction_type import TransactionType
 
 
-class CreditDailyTransactionResponse(Answer):
+class CreditDailyTransactionResponse(ResponseModel):
     """The transactions of one type in one period, summed."""
 
     created_at: Timestamp = Field(description="Start of the period")

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from flowhunt.models._window import Window
+from flowhunt.models._search_window import SearchWindow
 from flowhunt.models.grouping_period import GroupingPeriod
 from flowhunt.models.pagination import Pagination
 
 
-class CreditDailyTransactionSearchRequest(Window):
+class CreditDailyTransactionSearchRequest(SearchWindow):
     """Which transactions to sum, and by what period.
 
     :raises pydantic.ValidationError: an unknown field, a limit below 1, or a window that ends
@@ -20,6 +20,6 @@ class CreditDailyTransactionSearchRequest(Window):
 
     grouping: GroupingPeriod | None = Field(default=None, description="Length of one period")
     limit: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=100, description="Most rows to return; the contract names no largest value"
+        default=100, description="Most rows to return; the largest value is not documented"
     )
     pagination: Pagination | None = Field(default=None, description="Where the page starts")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from flowhunt.models._base import Answer, Integer, Timestamp
+from flowhunt.models._base import Integer, ResponseModel, Timestamp
 from flowhunt.models.transaction_type import TransactionType
 
 
-class CreditTransactionResponse(Answer):
+class CreditTransactionResponse(ResponseModel):
     """One credit transaction."""
 
     transaction_id: str = Field(description="Transaction ID")
@@ -23,5 +23,5 @@ class CreditTransactionResponse(Answer):
         default=None, description="Human name of the context, a chatbot name for example"
     )
     amount: Integer = Field(
-        description="Credits of this transaction; the contract does not say what its sign means"
+        description="Credits of this transaction; the API specification does not define its sign"
     )

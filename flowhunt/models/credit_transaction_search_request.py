@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt, StrictStr
 
-from flowhunt.models._window import Window
+from flowhunt.models._search_window import SearchWindow
 from flowhunt.models.pagination import Pagination
 
 
-class CreditTransactionSearchRequest(Window):
+class CreditTransactionSearchRequest(SearchWindow):
     """Which single transactions to search; every given criterion must match.
 
     :raises pydantic.ValidationError: an unknown field, a limit below 1, or a window that ends
@@ -27,6 +27,6 @@ class CreditTransactionSearchRequest(Window):
         default=None, description="Only transactions whose context has this description"
     )
     limit: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=100, description="Most rows to return; the contract names no largest value"
+        default=100, description="Most rows to return; the largest value is not documented"
     )
     pagination: Pagination | None = Field(default=None, description="Where the page starts")

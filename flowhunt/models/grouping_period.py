@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
+from enum import StrEnum
 from typing import Self
 
 
-class GroupingPeriod(str, Enum):
+class GroupingPeriod(StrEnum):
     """How long one period of a sum is."""
 
     DATE = "date"
@@ -18,6 +18,3 @@ class GroupingPeriod(str, Enum):
     def from_json(cls, json_str: str) -> Self:
         """The member of a JSON string such as ``"week"``, quotes included."""
         return cls(json.loads(json_str))
-
-    def __str__(self) -> str:
-        return self.value

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field, StrictStr
 
-from flowhunt.models._base import Request
+from flowhunt.models._base import RequestModel
 
 
-class Pagination(Request):
-    """Where a page of a search starts. The contract does not say where the values come from."""
+class Pagination(RequestModel):
+    """Where a page of a search starts.
+
+    The API specification does not say where the values come from.
+    """
 
     sorting_key_value: StrictStr | None = Field(
         default=None, description="Sorting key of the last row already seen"

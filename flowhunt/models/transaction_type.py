@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -11,11 +11,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 _MOST_REMEMBERED = 10_000
-"""Codes kept as members; past it, a new code is a member of its own each time it comes."""
+"""Codes kept as members; beyond it, a new code is a new member each time it is received."""
 
 
-class TransactionType(str, Enum):
-    """What credits were spent on, as a code. The contract lists these codes and not their meaning.
+class TransactionType(StrEnum):
+    """What credits were spent on, as a code. The API specification lists these codes, not
+    their meaning.
 
     The service adds codes often. A code that is not listed here is a member all the same: it keeps
     its text, equals it, and its ``is_known`` is false.
@@ -116,14 +117,11 @@ class TransactionType(str, Enum):
 
     @property
     def is_known(self) -> bool:
-        """Whether the contract lists this code."""
+        """Whether the API specification lists this code."""
         return self.name in type(self).__members__
 
-    def __str__(self) -> str:
-        return self.value
-
     def __repr__(self) -> str:
-        unknown = "" if self.is_known else " (not in the contract)"
+        unknown = "" if self.is_known else " (not in the API specification)"
         return f"<{type(self).__name__}.{self.name}: {self.value!r}{unknown}>"
 
     @classmethod
@@ -149,7 +147,7 @@ class TransactionType(str, Enum):
 
 
 class _Members(dict[str, TransactionType]):
-    """Every code met so far and its member, those of the contract first."""
+    """Every code met so far and its member, those of the API specification first."""
 
     def __missing__(self, code: str) -> TransactionType:
         member = str.__new__(TransactionType, code)

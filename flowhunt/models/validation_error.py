@@ -6,14 +6,14 @@ from typing import Any
 
 from pydantic import Field
 
-from flowhunt.models._base import Answer
+from flowhunt.models._base import ResponseModel
 from flowhunt.models.validation_error_loc_inner import ValidationErrorLocInner
 
 
-class ValidationError(Answer):
+class ValidationError(ResponseModel):
     """One value that the service refused."""
 
-    loc: list[ValidationErrorLocInner] = Field(description="The way to the value")
+    loc: list[ValidationErrorLocInner] = Field(description="Path to the value")
     msg: str = Field(description="What is wrong with it")
     type: str = Field(description="What kind of error it is")
     input: Any = Field(default=None, description="The value")

@@ -1,4 +1,4 @@
-"""ValidationErrorLocInner: one step on the way to a refused value."""
+"""ValidationErrorLocInner: one step of the path to a refused value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flowhunt.models._base import Model
 
 
 class ValidationErrorLocInner(Model, RootModel[StrictStr | StrictInt]):
-    """One step on the way to a refused value: a name, or an index."""
+    """One step of the path to a refused value: a name, or an index."""
 
     @property
     def actual_instance(self) -> str | int:

@@ -103,10 +103,10 @@ def test_models_imported_under_a_frozen_clock_work_after_it(model: str) -> None:
         with freezegun.freeze_time("2020-01-01"):
             model = flowhunt.{model}
         from datetime import datetime
-        moment = datetime(2026, 1, 2)
-        row = dict(transaction_id="t", workspace_id="w", user_id="u", created_at=moment,
+        timestamp = datetime(2026, 1, 2)
+        row = dict(transaction_id="t", workspace_id="w", user_id="u", created_at=timestamp,
                    transaction_type="G", context_id="c", amount=1)
-        asked = dict(created_at_from=moment)
+        asked = dict(created_at_from=timestamp)
         made = model(**(row if "created_at" in model.model_fields else asked))
         print(type(getattr(made, "created_at", None) or made.created_at_from) is datetime)
     """
@@ -239,7 +239,7 @@ for _ in range(3):
 
 @pytest.mark.parametrize("imported", ["before", "inside"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_call_is_answered_by_mocket(scheme: str, imported: str) -> None:
+def test_a_call_is_responseed_by_mocket(scheme: str, imported: str) -> None:
     code = """
         import json, sys
         import mocket
@@ -262,7 +262,7 @@ def test_a_call_is_answered_by_mocket(scheme: str, imported: str) -> None:
 
 
 @pytest.mark.parametrize("made", ["before", "inside"])
-def test_a_call_is_answered_by_pook(made: str) -> None:
+def test_a_call_is_responseed_by_pook(made: str) -> None:
     code = (
         CLIENT
         + """
@@ -307,7 +307,7 @@ def drip_body(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("when", ["early", "late"])
-def test_the_deadline_holds_with_truststore_and_an_answer_that_drips(
+def test_the_deadline_holds_with_truststore_and_a_response_that_drips(
     when: str, tmp_path: Path
 ) -> None:
     authority, ca_file = trustme.CA(), tmp_path / "ca.pem"

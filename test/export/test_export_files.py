@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +307,7 @@ def test_moments_are_microseconds_whether_they_have_an_offset_or_not(tmp_path: P
     with books(history=made_at([datetime(2025, 3, 1, 1, 2, 3, 4)]), timestamps="utc") as served:
         export(served.api, served.workspace_id, tmp_path)
         (row,) = rows_in(tmp_path)
-        assert row["created_at"] == datetime(2025, 3, 1, 1, 2, 3, 4, timezone.utc)
+        assert row["created_at"] == datetime(2025, 3, 1, 1, 2, 3, 4, UTC)
 
 
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:

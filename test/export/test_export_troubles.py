@@ -21,7 +21,7 @@ from exports import (
     spread,
     without,
 )
-from flowhunt._connection import Clock
+from flowhunt._transport.deadline import Clock
 from flowhunt.export import Progress
 from flowhunt.history import Difference, DifferenceError, DifferenceWarning, Tally
 from flowhunt.sandbox import Sandbox

@@ -11,14 +11,18 @@ says what came of it within 10, in a process of its own.
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import multiprocessing
+import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import repeat
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any
@@ -26,14 +30,14 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from raw_server import (  # noqa: E402  the folder of the tests has to be known first
-    Answer,
     Connection,
     RawServer,
+    Response,
     response,
 )
 
 SECONDS = 2
-PATIENCE = 10
+LONGEST_WAIT = 10
 NAME = "service.test"
 KEY = "key-s3cret"
 
@@ -118,9 +122,26 @@ def drip_body(connection: Connection) -> None:
     connection.drip(b" " * 100_000, interval=0.05)
 
 
+def drip_head(connection: Connection) -> None:
+    connection.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000, interval=0.05)
+
+
+def continue_without_end(connection: Connection) -> None:
+    while not connection.stopping.wait(0.01):
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def send_and_close(data: bytes) -> Callable[[Connection], None]:
+    def respond(connection: Connection) -> None:
+        connection.send(data)
+        connection.close()
+
+    return respond
+
+
 @contextmanager
 def swallowing() -> Generator[tuple[str, int]]:
-    """An address that takes packets and answers none."""
+    """An address that takes packets and responds to none."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -134,24 +155,52 @@ def swallowing() -> Generator[tuple[str, int]]:
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 PLUS = b"HTTP/1.1 200 OK\r\nContent-Length: +14\r\n\r\n" + b'{"credits": 1}'
+LIMITED = response({}, "429 No", {"Retry-After": "0"})
+MANY = {f"X-{number}": "x" for number in range(1_000)}
 BUSY = response({}, "503 Busy", {"Retry-After": "0"})
-CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x0e\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+HALF = b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"credits": 1'
+TWO_LENGTHS = b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\nContent-Length: 90\r\n\r\n"
+ZIPPED = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+BOMB = gzip.compress(b" " * 100_000_000 + b'{"credits": 1}')
 
 # The failure, what the server sends, and what is right.
-CASES: dict[str, tuple[tuple[Answer, ...], str]] = {
+CASES: dict[str, tuple[tuple[Response, ...], str]] = {
     "no failure": ((response(),), "response"),
     "a body that drips, limit 2 s": ((drip_body,), "error in time"),
     "103 Early Hints before the response": ((HINTS + response(),), "response"),
     "503 once": ((BUSY, response()), "response"),
     "Content-Length: +14": ((PLUS,), "error in time"),
-    "chunk size 0x0e": ((CHUNK + b'{"credits": 1}\r\n0\r\n\r\n',), "error in time"),
+    "two values of Content-Length": ((TWO_LENGTHS + b'{"credits": 1}',), "error in time"),
+    "chunk size 0x0e": ((CHUNKED + b'0x0e\r\n{"credits": 1}\r\n0\r\n\r\n',), "error in time"),
+    "the last chunk is missing": (
+        (send_and_close(CHUNKED + b'e\r\n{"credits": 1}\r\n'),),
+        "error in time",
+    ),
+    "a reset once": ((Connection.reset, response()), "response"),
+    "closed without a response once": ((Connection.close, response()), "response"),
+    "half of the body once": ((send_and_close(HALF), response()), "response"),
+    "429 once": ((LIMITED, response()), "response"),
+    "no response, limit 2 s": ((Connection.keep_silent,), "error in time"),
+    "a head that drips, limit 2 s": ((drip_head,), "error in time"),
+    "100 Continue without end, limit 2 s": ((continue_without_end,), "error in time"),
+    "1,000 header lines": ((response(headers=MANY),), "error in time"),
+    "100 MB from 100 kB of gzip": ((response(BOMB, headers=ZIPPED),), "error in time"),
+    "gzip that is not gzip": ((response(b'{"credits": 1}', headers=ZIPPED),), "error in time"),
     "first address swallows packets": ((response(),), "response"),
-    "a resolver that never answers, limit 2 s": ((response(),), "error in time"),
+    "a resolver that never responds, limit 2 s": ((response(),), "error in time"),
 }
 
 
-def run(client: str, url: str, addresses: list[tuple[str, int]] | None, result: Pipe) -> None:
-    """Make a call in this process, with a resolver that knows these addresses, and tell."""
+def run(
+    client: str, healthy: str, url: str, addresses: list[tuple[str, int]] | None, result: Pipe
+) -> None:
+    """Make a call with a resolver that knows these addresses, and send the outcome.
+
+    A call to a healthy server comes first: importing a client may take seconds.
+    """
+    CLIENTS[client](healthy)
+    result.send("ready")
 
     def getaddrinfo(host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
         if host != NAME:
@@ -173,8 +222,8 @@ def run(client: str, url: str, addresses: list[tuple[str, int]] | None, result: 
 
 
 def outcome(client: str, case: str) -> str:
-    answers, _ = CASES[case]
-    with RawServer(*answers) as server, swallowing() as dead:
+    responses, _ = CASES[case]
+    with RawServer() as healthy, RawServer(*responses) as server, swallowing() as dead:
         addresses: list[tuple[str, int]] | None = [("127.0.0.1", server.port)]
         if case.startswith("first address"):
             addresses = [dead, ("127.0.0.1", server.port)]
@@ -182,25 +231,33 @@ def outcome(client: str, case: str) -> str:
             addresses = None
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        arguments = (client, f"http://{NAME}:{server.port}", addresses, theirs)
+        url = f"http://{NAME}:{server.port}"
+        arguments = (client, healthy.url, url, addresses, theirs)
         process = context.Process(target=run, args=arguments, daemon=True)
         process.start()
+        ours.recv()
         began = time.monotonic()
-        told: str = ours.recv() if ours.poll(PATIENCE) else "no end"
+        found: str = ours.recv() if ours.poll(LONGEST_WAIT) else "no end"
         process.kill()
         process.join()
         late = time.monotonic() - began > 3 * SECONDS
-    return "late" if told == "error in time" and late else told
+    return "late" if found == "error in time" and late else found
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, a row at a time."""
     installed = [name for name in CLIENTS if importlib.util.find_spec(name)]
-    rows = [["", *installed], ["---"] * (len(installed) + 1)]
-    for case, (_, right) in CASES.items():
-        told = [outcome(client, case) for client in installed]
-        rows.append([case, *("kept" if each == right else each for each in told)])
-    sys.stdout.write("".join(f"| {' | '.join(row)} |\n" for row in rows))
+    write_row(["", *installed])
+    write_row(["---"] * (len(installed) + 1))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for case, (_, right) in CASES.items():
+            outcomes = threads.map(outcome, installed, repeat(case))
+            write_row([case, *("kept" if each == right else each for each in outcomes)])
+
+
+def write_row(cells: list[str]) -> None:
+    sys.stdout.write(f"| {' | '.join(cells)} |\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fuzzes what makes an answer of bytes: ``python test/faults/fuzz_decode.py -max_total_time=120``.
+"""Fuzzes what makes a response of bytes: ``python test/faults/fuzz_decode.py -max_total_time=120``.
 
 Needs ``pip install atheris``. Ends with a traceback at the first input that gives something else
 than a value of the right type or an ``ApiException``.
@@ -20,12 +20,14 @@ import atheris
 with atheris.instrument_imports(include=["flowhunt", "urllib3"]):
     import urllib3
 
-    from flowhunt import ApiException
-    from flowhunt._connection import Clock
+    from flowhunt import ApiException, Configuration
     from flowhunt._operation import Operation
+    from flowhunt._transport.call import Call
+    from flowhunt._transport.deadline import Clock
+    from flowhunt._transport.pool import open_transport
     from flowhunt.api import credits_api
-    from flowhunt.api_client import _decoded, _refusal
-    from flowhunt.rest import Call, RESTResponse
+    from flowhunt.api_client import _decoded, _error_for
+    from flowhunt.rest import RESTResponse
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     credits_api.GET_CREDIT_BALANCE,
@@ -41,10 +43,11 @@ CONTENT_TYPES = (
 )
 ENCODINGS = (None, "gzip", "deflate", "gzip, deflate", "br")
 LIMIT = 1_000_000
+TRANSPORT = open_transport(Configuration(trust_env=False))
 
 
 def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
-    """An answer as it comes from the wire, its headers and its body made of the input."""
+    """A response as it comes from the wire, its headers and its body made of the input."""
     headers = {"Content-Type": data.PickValueInList([*CONTENT_TYPES, data.ConsumeString(30)])}
     if encoding := data.PickValueInList(list(ENCODINGS)):
         headers["Content-Encoding"] = encoding
@@ -58,30 +61,29 @@ def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
     call = Call(
         method="GET",
         url="/",
-        request="GET /",
         headers={"Api-Key": "key-1"},
-        proxy_headers={},
         operation=None,
         seconds=(1, 1, 1),
         request_timeout=None,
         clock=Clock(),
         begin=0,
         end=1,
+        transport=TRANSPORT,
         policy=urllib3.Retry(0),
     )
     return RESTResponse(response, LIMIT, call)
 
 
 def fuzz(given: bytes) -> None:
-    """Read and decode an answer, and show the error if there is one."""
+    """Read and decode a response, and show the error if there is one."""
     data = atheris.FuzzedDataProvider(given)
     operation = OPERATIONS[data.ConsumeIntInRange(0, len(OPERATIONS) - 1)]
-    answer = answer_of(data)
+    received = answer_of(data)
     try:
-        answer.read()
-        if answer.status >= 300:
-            raise _refusal(answer)
-        value = _decoded(operation, answer)
+        received.read()
+        if received.status >= 300:
+            raise _error_for(received)
+        value = _decoded(operation, received)
     except ApiException as error:
         check(error)
     else:

@@ -21,18 +21,18 @@ import urllib3
 import flowhunt
 
 CHILDREN = 3
-PATIENCE = 30  # seconds for a process; one that waits for another's answer waits for ever
+LONGEST_WAIT = 30  # seconds for a process; one that waits for another's response waits for ever
 
 
 def ask_as(api: flowhunt.CreditsApi, name: str) -> None:
-    """Three calls, each of which must get its own answer."""
+    """Three calls, each of which must get its own response."""
     for number in range(3):
         workspace = f"{name}-{number}"
         assert api.get_workspace_credit_balance(workspace).user_id == workspace
 
 
 def work(api: flowhunt.CreditsApi, name: str) -> None:
-    signal.alarm(PATIENCE)
+    signal.alarm(LONGEST_WAIT)
     ask_as(api, name)
 
 
@@ -86,12 +86,53 @@ def fork(
     assert held == ["held"]
 
 
+def fork_while_connecting(api: flowhunt.CreditsApi) -> None:
+    """Fork while a thread reads the CA file to connect, and so holds the client's lock."""
+    configuration = api.api_client.configuration
+    ca_file = Path(str(configuration.ssl_ca_cert))
+    pipe = ca_file.with_name("pipe")
+    os.mkfifo(pipe)
+    configuration.ssl_ca_cert = str(pipe)
+    connecting = threading.Thread(target=ask_as, args=(api, "parent"))
+    connecting.start()
+    with pipe.open("wb") as writer:  # opens once the thread has opened the other end
+
+        def task(name: str) -> None:
+            configuration.ssl_ca_cert = str(ca_file)
+            work(api, name)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            wait_for_forked(task, ["child"])
+        writer.write(ca_file.read_bytes())
+    connecting.join()
+
+
+def fork_without_budget(api: flowhunt.CreditsApi) -> None:
+    """Fork after a client's retries have used up their budget."""
+
+    def attempts() -> int | None:
+        try:
+            api.get_credit_balance()
+        except flowhunt.ServiceException as error:
+            return error.tries
+        return None
+
+    api.api_client.configuration.retries = 9
+    assert [attempts() for _ in range(4)] == [10, 10, 3, 1]
+
+    def task(_: str) -> None:
+        assert attempts() == 10
+
+    wait_for_forked(task, ["child"])
+
+
 def open_files() -> set[str]:
     return {str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.exists()}
 
 
 def use(api: flowhunt.CreditsApi) -> urllib3.BaseHTTPResponse:
-    """Calls one after the other, some at once, one that fails; and a raw answer, unread."""
+    """Calls one after the other, some at once, one that fails; and a raw response, unread."""
     ask_as(api, "me")
     threads = [threading.Thread(target=ask_as, args=(api, f"thread-{n}")) for n in range(4)]
     for thread in threads:
@@ -119,12 +160,14 @@ def leave_nothing(configuration: flowhunt.Configuration, closes: bool) -> None:
 
 
 def main(what: str, url: str, ca_file: str | None = None) -> None:
-    signal.alarm(PATIENCE)
+    signal.alarm(LONGEST_WAIT)
     configuration = flowhunt.Configuration(url, "key-1", ssl_ca_cert=ca_file)
     api = flowhunt.CreditsApi(flowhunt.ApiClient(configuration))
     works: dict[str, Callable[[], None]] = {
         "os.fork": lambda: fork(api, wait_for_forked),
         "multiprocessing": lambda: fork(api, wait_for_processes),
+        "fork while connecting": lambda: fork_while_connecting(api),
+        "fork without budget": lambda: fork_without_budget(api),
         "close": lambda: leave_nothing(configuration, closes=True),
         "garbage": lambda: leave_nothing(configuration, closes=False),
     }

@@ -1,4 +1,4 @@
-"""How a host is found and reached: names, addresses that do not answer, and resolvers that hang."""
+"""How a host is found and reached: names, dead addresses, resolvers that hang."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from urllib3.util import connection as urllib3_connection
 
 import flowhunt
-from flowhunt._names import MOST_LOOK_UPS
+from flowhunt._transport.addresses import MAX_LOOK_UPS
 from proxy_server import SocksServer
 from raw_server import BALANCE, Connect, RawServer, response
 
@@ -31,7 +31,7 @@ Resolver = Callable[..., list[tuple[Any, ...]]]
 
 @pytest.fixture
 def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Let the system's resolver answer with these addresses; returns the names it is asked."""
+    """Let the system's resolver respond with these addresses; returns the names it is asked."""
 
     original: Any = socket.getaddrinfo
 
@@ -61,7 +61,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A resolver that does not answer as long as the test runs; the names it is asked."""
+    """A resolver that does not respond as long as the test runs; the names it is asked."""
     over = threading.Event()
     asked: list[str] = []
 
@@ -80,7 +80,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def silent(host: str) -> Generator[tuple[str, int]]:
-    """An address that takes packets and answers none."""
+    """An address that takes packets and responses none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket(family))
@@ -214,7 +214,7 @@ def test_no_socket_of_a_race_stays_open(
 
 
 @pytest.mark.parametrize("limits", [{"connect_timeout": SHORT}, {"deadline": SHORT}], ids=str)
-def test_a_resolver_that_never_answers_does_not_hold_the_call(
+def test_a_resolver_that_never_responses_does_not_hold_the_call(
     limits: dict[str, float], hanging: list[str], connect: Connect
 ) -> None:
     began = time.monotonic()
@@ -240,13 +240,13 @@ def test_look_ups_that_are_given_up_do_not_pile_up_threads(
 
 
 def test_many_names_do_not_pile_up_threads_either(hanging: list[str], connect: Connect) -> None:
-    for number in range(MOST_LOOK_UPS + 5):
+    for number in range(MAX_LOOK_UPS + 5):
         with pytest.raises(flowhunt.ApiTimeoutException):
             connect(
                 f"http://{number}.test", allow_plain_http=True, retries=0, deadline=0.01
             ).get_credit_balance()
 
-    assert len(hanging) == MOST_LOOK_UPS
+    assert len(hanging) == MAX_LOOK_UPS
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1"])
@@ -266,13 +266,13 @@ def test_an_ipv6_literal_needs_no_resolver(hanging: list[str], connect: Connect)
     listener.settimeout(LONG)
     with listener, ThreadPoolExecutor(1) as thread:
 
-        def answer() -> None:
+        def respond() -> None:
             sock, _ = listener.accept()
             with sock:
                 sock.recv(65536)
                 sock.sendall(response())
 
-        answering = thread.submit(answer)
+        answering = thread.submit(respond)
         api = connect(f"http://[::1]:{listener.getsockname()[1]}", allow_plain_http=True)
         assert api.get_credit_balance().to_dict() == BALANCE
         answering.result()

@@ -1,4 +1,4 @@
-"""Faults have names of this package, and a text that can be shown to anybody."""
+"""Errors have names of this package, and a text that can be shown to anybody."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from urllib3 import exceptions as theirs
 
 import flowhunt
-from faults import CHART, ENDPOINTS, FORMS, ROW, STATUSES, SUM, Endpoint
+from failures import CHART, ENDPOINTS, FORMS, ROW, STATUSES, SUM, Endpoint
 from flowhunt import exceptions as ours
+from flowhunt._transport.errors import EXCEPTION_MAP
 from flowhunt.exceptions import ApiException, InvalidResponseException, text_or_bytes
-from flowhunt.rest import FAULTS
 from raw_server import BALANCE, Connect, Connection, RawServer, response
 
 URLLIB3 = [
@@ -40,17 +40,17 @@ EIGHT_KILOBYTES = 8 * 1024
 
 
 def named(kind: type[Exception]) -> type[ApiException]:
-    return next(our for fault, our in FAULTS if issubclass(kind, fault))
+    return next(our for failure, our in EXCEPTION_MAP if issubclass(kind, failure))
 
 
 class TestTable:
-    """From the faults of urllib3 to ours."""
+    """From the errors of urllib3 to ours."""
 
     def test_the_walk_finds_them_all(self) -> None:
         assert len(URLLIB3) >= 25
 
     @pytest.mark.parametrize("kind", [*URLLIB3, *BELOW_URLLIB3], ids=lambda kind: kind.__name__)
-    def test_every_fault_has_a_name(self, kind: type[Exception]) -> None:
+    def test_every_failure_has_a_name(self, kind: type[Exception]) -> None:
         assert issubclass(named(kind), ApiException)
 
     @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ class TestTable:
         assert named(kind) is our
 
     def test_the_most_specific_stand_first(self) -> None:
-        kinds = [kind for kind, _ in FAULTS]
+        kinds = [kind for kind, _ in EXCEPTION_MAP]
         for place, kind in enumerate(kinds):
             assert not issubclass(kind, tuple(kinds[:place])), f"{kind} is never reached"
 
@@ -90,9 +90,9 @@ class TestTable:
             if inspect.isclass(kind) and issubclass(kind, Warning)
         ],
     )
-    def test_a_warning_is_no_fault(self, warning: type[Warning]) -> None:
+    def test_a_warning_is_no_failure(self, warning: type[Warning]) -> None:
         assert not any(
-            issubclass(warning, kind) for kind, _ in FAULTS if kind is not theirs.HTTPError
+            issubclass(warning, kind) for kind, _ in EXCEPTION_MAP if kind is not theirs.HTTPError
         )
 
 
@@ -141,9 +141,9 @@ class TestTree:
 
 
 def error_of(
-    connect: Connect, *answers: Any, cookie: str | None = None, **settings: Any
+    connect: Connect, *responses: Any, cookie: str | None = None, **settings: Any
 ) -> ApiException:
-    with RawServer(*answers) as server:
+    with RawServer(*responses) as server:
         api = connect(server, **{"retries": 0, **settings})
         api.api_client.cookie = cookie
         with pytest.raises(ApiException) as caught:
@@ -152,11 +152,11 @@ def error_of(
 
 
 def cut(head: str) -> Any:
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         connection.send(f"HTTP/1.1 {head}\r\nContent-Length: 100\r\n\r\n".encode("latin-1") + b"{")
         connection.close()
 
-    return answer
+    return respond
 
 
 class TestAttributes:
@@ -187,7 +187,7 @@ class TestAttributes:
                 connect(server).get_workspace_credit_balance("w-1")
 
             assert str(caught.value) == (
-                f"GET {server.url}/v2/credits/workspace_balance answered 401 No: bad key. "
+                f"GET {server.url}/v2/credits/workspace_balance returned 401 No: bad key. "
                 f"{ours.UnauthorizedException.remedy} (request ID r-1)"
             )
 
@@ -197,7 +197,7 @@ class TestAttributes:
         busy = response({"detail": "busy"}, "503 No", {"Retry-After": "5"})
         text = str(error_of(connect, busy, retries=2))
 
-        assert text.endswith("answered 503 No: busy. Wait 5 s, then call again (3 tries)")
+        assert text.endswith("returned 503 No: busy. Wait 5 s, then retry (3 attempts)")
 
     def test_what_broke_off_says_so_with_the_status_that_came(self, connect: Connect) -> None:
         error = error_of(connect, cut("200 OK\r\nX-Request-ID: r-1"))
@@ -251,7 +251,7 @@ class TestAttributes:
         assert error.body in (body, body.decode("utf-8", "replace"))
 
     @pytest.mark.parametrize("depth", [*range(100, 2000, 100), *range(900, 1000, 3), 100_000])
-    def test_a_detail_of_any_depth_is_told_or_left_out(self, depth: int, connect: Connect) -> None:
+    def test_a_detail_of_any_depth_is_shown_or_left_out(self, depth: int, connect: Connect) -> None:
         body = b'{"detail": ' + b"[" * depth + b"]" * depth + b"}"
 
         assert len(str(error_of(connect, response(body, "422 No")))) < EIGHT_KILOBYTES
@@ -273,13 +273,13 @@ PICKLED = [
 ]
 
 
-@pytest.mark.parametrize("answer", PICKLED)
+@pytest.mark.parametrize("respond", PICKLED)
 @pytest.mark.parametrize(
     "again",
     [through_pickle, copy.copy, copy.deepcopy],
 )
-def test_a_copy_and_a_pickle_are_the_same_error(answer: Any, again: Any, connect: Connect) -> None:
-    error = error_of(connect, answer, max_response_bytes=1000)
+def test_a_copy_and_a_pickle_are_the_same_error(respond: Any, again: Any, connect: Connect) -> None:
+    error = error_of(connect, respond, max_response_bytes=1000)
     twin = again(error)
 
     assert type(twin) is type(error)
@@ -289,7 +289,7 @@ def test_a_copy_and_a_pickle_are_the_same_error(answer: Any, again: Any, connect
 
 
 @pytest.mark.parametrize("kind", [getattr(ours, name) for name in ours.__all__])
-def test_an_exception_without_an_answer_can_be_pickled_too(kind: type[Exception]) -> None:
+def test_an_exception_without_a_response_can_be_pickled_too(kind: type[Exception]) -> None:
     twin = through_pickle(kind("message"))
 
     assert type(twin) is kind
@@ -317,7 +317,7 @@ WRONG = (
 
 
 @pytest.mark.parametrize(("endpoint", "body", "where"), WRONG)
-def test_the_way_to_the_bad_row_is_told_and_the_body_kept(
+def test_the_way_to_the_bad_row_is_shown_and_the_body_kept(
     endpoint: Endpoint, body: Any, where: str, connect: Connect
 ) -> None:
     with RawServer(response(body)) as server:
@@ -399,7 +399,7 @@ HUGE = "x" * 60_000
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "respond",
     [
         response({"detail": HUGE * 20}, "400 No"),
         response({"detail": [{"loc": [HUGE], "msg": HUGE}] * 20}, "422 No"),
@@ -413,8 +413,8 @@ HUGE = "x" * 60_000
         cut(f"200 {HUGE}"),
     ],
 )
-def test_a_huge_answer_has_a_short_text(answer: Any, connect: Connect) -> None:
-    assert len(str(error_of(connect, answer)).encode()) < EIGHT_KILOBYTES
+def test_a_huge_response_has_a_short_text(respond: Any, connect: Connect) -> None:
+    assert len(str(error_of(connect, respond)).encode()) < EIGHT_KILOBYTES
 
 
 def test_a_huge_path_to_a_bad_value_has_a_short_text(connect: Connect) -> None:
@@ -433,8 +433,8 @@ json_values = st.recursive(
 )
 
 
-class _Answer:
-    """What an exception reads of an answer."""
+class _Response:
+    """What an exception reads of a response."""
 
     def __init__(self, status: int, reason: str, data: bytes, headers: dict[str, str]) -> None:
         self.status = status
@@ -455,10 +455,10 @@ class _Answer:
         st.sampled_from(["Retry-After", "X-Request-ID", "Location", "Set-Cookie"]), st.text()
     ),
 )
-def test_any_answer_at_all_has_a_short_text_of_one_line_that_can_be_printed(
+def test_any_response_at_all_has_a_short_text_of_one_line_that_can_be_printed(
     status: int, reason: str, data: bytes, headers: dict[str, str]
 ) -> None:
-    error = ApiException.from_response(http_resp=_Answer(status, reason, data, headers))
+    error = ApiException.from_response(http_resp=_Response(status, reason, data, headers))
 
     assert type(error) is STATUSES.get(status, type(error))
     assert len(str(error).encode()) < EIGHT_KILOBYTES  # a lone surrogate could not be encoded

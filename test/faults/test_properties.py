@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import flowhunt
-from faults import ENDPOINTS, Endpoint, outcome
+from failures import ENDPOINTS, Endpoint, outcome
 from flowhunt.exceptions import ApiException
 from raw_server import Connection, JumpingClock, RawServer, response
 
@@ -29,8 +29,8 @@ each_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoi
 text = st.text(st.characters(exclude_categories=["Cs"]))
 integer = st.integers(-(10**30), 10**30)
 offset = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-moment = st.datetimes(timezones=st.none() | offset).map(
-    lambda moment: moment.isoformat().replace("+00:00", "Z")
+timestamp = st.datetimes(timezones=st.none() | offset).map(
+    lambda timestamp: timestamp.isoformat().replace("+00:00", "Z")
 )
 code = st.sampled_from(list(flowhunt.TransactionType)).map(str) | text
 unknown_fields = st.dictionaries(
@@ -39,7 +39,7 @@ unknown_fields = st.dictionaries(
 
 
 def object_of(required: dict[str, Any], optional: dict[str, Any] | None = None) -> Any:
-    """JSON objects with these fields, and further ones that the contract does not have."""
+    """JSON objects with these fields, and further ones that the API specification does not have."""
     known = st.fixed_dictionaries(required, optional=optional or {})
     return st.tuples(unknown_fields, known).map(lambda parts: {**parts[0], **parts[1]})
 
@@ -54,7 +54,7 @@ SHAPES: dict[str, Any] = {
                 "transaction_id": text,
                 "workspace_id": text,
                 "user_id": text,
-                "created_at": moment,
+                "created_at": timestamp,
                 "transaction_type": code,
                 "context_id": text,
                 "amount": integer,
@@ -65,7 +65,7 @@ SHAPES: dict[str, Any] = {
     "search_daily_credit_transactions": st.lists(
         object_of(
             {
-                "created_at": moment,
+                "created_at": timestamp,
                 "workspace_id": text,
                 "transaction_type": code,
                 "amount": integer,
@@ -103,15 +103,15 @@ def api(server: RawServer) -> Iterator[flowhunt.CreditsApi]:
 @each_endpoint
 @bounded
 @given(data=st.data())
-def test_every_answer_of_the_contract_is_read_and_written_again(
+def test_every_response_of_the_specification_is_read_and_written_again(
     endpoint: Endpoint, server: RawServer, api: flowhunt.CreditsApi, data: st.DataObject
 ) -> None:
     expected = data.draw(SHAPES[endpoint.name])
-    server.answers = (response(expected),)
+    server.responses = (response(expected),)
 
-    answer = endpoint.call(api)
+    received = endpoint.call(api)
 
-    rows = answer if isinstance(answer, list) else [answer]
+    rows = received if isinstance(received, list) else [received]
     assert [json.loads(row.to_json()) for row in rows] == (
         expected if isinstance(expected, list) else [expected]
     )
@@ -139,7 +139,7 @@ def test_any_body_is_a_value_or_an_error(
 ) -> None:
     line = content_type.encode("latin-1", "replace").decode("latin-1")
     headers = {"Content-Type": " ".join(line.split())}
-    server.answers = (response(body, f"{status} Whatever", headers),)
+    server.responses = (response(body, f"{status} Whatever", headers),)
 
     result = outcome(partial(endpoint.call, api))
 
@@ -178,15 +178,15 @@ PIECES = (
 @each_endpoint
 @bounded
 @given(pieces=st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=15))
-def test_any_bytes_as_an_answer_are_a_value_or_an_error(
+def test_any_bytes_as_a_response_are_a_value_or_an_error(
     endpoint: Endpoint, server: RawServer, api: flowhunt.CreditsApi, pieces: list[bytes]
 ) -> None:
     def send_and_close(connection: Connection) -> None:
         connection.send(b"".join(pieces))
         connection.close()
 
-    server.answers = (send_and_close,)
+    server.responses = (send_and_close,)
     assert outcome(partial(endpoint.call, api)) is not None
 
-    server.answers = (response(endpoint.answer),)
+    server.responses = (response(endpoint.response),)
     assert endpoint.call(api)

@@ -21,7 +21,7 @@ from raw_server import Connect, Connection, RawServer, Request, response
 PASSWORD = "hunter2:w%rd"  # noqa: S105
 LOGIN = f"user:{PASSWORD}"
 IN_A_URL = "user:hunter2%3Aw%25rd"
-PATIENCE = 5  # seconds, for what would take a minute without a deadline
+LONGEST_WAIT = 5  # seconds, for what would take a minute without a deadline
 SLOW = 0.3
 
 
@@ -252,7 +252,7 @@ REFUSED = response({}, "403 Forbidden")
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["forwarded", "tunnelled"])
-def test_a_proxy_that_is_down_is_a_proxy_fault(
+def test_a_proxy_that_is_down_is_a_proxy_failure(
     tls: bool, authority: trustme.CA, secure: Connect
 ) -> None:
     with RawServer(tls=server_context(authority) if tls else None) as server:
@@ -263,7 +263,7 @@ def test_a_proxy_that_is_down_is_a_proxy_fault(
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["forwarded", "tunnelled"])
-def test_a_proxy_that_wants_a_login_is_a_proxy_fault(
+def test_a_proxy_that_wants_a_login_is_a_proxy_failure(
     tls: bool, authority: trustme.CA, secure: Connect
 ) -> None:
     context = server_context(authority) if tls else None
@@ -274,7 +274,7 @@ def test_a_proxy_that_wants_a_login_is_a_proxy_fault(
         assert (len(proxy.requests), server.connections) == (1, 0)
 
 
-def test_a_proxy_that_refuses_to_connect_is_a_proxy_fault(
+def test_a_proxy_that_refuses_to_connect_is_a_proxy_failure(
     authority: trustme.CA, secure: Connect
 ) -> None:
     with RawServer(tls=server_context(authority)) as server, ProxyServer(REFUSED) as proxy:
@@ -287,15 +287,15 @@ def drip(connection: Connection) -> None:
     connection.drip(b"HTTP/1.1 200 " + b"o" * 6000 + b"\r\n\r\n")
 
 
-@pytest.mark.parametrize("answer", [drip, Connection.keep_silent])
+@pytest.mark.parametrize("received", [drip, Connection.keep_silent])
 def test_a_proxy_that_never_gets_to_the_point_is_left_in_time(
-    answer: Any, authority: trustme.CA, secure: Connect
+    received: Any, authority: trustme.CA, secure: Connect
 ) -> None:
-    with RawServer(tls=server_context(authority)) as server, ProxyServer(answer) as proxy:
+    with RawServer(tls=server_context(authority)) as server, ProxyServer(received) as proxy:
         began = time.monotonic()
         with pytest.raises(flowhunt.ApiTimeoutException):
             through(secure(server), proxy.url).get_credit_balance(_request_timeout=SLOW)
-        assert time.monotonic() - began < PATIENCE
+        assert time.monotonic() - began < LONGEST_WAIT
 
 
 def test_the_certificate_behind_a_proxy_is_checked(authority: trustme.CA, secure: Connect) -> None:
@@ -390,7 +390,7 @@ def test_the_environment_may_name_a_socks_proxy(
         assert len(proxy.requests) == 1
 
 
-def test_a_wrong_socks_password_is_a_proxy_fault_and_not_shown(connect: Connect) -> None:
+def test_a_wrong_socks_password_is_a_proxy_failure_and_not_shown(connect: Connect) -> None:
     with RawServer() as server, SocksServer(login="user:word") as proxy:
         api = through(connect(server), f"socks5://user:hunter2@127.0.0.1:{proxy.port}")
         with pytest.raises(flowhunt.ProxyException) as caught:
@@ -399,7 +399,7 @@ def test_a_wrong_socks_password_is_a_proxy_fault_and_not_shown(connect: Connect)
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_socks_proxy_that_is_down_is_a_proxy_fault(connect: Connect) -> None:
+def test_a_socks_proxy_that_is_down_is_a_proxy_failure(connect: Connect) -> None:
     with RawServer() as server:
         api = through(connect(server), f"socks5://127.0.0.1:{nowhere()}")
         with pytest.raises(flowhunt.ProxyException, match="Connection refused"):
@@ -411,29 +411,29 @@ def drip_success(connection: Connection) -> None:
     connection.drip(b"\x05\x00\x00\x03\xff" + b"n" * 255 + b"\x00\x50", interval=0.05)
 
 
-@pytest.mark.parametrize("answer", [drip_success, Connection.keep_silent])
+@pytest.mark.parametrize("received", [drip_success, Connection.keep_silent])
 def test_a_socks_proxy_that_never_gets_to_the_point_is_left_in_time(
-    answer: Any, connect: Connect
+    received: Any, connect: Connect
 ) -> None:
-    with RawServer() as server, SocksServer(answer) as proxy:
+    with RawServer() as server, SocksServer(received) as proxy:
         api = through(connect(server), f"socks5://127.0.0.1:{proxy.port}")
         began = time.monotonic()
         with pytest.raises(flowhunt.ApiTimeoutException):
             api.get_credit_balance(_request_timeout=SLOW)
-        assert time.monotonic() - began < PATIENCE
+        assert time.monotonic() - began < LONGEST_WAIT
 
 
 def drip_body(connection: Connection) -> None:
     connection.drip(response(b"x" * 5000))
 
 
-def test_the_deadline_holds_for_an_answer_through_socks(connect: Connect) -> None:
+def test_the_deadline_holds_for_a_response_through_socks(connect: Connect) -> None:
     with RawServer(drip_body) as server, SocksServer() as proxy:
         api = through(connect(server), f"socks5://127.0.0.1:{proxy.port}")
         began = time.monotonic()
         with pytest.raises(flowhunt.ApiTimeoutException):
             api.get_credit_balance(_request_timeout=SLOW)
-        assert time.monotonic() - began < PATIENCE
+        assert time.monotonic() - began < LONGEST_WAIT
 
 
 WITHOUT_PYSOCKS = """

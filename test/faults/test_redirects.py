@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults import ENDPOINTS, FORMS, RAW, Endpoint
+from failures import ENDPOINTS, FORMS, RAW, Endpoint
 from flowhunt.exceptions import RedirectException
 from raw_server import BALANCE, Connect, RawServer, response
 
@@ -36,9 +36,9 @@ def test_a_redirect_is_an_error_with_its_target(
     with RawServer(redirect(status, target)) as server:
         api = connect(server)
         if form == RAW:
-            answer = endpoint.call(api, form)
-            assert (answer.status, answer.headers["Location"]) == (status, target)
-            answer.close()
+            received = endpoint.call(api, form)
+            assert (received.status, received.headers["Location"]) == (status, target)
+            received.close()
         else:
             with pytest.raises(RedirectException) as caught:
                 endpoint.call(api, form)
@@ -72,7 +72,7 @@ def test_nothing_is_followed_wherever_it_points(
 ) -> None:
     with RawServer() as server:
         target = location.format(elsewhere=elsewhere.url, port=elsewhere.port, home=server.url)
-        server.answers = (redirect(307, target), response())
+        server.responses = (redirect(307, target), response())
         api = connect(server)
         with pytest.raises(RedirectException) as caught:
             api.get_credit_balance()

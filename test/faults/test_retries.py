@@ -23,16 +23,16 @@ import trustme
 import urllib3
 
 from certificates import server_context
-from faults import BACKOFF, ENDPOINTS, FORMS, RETRIED, STATUSES, Endpoint
-from flowhunt._connection import Clock
-from flowhunt._retry import next_try, policy_for
+from failures import BACKOFF, ENDPOINTS, FORMS, RETRIED, STATUSES, Endpoint
+from flowhunt._transport.deadline import Clock
+from flowhunt._transport.retry import next_attempt, policy_for
 from flowhunt.exceptions import (
     ApiConnectionException,
     ApiException,
     ServiceException,
     TLSException,
 )
-from raw_server import BALANCE, Answer, Connect, Connection, JumpingClock, RawServer, response
+from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, Response, response
 
 
 def refused(status: int, **headers: str) -> bytes:
@@ -50,7 +50,7 @@ def corrupt() -> bytes:
     return response(bytes(data), headers={"Content-Encoding": "gzip"})
 
 
-PASSING: dict[str, Answer] = {
+PASSING: dict[str, Response] = {
     **{str(status): refused(status) for status in RETRIED},
     "closed": Connection.close,
     "reset": Connection.reset,
@@ -62,11 +62,11 @@ PASSING: dict[str, Answer] = {
 
 @pytest.mark.parametrize("form", FORMS[:2])
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-@pytest.mark.parametrize("fault", PASSING)
-def test_a_fault_that_passes_costs_a_try_and_not_the_call(
-    fault: str, endpoint: Endpoint, form: str, connect: Connect, clock: JumpingClock
+@pytest.mark.parametrize("failure", PASSING)
+def test_a_failure_that_passes_costs_a_try_and_not_the_call(
+    failure: str, endpoint: Endpoint, form: str, connect: Connect, clock: JumpingClock
 ) -> None:
-    with RawServer(PASSING[fault], PASSING[fault], response(endpoint.answer)) as server:
+    with RawServer(PASSING[failure], PASSING[failure], response(endpoint.response)) as server:
         assert endpoint.call(connect(server, read_timeout=0.2), form)
 
         assert server.wait_for(3) == 3
@@ -75,7 +75,7 @@ def test_a_fault_that_passes_costs_a_try_and_not_the_call(
         assert least <= slept <= most
 
 
-def test_an_answer_tells_how_many_requests_it_took(connect: Connect) -> None:
+def test_a_response_tells_how_many_requests_it_took(connect: Connect) -> None:
     with RawServer(refused(503), response()) as server:
         api = connect(server)
         assert [api.get_credit_balance_with_http_info().tries for _ in range(2)] == [2, 1]
@@ -166,11 +166,11 @@ def test_waits_double_from_half_a_second_to_eight_with_full_jitter() -> None:
     for _ in range(2000):
         policy = policy_for(7)
         for nth in waits:
-            following = next_try(policy, "GET", "/", error=error)
+            following = next_attempt(policy, "GET", "/", error=error)
             assert following is not None
             policy = following.policy
             nth.append(following.wait)
-        assert next_try(policy, "GET", "/", error=error) is None
+        assert next_attempt(policy, "GET", "/", error=error) is None
 
     for nth, ceiling in zip(waits, [0.5, 1, 2, 4, 8, 8, 8], strict=True):
         assert 0 <= min(nth) < 0.05 * ceiling
@@ -225,11 +225,13 @@ class TestOwnPolicy:
 
             assert len(server.requests) == (4 if server.requests[0].startswith(b"GET") else 1)
 
-    @pytest.mark.parametrize(("kind", "answer"), [("status", refused(503)), ("read", cut)])
-    def test_its_counts_by_kind_count(self, kind: str, answer: Answer, connect: Connect) -> None:
+    @pytest.mark.parametrize(("kind", "received"), [("status", refused(503)), ("read", cut)])
+    def test_its_counts_by_kind_count(
+        self, kind: str, received: Response, connect: Connect
+    ) -> None:
         none: dict[str, Any] = {kind: 0}
         retry = urllib3.Retry(3, status_forcelist=[503], **none)
-        with RawServer(answer) as server:
+        with RawServer(received) as server:
             with pytest.raises(ApiException):
                 connect(server, retries=retry).get_credit_balance()
 
@@ -280,8 +282,8 @@ def test_every_form_of_a_date_is_one_of_utc_wherever_the_client_runs(
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        moment = datetime.now(UTC) + timedelta(seconds=SECONDS_AHEAD)
-        full = refused(429, **{"Retry-After": moment.strftime(form)})
+        timestamp = datetime.now(UTC) + timedelta(seconds=SECONDS_AHEAD)
+        full = refused(429, **{"Retry-After": timestamp.strftime(form)})
         with RawServer(full, response()) as server:
             connect(server).get_credit_balance()
     finally:
@@ -295,8 +297,8 @@ def test_every_form_of_a_date_is_one_of_utc_wherever_the_client_runs(
 def test_a_date_too_far_ahead_is_raised_at_once_and_told(
     connect: Connect, clock: JumpingClock
 ) -> None:
-    moment = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    with RawServer(refused(503, **{"Retry-After": moment})) as server:
+    timestamp = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    with RawServer(refused(503, **{"Retry-After": timestamp})) as server:
         with pytest.raises(ServiceException) as caught:
             connect(server).get_credit_balance()
 
@@ -335,10 +337,10 @@ def test_successes_bring_retries_back(connect: Connect) -> None:
         spent = len(server.requests)
         assert spent == 3 + 20
 
-        server.answers = (response(),)
+        server.responses = (response(),)
         for _ in range(successes):
             api.get_credit_balance()
-        server.answers = (refused(503),)
+        server.responses = (refused(503),)
         with pytest.raises(ServiceException) as caught:
             api.get_credit_balance()
 
@@ -351,10 +353,10 @@ def test_a_budget_that_is_full_again_is_as_large_as_a_new_one(connect: Connect) 
         with pytest.raises(ServiceException):
             api.get_credit_balance()
 
-        server.answers = (response(),)
+        server.responses = (response(),)
         for _ in range(110):
             api.get_credit_balance()
-        server.answers = (refused(503),)
+        server.responses = (refused(503),)
         with pytest.raises(ServiceException) as caught:
             api.get_credit_balance()
 
@@ -374,7 +376,7 @@ OTHER_KEY = {"type": "api_key", "in": "header", "key": "Api-Key", "value": "key-
 
 
 @pytest.mark.parametrize(
-    ("answer", "settings", "slept"),
+    ("received", "settings", "slept"),
     [
         pytest.param(TOO_MANY, {}, [30, 30], id="too-many-requests"),
         pytest.param(TOO_MANY, {"_request_auth": OTHER_KEY}, [30], id="of-another-key"),
@@ -383,9 +385,9 @@ OTHER_KEY = {"type": "api_key", "in": "header", "key": "Api-Key", "value": "key-
     ],
 )
 def test_too_many_requests_of_one_thread_hold_back_all_with_its_credential(
-    answer: bytes, settings: dict[str, Any], slept: list[float], connect: Connect
+    received: bytes, settings: dict[str, Any], slept: list[float], connect: Connect
 ) -> None:
-    with RawServer(answer, response()) as server:
+    with RawServer(received, response()) as server:
         api = connect(server)
         clock = JumpingClock()
 
@@ -406,7 +408,7 @@ def test_too_many_requests_of_one_thread_hold_back_all_with_its_credential(
         assert len(waits) == len(slept)
 
 
-def test_the_last_answer_is_what_is_raised(connect: Connect) -> None:
+def test_the_last_response_is_what_is_raised(connect: Connect) -> None:
     with RawServer(refused(500), Connection.reset, refused(429)) as server:
         with pytest.raises(ApiException) as caught:
             connect(server).get_credit_balance()
@@ -414,9 +416,9 @@ def test_the_last_answer_is_what_is_raised(connect: Connect) -> None:
     assert type(caught.value) is STATUSES[429]
 
 
-@pytest.mark.parametrize("answer", [refused(503), Connection.reset, cut])
-def test_no_max_retry_error_is_part_of_it(answer: Answer, connect: Connect) -> None:
-    with RawServer(answer) as server:
+@pytest.mark.parametrize("received", [refused(503), Connection.reset, cut])
+def test_no_max_retry_error_is_part_of_it(received: Response, connect: Connect) -> None:
+    with RawServer(received) as server:
         with pytest.raises(ApiException) as caught:
             connect(server).get_credit_balance()
 
@@ -455,7 +457,7 @@ INTERRUPTED = """
 
 
 @pytest.mark.parametrize("busy", [Connection.keep_silent, drip], ids=["silent", "dripping"])
-def test_ctrl_c_passes_through_at_once_and_its_connection_is_not_used_again(busy: Answer) -> None:
+def test_ctrl_c_passes_through_at_once_and_its_connection_is_not_used_again(busy: Response) -> None:
     with RawServer(busy, response()) as server:
         child = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(INTERRUPTED), server.url],

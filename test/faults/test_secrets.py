@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pprint
+import signal
 import socket
 import traceback
 import warnings
@@ -31,11 +32,11 @@ from certificates import server_context
 from proxy_server import ProxyServer
 from raw_server import (
     BALANCE,
-    Answer,
     Connect,
     Connection,
     RawServer,
     Request,
+    Response,
     clock_without_waits,
     response,
 )
@@ -142,7 +143,7 @@ def unused_port() -> int:
 def echo(status: int) -> Callable[[Connection], None]:
     """Everything that a request holds comes back: in reason, headers and body."""
 
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         request = Request.of(connection.request)
         sent = " ".join(value for _, value in request.headers if is_shown(value))
         again = sent.replace("Bearer ", "").replace("Token ", "").replace("session=", "")
@@ -151,7 +152,7 @@ def echo(status: int) -> Callable[[Connection], None]:
             response({"detail": f"no {sent}"}, f"{status} No {again}", dict.fromkeys(headers, sent))
         )
 
-    return answer
+    return respond
 
 
 def echo_details(connection: Connection) -> None:
@@ -220,9 +221,9 @@ class Failure(NamedTuple):
     error: type[BaseException]
 
 
-def answered(answer: Answer, error: type[BaseException], **settings: Any) -> Failure:
+def answered(respond: Response, error: type[BaseException], **settings: Any) -> Failure:
     def fail(caller: Caller) -> None:
-        with RawServer(answer) as server:
+        with RawServer(respond) as server:
             caller.call(server.url, **settings)
 
     return Failure(fail, error)
@@ -250,12 +251,12 @@ def proxy_down(caller: Caller) -> None:
 
 
 def proxy_echoes(caller: Caller) -> None:
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         request = Request.of(connection.request)
         sent = " ".join(value for _, value in request.headers)
         connection.send(response({}, f"407 {sent} {PROXY_PASSWORD}", {"X-Echo": sent}))
 
-    with ProxyServer(answer) as proxy:
+    with ProxyServer(respond) as proxy:
         caller.call("https://localhost:1", proxy)
 
 
@@ -347,8 +348,8 @@ def cookie_with_line_break(caller: Caller) -> None:
 def reads_outside_a_call(caller: Caller) -> None:
     with RawServer(echo_and_break_off) as server:
         client = caller.client(server.url)
-        answer = client.call_api("GET", server.url + "/", {"X-Once": ONCE})
-        answer.read()
+        respond = client.call_api("GET", server.url + "/", {"X-Once": ONCE})
+        respond.read()
 
 
 def asks_for_credentials_outside_a_call(caller: Caller) -> None:
@@ -363,7 +364,7 @@ def asks_for_credentials_outside_a_call(caller: Caller) -> None:
 FAILURES = {
     "connection refused": Failure(refused, flowhunt.ApiConnectionException),
     "reset": answered(Connection.reset, flowhunt.ApiConnectionException),
-    "no answer": answered(
+    "no response": answered(
         Connection.keep_silent, flowhunt.ApiTimeoutException, read_timeout=0.1, retries=0
     ),
     "untrusted certificate": Failure(untrusted, flowhunt.TLSException),
@@ -717,7 +718,7 @@ def test_debug_logs_what_was_asked_and_what_came(
     assert record.levelno == logging.DEBUG
     text = record.getMessage()
     assert f"POST {url}/v2/credits/search?workspace_id=ws-1 -> 200 in 0." in text
-    for part in ("2 tries", "'Api-Key': '***'", "'Cookie': '***'", "'Set-Cookie': '***'"):
+    for part in ("2 attempts", "'Api-Key': '***'", "'Cookie': '***'", "'Set-Cookie': '***'"):
         assert part in text
     assert "'Content-Type': 'application/json'" in text
     assert text in caller.log_file.read_text()
@@ -734,6 +735,43 @@ def test_the_frames_of_a_failing_callable_of_the_caller_keep_their_locals() -> N
 
     frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
     assert frames[-1].f_locals == {"looked_up": "what a crash reporter should show"}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="there is no such signal")
+def test_the_frame_of_a_signal_handler_that_ends_a_call_keeps_its_locals(connect: Connect) -> None:
+    def handle(*_: object) -> None:
+        why = "what a crash reporter should show"
+        raise LookupError(why)
+
+    def interrupt(connection: Connection) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        connection.keep_silent()
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with RawServer(interrupt) as server, pytest.raises(LookupError) as caught:
+            connect(server, api_key=KEY).get_credit_balance()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    *_, (frame, _) = traceback.walk_tb(caught.value.__traceback__)
+    assert frame.f_locals["why"] == "what a crash reporter should show"
+    assert not locals_that_show(caught.value)
+
+
+def test_an_observer_of_urllib3_that_fails_itself_shows_no_secret(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def observed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise LookupError
+
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", observed)
+    with pytest.raises(LookupError) as caught:
+        connect("http://127.0.0.1:1", api_key=KEY).get_credit_balance()
+
+    *_, (frame, _) = traceback.walk_tb(caught.value.__traceback__)
+    assert frame.f_code.co_name == "observed"
+    assert not frame.f_locals
 
 
 def test_a_generator_of_the_caller_that_failed_before_goes_on_after_a_failed_call() -> None:

@@ -25,7 +25,7 @@ import first_use_child
 import flowhunt
 import sharing_child
 from certificates import server_context
-from faults import ROW
+from failures import ROW
 from flowhunt import exceptions, models
 from proxy_server import ProxyServer
 from raw_server import Connect, Connection, RawServer, Request, clock_without_waits, response
@@ -35,7 +35,7 @@ T = TypeVar("T")
 THREADS = 32
 CALLS = 8  # of each thread
 SECRET = "5ecret"  # noqa: S105
-PATIENCE = 60  # seconds for a process
+LONGEST_WAIT = 60  # seconds for a process
 
 
 def workspace_of(connection: Connection) -> str:
@@ -45,7 +45,7 @@ def workspace_of(connection: Connection) -> str:
 
 
 def own_answer(connection: Connection) -> None:
-    """An answer that says who asked."""
+    """A response that says who asked."""
     connection.send(response({"user_id": workspace_of(connection), "credits": 1}))
 
 
@@ -53,7 +53,7 @@ def own_answer(connection: Connection) -> None:
 
 
 class SometimesBroken:
-    """Answers as ``own_answer``, after it failed the first request of some workspaces."""
+    """Responds as ``own_answer``, after it failed the first request of some workspaces."""
 
     def __init__(self) -> None:
         self.failed: set[str] = set()
@@ -82,23 +82,23 @@ def send_and_close(connection: Connection, data: bytes) -> None:
 
 
 def without_waits(api: flowhunt.CreditsApi) -> flowhunt.CreditsApi:
-    """No wait between tries, also not in the clock's time, which threads share."""
+    """No wait between attempts, also not in the clock's time, which threads share."""
     api.api_client.rest_client.clock = clock_without_waits()
     return api
 
 
-@pytest.mark.parametrize("answer", [own_answer, SometimesBroken()], ids=["healthy", "with faults"])
+@pytest.mark.parametrize("received", [own_answer, SometimesBroken()], ids=["healthy", "broken"])
 @pytest.mark.parametrize("connections", [4, THREADS])
-def test_each_thread_gets_its_own_answers_over_no_more_connections_than_allowed(
-    answer: Callable[[Connection], None], connections: int, connect: Connect
+def test_each_thread_gets_its_own_responses_over_no_more_connections_than_allowed(
+    received: Callable[[Connection], None], connections: int, connect: Connect
 ) -> None:
-    with RawServer(answer) as server, ThreadPoolExecutor(THREADS) as threads:
-        api = without_waits(connect(server, deadline=PATIENCE))
+    with RawServer(received) as server, ThreadPoolExecutor(THREADS) as threads:
+        api = without_waits(connect(server, deadline=LONGEST_WAIT))
         api.api_client.configuration.connection_pool_maxsize = connections
         at_once = threading.Barrier(THREADS)
 
         def ask(thread: int) -> None:
-            at_once.wait(PATIENCE)
+            at_once.wait(LONGEST_WAIT)
             for call in range(CALLS):
                 workspace = f"ws-{thread * CALLS + call}"
                 assert api.get_workspace_credit_balance(workspace).user_id == workspace
@@ -114,25 +114,25 @@ def test_more_calls_than_connections_wait_for_a_free_one(connect: Connect) -> No
 
     def hold(connection: Connection) -> None:
         arrived.set()
-        go_on.wait(PATIENCE)
+        go_on.wait(LONGEST_WAIT)
         own_answer(connection)
 
     with RawServer(hold) as server, ThreadPoolExecutor(2) as threads:
         api = connect(server)
         api.api_client.configuration.connection_pool_maxsize = 1
         first = threads.submit(api.get_workspace_credit_balance, "first")
-        assert arrived.wait(PATIENCE)
+        assert arrived.wait(LONGEST_WAIT)
         second = threads.submit(api.get_workspace_credit_balance, "second")
         with pytest.raises(flowhunt.ApiTimeoutException, match="no free connection") as caught:
             api.get_workspace_credit_balance("third", _request_timeout=0.1)
         assert caught.value.status is None
         go_on.set()
-        assert first.result(PATIENCE).user_id == "first"
-        assert second.result(PATIENCE).user_id == "second"
+        assert first.result(LONGEST_WAIT).user_id == "first"
+        assert second.result(LONGEST_WAIT).user_id == "second"
         assert (server.connections, len(server.requests)) == (1, 2)
 
 
-def test_raw_answers_that_nobody_reads_do_not_block_later_calls(connect: Connect) -> None:
+def test_raw_responses_that_nobody_reads_do_not_block_later_calls(connect: Connect) -> None:
     with RawServer(own_answer) as server:
         api = connect(server)
         api.api_client.configuration.connection_pool_maxsize = 1
@@ -141,14 +141,14 @@ def test_raw_answers_that_nobody_reads_do_not_block_later_calls(connect: Connect
             for number in range(3)
         ]
         assert api.get_workspace_credit_balance("read").user_id == "read"
-        assert [b"raw-%d" % n in answer.data for n, answer in enumerate(unread)] == [True] * 3
+        assert [b"raw-%d" % n in received.data for n, received in enumerate(unread)] == [True] * 3
 
 
 # Other processes
 
 
 class Hold:
-    """Holds the answer to ``held`` until it is told, and the next one until that arrived."""
+    """Holds the response to ``held`` until it is told, and the next one until that arrived."""
 
     def __init__(self) -> None:
         self.arrived = threading.Event()
@@ -158,9 +158,9 @@ class Hold:
         workspace = workspace_of(connection)
         if workspace == "held":
             self.arrived.set()
-            self.go_on.wait(PATIENCE)
+            self.go_on.wait(LONGEST_WAIT)
         elif workspace.startswith("after"):
-            self.arrived.wait(PATIENCE)
+            self.arrived.wait(LONGEST_WAIT)
         elif workspace == "release":
             self.go_on.set()
         own_answer(connection)
@@ -173,7 +173,7 @@ def run_child(what: str, server: RawServer, ca_file: str | None = None) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=LONGEST_WAIT,
     )
     assert (child.stdout, child.stderr, child.returncode) == ("done\n", "", 0)
 
@@ -181,7 +181,7 @@ def run_child(what: str, server: RawServer, ca_file: str | None = None) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("how", ["os.fork", "multiprocessing"])
-def test_after_a_fork_parent_and_children_get_their_own_answers(
+def test_after_a_fork_parent_and_children_get_their_own_responses(
     how: str, tls: bool, tmp_path: Path
 ) -> None:
     authority, ca_file = trustme.CA(), str(tmp_path / "ca.pem")
@@ -190,6 +190,20 @@ def test_after_a_fork_parent_and_children_get_their_own_answers(
     with RawServer(Hold(), tls=context) as server:
         run_child(how, server, ca_file if tls else None)
         assert server.connections == 2 + sharing_child.CHILDREN  # the parent's two, one a child
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_child_is_not_locked_by_a_thread_that_connected_during_the_fork(tmp_path: Path) -> None:
+    authority, ca_file = trustme.CA(), str(tmp_path / "ca.pem")
+    authority.cert_pem.write_to_path(ca_file)
+    with RawServer(own_answer, tls=server_context(authority)) as server:
+        run_child("fork while connecting", server, ca_file)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_child_has_a_retry_budget_of_its_own() -> None:
+    with RawServer(response({}, "503 Busy", {"Retry-After": "0"})) as server:
+        run_child("fork without budget", server)
 
 
 def answer_or_break(connection: Connection) -> None:
@@ -328,10 +342,10 @@ def test_a_pool_of_processes_makes_calls_with_what_it_is_sent(
     with RawServer(own_answer) as server, ProcessPoolExecutor(1, context) as processes:
         api = connect(server, pickle_credentials=True)
         assert api.get_workspace_credit_balance("here").user_id == "here"
-        assert processes.submit(ask, api, "there").result(PATIENCE).user_id == "there"
+        assert processes.submit(ask, api, "there").result(LONGEST_WAIT).user_id == "there"
         api.api_client.configuration.pickle_credentials = False
         with pytest.raises(flowhunt.MissingCredentialError, match="pickled"):
-            processes.submit(ask, api, "there").result(PATIENCE)
+            processes.submit(ask, api, "there").result(LONGEST_WAIT)
 
 
 EXCEPTIONS = [getattr(exceptions, name) for name in exceptions.__all__]
@@ -350,7 +364,7 @@ def test_exceptions_arrive_as_they_were(kind: type[Exception], protocol: int) ->
     assert (type(arrived), str(arrived), vars(arrived)) == (kind, str(error), vars(error))
 
 
-def test_the_exception_of_an_answer_arrives_with_all_that_it_holds(connect: Connect) -> None:
+def test_the_exception_of_a_response_arrives_with_all_that_it_holds(connect: Connect) -> None:
     problem = {"loc": ["query", "workspace_id"], "msg": "unknown", "type": "value_error"}
     headers = {"X-Request-ID": "request-1", "Retry-After": "3"}
     with RawServer(response({"detail": [problem]}, "422 No", headers)) as server:
@@ -481,6 +495,6 @@ def test_the_first_use_by_several_threads_works_in_all_of_them() -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=LONGEST_WAIT,
         )
     assert (done.stdout, done.stderr) == ("{1}\n", "")

@@ -1,12 +1,14 @@
-"""No answer takes more memory than the client allows."""
+"""No response takes more memory than the client allows."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import logging
 import subprocess
 import sys
 import textwrap
+import threading
 import zlib
 from collections.abc import Callable
 from types import FrameType
@@ -14,9 +16,9 @@ from types import FrameType
 import pytest
 
 import flowhunt
-from faults import ENDPOINTS, ROW, Endpoint
+from failures import ENDPOINTS, ROW, Endpoint
 from flowhunt.exceptions import ApiException, ResponseTooLargeException
-from raw_server import BALANCE, Answer, Connect, Connection, JumpingClock, RawServer, response
+from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, Response, response
 
 LIMIT = 100_000
 MEBIBYTE = 1024 * 1024
@@ -27,16 +29,16 @@ MUCH = 512  # pieces, if nobody stops it
 def endless(
     *lines: str, status: str = "200 OK", before: bytes = b"", after: bytes = b""
 ) -> Callable[[Connection], None]:
-    """An answer that goes on far beyond the limit."""
+    """A response that goes on far beyond the limit."""
 
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         head = "\r\n".join([f"HTTP/1.1 {status}", "Connection: close", *lines, "", ""]).encode()
         connection.send(head)
         for _ in range(MUCH):
             connection.send(before + PIECE + after)
         connection.close()
 
-    return answer
+    return respond
 
 
 def bomb(size: int) -> bytes:
@@ -50,7 +52,7 @@ def twice(size: int) -> bytes:
 
 
 CHUNKED = "Transfer-Encoding: chunked"
-TOO_LARGE: dict[str, Answer] = {
+TOO_LARGE: dict[str, Response] = {
     "1 MB of gzip that opens to 1 GiB": response(
         bomb(1024 * MEBIBYTE), headers={"Content-Encoding": "gzip"}
     ),
@@ -88,7 +90,7 @@ MOST_GROWTH = 64 * 1024  # KiB
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems count ru_maxrss in other units")
 @pytest.mark.parametrize("name", TOO_LARGE)
-def test_an_answer_beyond_the_limit_takes_little_memory(name: str) -> None:
+def test_a_response_beyond_the_limit_takes_little_memory(name: str) -> None:
     with RawServer(response(), TOO_LARGE[name]) as server:
         child = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(TELLS_ITS_GROWTH), server.url, str(LIMIT)],
@@ -122,13 +124,39 @@ def test_a_declared_length_beyond_the_limit_is_refused_before_a_byte_is_read(
     assert not clock.sleeps
 
 
+def test_a_body_that_is_too_large_is_not_received_any_longer(connect: Connect) -> None:
+    left = threading.Event()
+
+    def declare(connection: Connection) -> None:
+        connection.send(f"HTTP/1.1 200 OK\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode())
+        connection.keep_silent()
+        left.set()
+
+    with RawServer(declare) as server:
+        client = connect(server, max_response_bytes=LIMIT).api_client
+        response = client.call_api("GET", f"{server.url}/v2/credits/balance")
+        with pytest.raises(ResponseTooLargeException):
+            response.read()
+        assert left.wait(5)
+
+
+def test_a_response_that_is_too_large_is_logged_like_any_other_call(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="flowhunt"), RawServer() as server:
+        with pytest.raises(ResponseTooLargeException):
+            connect(server, max_response_bytes=5).get_credit_balance()
+
+    assert [record.name for record in caplog.records].count("flowhunt") == 1
+
+
 @pytest.mark.parametrize("beyond", [0, 1])
 @pytest.mark.parametrize("form", ["length", "chunks", "close", "gzip"])
 def test_the_limit_is_the_last_size_that_passes(form: str, beyond: int, connect: Connect) -> None:
     body = json.dumps(BALANCE).encode()
     body += b" " * (LIMIT + beyond - len(body))
     packed = gzip.compress(body)
-    answers = {
+    responses = {
         "length": response(body),
         "gzip": response(packed, headers={"Content-Encoding": "gzip"}),
         "chunks": f"HTTP/1.1 200 OK\r\n{CHUNKED}\r\n\r\n{len(body):x}\r\n".encode()
@@ -140,7 +168,7 @@ def test_the_limit_is_the_last_size_that_passes(form: str, beyond: int, connect:
         connection.send(b"HTTP/1.1 200 OK\r\n\r\n" + body)
         connection.close()
 
-    with RawServer(answers.get(form, until_close)) as server:
+    with RawServer(responses.get(form, until_close)) as server:
         api = connect(server, max_response_bytes=LIMIT)
         if not beyond:
             assert api.get_credit_balance().to_dict() == BALANCE
@@ -157,7 +185,7 @@ def test_a_page_of_a_hundred_thousand_rows_passes_by_default(connect: Connect) -
     assert len(page) == rows
 
 
-def test_a_large_bad_answer_is_not_parsed_again_for_its_error(connect: Connect) -> None:
+def test_a_large_bad_response_is_not_parsed_again_for_its_error(connect: Connect) -> None:
     rows = b"[" + b",".join([b"{}"] * 30_000) + b"]"
     with RawServer(response(rows)) as server:
         api = connect(server)

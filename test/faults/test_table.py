@@ -1,4 +1,4 @@
-"""Every fault of the table, with every endpoint in every form: what comes of it, and after it."""
+"""Every failure of the table, with every endpoint in every form: what comes of it, and after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import flowhunt
-from faults import ENDPOINTS, FAULTS, FORMS, RAW, Endpoint, Fault
+from failures import ENDPOINTS, FAILURES, FORMS, RAW, Endpoint, Failure
 from flowhunt.exceptions import ApiException
 from raw_server import Connect, JumpingClock, RawServer, response
 
@@ -28,28 +28,28 @@ def server(shared: RawServer) -> RawServer:
 
 @pytest.mark.parametrize("form", FORMS, ids=("plain", "with_http_info", "raw"))
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_has_a_name_ends_in_time_and_leaves_a_client_that_goes_on(
-    fault: Fault,
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
+def test_a_failure_has_a_name_ends_in_time_and_leaves_a_client_that_goes_on(
+    failure: Failure,
     endpoint: Endpoint,
     form: str,
     server: RawServer,
     connect: Connect,
     clock: JumpingClock,
 ) -> None:
-    server.answers = (fault.answer,)
-    api = connect(server, **{"read_timeout": 5, **fault.settings})
+    server.responses = (failure.response,)
+    api = connect(server, **{"read_timeout": 5, **failure.settings})
     api.api_client.configuration.connection_pool_maxsize = 1
 
-    if form == RAW and fault.status is not None:
-        answer = endpoint.call(api, form)
-        assert answer.status == fault.status
-        answer.close()
+    if form == RAW and failure.status is not None:
+        received = endpoint.call(api, form)
+        assert received.status == failure.status
+        received.close()
     else:
-        _check_error(fault, _error_of(api, endpoint, form))
+        _check_error(failure, _error_of(api, endpoint, form))
 
-    _check_waits(fault, form, server, clock)
-    _check_that_it_goes_on(fault, endpoint, form, server, api)
+    _check_waits(failure, form, server, clock)
+    _check_that_it_goes_on(failure, endpoint, form, server, api)
 
 
 def _error_of(api: flowhunt.CreditsApi, endpoint: Endpoint, form: str) -> ApiException:
@@ -58,18 +58,18 @@ def _error_of(api: flowhunt.CreditsApi, endpoint: Endpoint, form: str) -> ApiExc
     return caught.value
 
 
-def _check_error(fault: Fault, error: ApiException) -> None:
-    assert type(error) is fault.raises
-    assert error.status == fault.status
-    assert error.tries == 1 + len(fault.waits)
-    if fault.cause is None:
+def _check_error(failure: Failure, error: ApiException) -> None:
+    assert type(error) is failure.raises
+    assert error.status == failure.status
+    assert error.tries == 1 + len(failure.waits)
+    if failure.cause is None:
         assert error.__cause__ is None
     else:
-        assert isinstance(error.__cause__, fault.cause)
+        assert isinstance(error.__cause__, failure.cause)
 
 
-def _check_waits(fault: Fault, form: str, server: RawServer, clock: JumpingClock) -> None:
-    waits = fault.waits_of(form)
+def _check_waits(failure: Failure, form: str, server: RawServer, clock: JumpingClock) -> None:
+    waits = failure.waits_of(form)
     assert server.wait_for(1 + len(waits)) == 1 + len(waits)
     assert len(clock.sleeps) == len(waits)
     for slept, (least, most) in zip(clock.sleeps, waits, strict=True):
@@ -77,17 +77,17 @@ def _check_waits(fault: Fault, form: str, server: RawServer, clock: JumpingClock
 
 
 def _check_that_it_goes_on(
-    fault: Fault, endpoint: Endpoint, form: str, server: RawServer, api: flowhunt.CreditsApi
+    failure: Failure, endpoint: Endpoint, form: str, server: RawServer, api: flowhunt.CreditsApi
 ) -> None:
     before = server.connections
-    server.answers = (response(endpoint.answer),)
-    assert _wire_form(endpoint.call(api, _request_timeout=30)) == endpoint.answer
+    server.responses = (response(endpoint.response),)
+    assert _wire_form(endpoint.call(api, _request_timeout=30)) == endpoint.response
     if form != RAW:
-        assert server.connections == (1 if fault.reusable else before + 1)
+        assert server.connections == (1 if failure.reusable else before + 1)
 
 
-def _wire_form(answer: Any) -> Any:
-    """The models of an answer as the JSON that they were read from."""
-    if isinstance(answer, list):
-        return [_wire_form(row) for row in answer]
-    return answer.model_dump(mode="json", by_alias=True, exclude_unset=True)
+def _wire_form(received: Any) -> Any:
+    """The models of a response as the JSON that they were read from."""
+    if isinstance(received, list):
+        return [_wire_form(row) for row in received]
+    return received.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -16,14 +16,14 @@ import urllib3
 
 import flowhunt
 from certificates import pem, server_context
-from faults import ENDPOINTS, Endpoint
+from failures import ENDPOINTS, Endpoint
 from flowhunt.exceptions import (
     ApiConnectionException,
     ApiTimeoutException,
     ApiValueError,
     RateLimitException,
 )
-from raw_server import BALANCE, Answer, Connect, Connection, JumpingClock, RawServer, response
+from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, Response, response
 
 SHORT = 0.3
 LONG = 10.0  # far more than SHORT and far less than what it would take without a bound
@@ -73,7 +73,7 @@ def continue_for_ever(connection: Connection) -> None:
         connection.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
 
 
-NEVER_ENDING: tuple[Answer, ...] = (
+NEVER_ENDING: tuple[Response, ...] = (
     Connection.keep_silent,
     drip_head,
     drip_body,
@@ -92,11 +92,11 @@ def test_every_limit_is_finite_by_default() -> None:
     assert (connect, read, whole) == (5, 60, 120)
 
 
-@pytest.mark.parametrize("answer", NEVER_ENDING, ids=names)
+@pytest.mark.parametrize("received", NEVER_ENDING, ids=names)
 def test_a_request_timeout_bounds_the_whole_call(
-    answer: Answer, tls: ssl.SSLContext | None, authority: trustme.CA, connect: Connect
+    received: Response, tls: ssl.SSLContext | None, authority: trustme.CA, connect: Connect
 ) -> None:
-    with RawServer(answer, tls=tls) as server, within():
+    with RawServer(received, tls=tls) as server, within():
         api = connect(server, ca_cert_data=pem(authority))
         with pytest.raises(ApiTimeoutException):
             api.get_credit_balance(_request_timeout=SHORT)
@@ -113,11 +113,11 @@ def test_interim_responses_without_end_are_bounded_by_their_number_or_by_time(
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-@pytest.mark.parametrize("answer", [Connection.keep_silent, drip_body], ids=names)
+@pytest.mark.parametrize("received", [Connection.keep_silent, drip_body], ids=names)
 def test_the_configured_deadline_bounds_the_whole_call_of_each_endpoint(
-    answer: Answer, endpoint: Endpoint, connect: Connect
+    received: Response, endpoint: Endpoint, connect: Connect
 ) -> None:
-    with RawServer(answer) as server, within():
+    with RawServer(received) as server, within():
         with pytest.raises(ApiTimeoutException):
             endpoint.call(connect(server, deadline=SHORT))
 
@@ -131,11 +131,13 @@ def test_a_pair_bounds_each_read_and_the_deadline_stays(connect: Connect) -> Non
             connect(dripping, deadline=SHORT).get_credit_balance(_request_timeout=(LONG, LONG))
 
 
-def test_a_raw_answer_is_read_within_the_same_deadline(connect: Connect) -> None:
+def test_a_raw_response_is_read_within_the_same_deadline(connect: Connect) -> None:
     with RawServer(drip_body) as server, within():
-        answer = connect(server).get_credit_balance_without_preload_content(_request_timeout=SHORT)
+        received = connect(server).get_credit_balance_without_preload_content(
+            _request_timeout=SHORT
+        )
         with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-            answer.read()
+            received.read()
 
 
 @pytest.fixture

@@ -244,7 +244,7 @@ def test_a_client_certificate_is_shown(
         assert api.get_credit_balance().user_id == "user-1"
 
 
-def test_a_missing_client_certificate_is_a_tls_fault(
+def test_a_missing_client_certificate_is_a_tls_failure(
     authority: trustme.CA, demanding: RawServer, connect: Connect
 ) -> None:
     with demanding as server:

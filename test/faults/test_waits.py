@@ -20,11 +20,11 @@ import urllib3
 
 import flowhunt
 from certificates import server_context
-from flowhunt._connection import Clock
+from flowhunt._transport.deadline import Clock
 from proxy_server import ProxyServer
 from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, response
 
-PATIENCE = 30.0
+LONGEST_WAIT = 30.0
 SOON = 5.0  # far less than the waits below
 
 BUSY = response({"detail": "busy"}, "503 Busy", {"Retry-After": "50"})
@@ -52,7 +52,7 @@ def test_close_ends_the_wait_for_the_next_attempt_at_once(refused: bytes, waitin
         began = time.monotonic()
         api.api_client.close()
         with pytest.raises(flowhunt.ClientClosedError):
-            call.result(PATIENCE)
+            call.result(LONGEST_WAIT)
 
         assert time.monotonic() - began < SOON
         assert len(server.requests) == 1
@@ -76,7 +76,7 @@ def test_close_ends_the_wait_for_a_free_connection(waiting: Connect) -> None:
     go_on = threading.Event()
 
     def hold(connection: Connection) -> None:
-        go_on.wait(PATIENCE)
+        go_on.wait(LONGEST_WAIT)
         connection.send(response())
 
     with RawServer(hold) as server, ThreadPoolExecutor(4) as threads:
@@ -90,7 +90,7 @@ def test_close_ends_the_wait_for_a_free_connection(waiting: Connect) -> None:
             with pytest.raises(flowhunt.ClientClosedError):
                 other.result(SOON)
         go_on.set()
-        assert first.result(PATIENCE).to_dict() == BALANCE
+        assert first.result(LONGEST_WAIT).to_dict() == BALANCE
 
 
 def test_a_call_that_waits_for_its_next_attempt_starves_no_other(waiting: Connect) -> None:
@@ -107,7 +107,7 @@ def test_a_call_that_waits_for_its_next_attempt_starves_no_other(waiting: Connec
         )
         api.api_client.close()
         with pytest.raises(flowhunt.ClientClosedError):
-            limited.result(PATIENCE)
+            limited.result(LONGEST_WAIT)
 
 
 def test_as_many_limited_calls_as_connections_starve_no_other(waiting: Connect) -> None:
@@ -123,6 +123,26 @@ def test_as_many_limited_calls_as_connections_starve_no_other(waiting: Connect) 
                 api.get_credit_balance(_request_auth=other, _request_timeout=SOON)
             api.api_client.close()
         assert {type(call.exception()) for call in calls} == {flowhunt.ClientClosedError}
+
+
+def test_the_connection_of_an_unread_response_is_closed_before_the_next_attempt(
+    connect: Connect,
+) -> None:
+    left = threading.Event()
+
+    def send_half(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 9\r\n\r\n{")
+        connection.keep_silent()
+        left.set()
+
+    def respond_once_left(connection: Connection) -> None:
+        connection.send(response() if left.wait(SOON) else response({}, "500 Still open"))
+
+    with RawServer(send_half, respond_once_left) as server:
+        raw = connect(server, retries=1).get_credit_balance_without_preload_content()
+        raw.drain_conn()
+
+    assert raw.status == 200
 
 
 @pytest.mark.parametrize("proxied", [False, True], ids=["direct", "proxy"])
@@ -156,7 +176,7 @@ def test_a_client_closed_while_another_thread_opens_its_pool_stays_closed(
             closing = threads.submit(api.api_client.close)
             wait([closing], timeout=0.5)
             certificates.write(authority.cert_pem.bytes())
-        closing.result(PATIENCE)
+        closing.result(LONGEST_WAIT)
         wait([opening])
 
         with pytest.raises(flowhunt.ClientClosedError):
@@ -187,7 +207,7 @@ def test_a_429_holds_back_calls_whose_other_headers_vary(header: str, connect: C
             waits.append(seconds)
             if len(waits) == 1:
                 thread.submit(api.get_credit_balance, _headers={header: "00-second-01"}).result(
-                    PATIENCE
+                    LONGEST_WAIT
                 )
             clock.sleeps.append(seconds)
 
@@ -253,7 +273,7 @@ def test_a_timeout_says_which_limit_and_its_seconds(connect: Connect) -> None:
             api.get_credit_balance()
 
 
-def test_the_number_of_tries_counts_what_was_sent(connect: Connect) -> None:
+def test_the_number_of_attempts_counts_what_was_sent(connect: Connect) -> None:
     """A call whose retry finds no free connection was sent once."""
     held = threading.Event()
 
@@ -268,7 +288,7 @@ def test_the_number_of_tries_counts_what_was_sent(connect: Connect) -> None:
 
             def take_the_connection(_: float) -> None:
                 calls.append(thread.submit(api.get_credit_balance, _request_timeout=1))
-                held.wait(PATIENCE)
+                held.wait(LONGEST_WAIT)
 
             calls: list[Future[Any]] = []
             api.api_client.rest_client.clock = Clock(sleep=take_the_connection)
@@ -276,4 +296,4 @@ def test_the_number_of_tries_counts_what_was_sent(connect: Connect) -> None:
                 api.get_credit_balance(_request_timeout=0.5)
 
     assert caught.value.tries == 1
-    assert "tries" not in str(caught.value)
+    assert "attempts" not in str(caught.value)

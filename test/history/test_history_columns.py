@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -184,7 +184,7 @@ def test_since_is_in_a_period_and_until_is_not() -> None:
         first, end = START + timedelta(days=2), START + timedelta(days=4)
         (batch,) = iter_transaction_batches(api, WORKSPACE, first, end)
         assert batch.num_rows == 48
-        assert batch.column("created_at")[0].as_py() == first.replace(tzinfo=timezone.utc)
+        assert batch.column("created_at")[0].as_py() == first.replace(tzinfo=UTC)
         with pytest.raises(flowhunt.ApiValueError, match="no time since"):
             iter_transaction_batches(api, WORKSPACE, first, first)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
 from typing import Any, get_args
 
@@ -111,7 +111,7 @@ def test_the_bounds_asked_for_are_in_what_comes(
 
     def bound(number: int) -> datetime:
         moment = moments[number]
-        return moment if zone is None else moment.replace(tzinfo=timezone.utc).astimezone(zone)
+        return moment if zone is None else moment.replace(tzinfo=UTC).astimezone(zone)
 
     options = {"bounds": bounds, "max_limit": max_limit, "timestamps": timestamps}
     with books(history=made_at(moments), **options) as served:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 
@@ -33,7 +33,7 @@ WAYS: dict[str, Callable[[Plan], Plan]] = {
 }
 
 
-@pytest.mark.parametrize("zone", [timezone.utc, timezone(timedelta(hours=2))])
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=2))])
 @pytest.mark.parametrize("kept_as", WAYS)
 def test_a_plan_can_be_kept(kept_as: str, zone: timezone) -> None:
     again = WAYS[kept_as]
@@ -90,7 +90,7 @@ def test_until_is_not_in_a_plan_and_since_is(bounds: str, aware: bool, edge: dat
 
     def bound(moment: datetime) -> datetime:
         hours = timezone(timedelta(hours=3))
-        return moment.replace(tzinfo=timezone.utc).astimezone(hours) if aware else moment
+        return moment.replace(tzinfo=UTC).astimezone(hours) if aware else moment
 
     with books(history=history, **options) as served:
         plan = plan_of(served, bound(edge), bound(end))

@@ -1,4 +1,4 @@
-"""Connecting to the first address of a host that answers (Happy Eyeballs, RFC 8305)."""
+"""Connecting to the first address that accepts (Happy Eyeballs, RFC 8305)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import cast
 
-from flowhunt._names import Address
+from flowhunt._transport.addresses import Address
 
 HEAD_START = 0.25
-"""Seconds that an address has for itself before the next one is tried beside it."""
+"""Seconds before the next address is tried while the last one still connects."""
 
 SocketOptions = Iterable[tuple[int, int, int | bytes]]
 
@@ -28,8 +28,8 @@ def dial(
 
     :param options: arguments of ``setsockopt``
     :param seconds: limit for all addresses together
-    :raises TimeoutError: no address answered in time
-    :raises OSError: every address failed, this is how the last one did
+    :raises TimeoutError: no address accepted the connection in time
+    :raises OSError: every address failed; the failure of the last one
     """
     if len(addresses) == 1:
         return _connect(addresses[0], options, seconds)
@@ -37,7 +37,7 @@ def dial(
     end = monotonic() + seconds
     waiting = deque(_alternating(addresses))
     try:
-        while waiting or race.is_on():
+        while waiting or race.is_running():
             left = end - monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
@@ -73,16 +73,16 @@ def _socket_for(address: Address, options: SocketOptions) -> socket.socket:
 
 
 def _alternating(addresses: Sequence[Address]) -> list[Address]:
-    """The addresses, those of the two families by turns, the resolver's first one first."""
+    """The addresses, alternating between IPv6 and IPv4; the resolver's first one stays first."""
     first = [each for each in addresses if each.family == addresses[0].family]
     others = [each for each in addresses if each.family != addresses[0].family]
     return [each for each in chain(*zip_longest(first, others)) if each is not None]
 
 
 class _Race:
-    """Connections in the making, of which the first is taken.
+    """Connections that are being made at the same time; the first one wins.
 
-    :ivar failure: how the last one failed
+    :ivar failure: the last failure
     """
 
     def __init__(self, options: SocketOptions) -> None:
@@ -90,11 +90,11 @@ class _Race:
         self._options = list(options)
         self._selector = selectors.DefaultSelector()
 
-    def is_on(self) -> bool:
+    def is_running(self) -> bool:
         return bool(self._selector.get_map())
 
     def start(self, address: Address) -> bool:
-        """Begin to connect; whether that did not fail at once."""
+        """Begin to connect; false if that failed at once."""
         try:
             sock = _socket_for(address, self._options)
         except OSError as error:
@@ -103,7 +103,7 @@ class _Race:
         sock.setblocking(False)
         self._selector.register(sock, selectors.EVENT_WRITE)
         try:
-            sock.connect(address.sockaddr)  # not connect_ex, which no guard of sockets watches
+            sock.connect(address.sockaddr)  # connect_ex would bypass tools that watch connect
         except BlockingIOError:
             pass
         except OSError as error:
@@ -112,7 +112,7 @@ class _Race:
         return True
 
     def winner_within(self, seconds: float) -> socket.socket | None:
-        """The first connected socket, ``None`` where there is none yet."""
+        """The first connected socket, ``None`` if there is none yet."""
         for key, _ in self._selector.select(seconds):
             sock = cast(socket.socket, key.fileobj)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

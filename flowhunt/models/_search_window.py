@@ -1,39 +1,43 @@
-"""What the three searches ask alike: a window in time and a transaction type."""
+"""What the three searches have in common: a window in time and a transaction type."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from flowhunt.models._base import Request, Timestamp
+from flowhunt.models._base import RequestModel, Timestamp
 from flowhunt.models.transaction_type import TransactionType
 
+_is_date = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII).fullmatch
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _end_of_day(value: Any) -> Any:
-    """The last microsecond of a date: ``created_at_to`` is a bound that counts."""
+    """The last microsecond of a date, which may be a text: ``created_at_to`` includes its end."""
+    if isinstance(value, str) and _is_date(value):
+        value = date.fromisoformat(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime.combine(value, time.max)
     return value
 
 
-class Window(Request):
+class SearchWindow(RequestModel):
     """A window in time and a transaction type.
 
-    A datetime goes out as it is: with its UTC offset, or without one where it has none. Which zone
-    the service takes a naive one for, the contract does not say. A ``date`` is a whole day; a text
-    without a time is its midnight.
+    A datetime is sent as it is: with its UTC offset, or without one if it has none. The API
+    specification does not say which time zone the service assumes for a naive one. A ``date``, or
+    a text such as ``"2026-06-30"``, is a whole day.
     """
 
     created_at_from: Timestamp | None = Field(
-        default=None, description="Only transactions created at or after this moment"
+        default=None, description="Only transactions created at or after this timestamp"
     )
     created_at_to: Annotated[Timestamp | None, BeforeValidator(_end_of_day)] = Field(
         default=None,
-        description="Only transactions created at or before this moment; of a date, its whole day",
+        description="Only transactions created at or before this timestamp; a date is a whole day",
     )
     transaction_type: TransactionType | None = Field(
         default=None, description="Only transactions of this type"

@@ -1,4 +1,4 @@
-"""A good status with an odd answer is decoded, or is an error that says why; never ``None``."""
+"""A good status with an odd response is decoded, or is an error that says why; never ``None``."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import pytest
 import urllib3
 
 import flowhunt
-from faults import CHART, ENDPOINTS, FORMS, ROW, SUM, Endpoint, outcome
+from failures import CHART, ENDPOINTS, FORMS, ROW, SUM, Endpoint, outcome
 from flowhunt.exceptions import ApiConnectionException, ApiException, InvalidResponseException
-from raw_server import BALANCE, Answer, Connect, Connection, RawServer, response
+from raw_server import BALANCE, Connect, Connection, RawServer, Response, response
 
 UNICODE = {"user_id": "Zoë 🐍", "credits": 1}
 TEXT = json.dumps(UNICODE, ensure_ascii=False)
 
 
-def balance_of(connect: Connect, *answers: Answer, **settings: Any) -> Any:
-    with RawServer(*answers) as server:
+def balance_of(connect: Connect, *responses: Response, **settings: Any) -> Any:
+    with RawServer(*responses) as server:
         return connect(server, **settings).get_credit_balance().to_dict()
 
 
-def misfit_of(connect: Connect, answer: Answer) -> str:
-    with RawServer(answer) as server:
+def misfit_of(connect: Connect, respond: Response) -> str:
+    with RawServer(respond) as server:
         with pytest.raises(InvalidResponseException) as caught:
             connect(server).get_credit_balance()
         assert len(server.requests) == 1
@@ -38,12 +38,12 @@ def misfit_of(connect: Connect, answer: Answer) -> str:
 def test_every_status_below_300_is_a_success(
     line: str, endpoint: Endpoint, connect: Connect
 ) -> None:
-    with RawServer(response(endpoint.answer, line)) as server:
+    with RawServer(response(endpoint.response, line)) as server:
         info = endpoint.call(connect(server), FORMS[1])
 
     assert info.status_code == int(line[:3])
     assert info.data
-    assert json.loads(info.raw_data) == endpoint.answer
+    assert json.loads(info.raw_data) == endpoint.response
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_every_status_below_300_is_a_success(
     ],
 )
 def test_json_is_read_whatever_the_content_type_says(content_type: str, connect: Connect) -> None:
-    answer = response(TEXT.encode(), headers={"Content-Type": content_type})
+    respond = response(TEXT.encode(), headers={"Content-Type": content_type})
 
-    assert balance_of(connect, answer) == UNICODE
+    assert balance_of(connect, respond) == UNICODE
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,14 @@ def padded_gzip(body: bytes) -> bytes:
         ("gzip", padded_gzip),
     ],
 )
-def test_compressed_answers_are_opened(encoding: str, pack: Any, connect: Connect) -> None:
-    answer = response(pack(TEXT.encode()), headers={"Content-Encoding": encoding})
+def test_compressed_responses_are_opened(encoding: str, pack: Any, connect: Connect) -> None:
+    respond = response(pack(TEXT.encode()), headers={"Content-Encoding": encoding})
 
-    assert balance_of(connect, answer) == UNICODE
+    assert balance_of(connect, respond) == UNICODE
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "respond",
     [
         response(headers={"Content-Encoding": "gzip"}),
         response(gzip.compress(TEXT.encode())[:-12], headers={"Content-Encoding": "gzip"}),
@@ -168,8 +168,8 @@ def test_compressed_answers_are_opened(encoding: str, pack: Any, connect: Connec
     ],
     ids=["not gzip", "cut gzip", "once too few", "nine times", "not said"],
 )
-def test_what_cannot_be_opened_is_an_error(answer: bytes, connect: Connect) -> None:
-    with RawServer(answer) as server:
+def test_what_cannot_be_opened_is_an_error(respond: bytes, connect: Connect) -> None:
+    with RawServer(respond) as server:
         with pytest.raises(ApiException) as caught:
             connect(server).get_credit_balance()
 
@@ -229,15 +229,15 @@ def test_what_is_no_exact_integer_is_an_error_that_names_the_place(
 def test_the_error_says_what_is_odd(body: bytes, said: str, connect: Connect) -> None:
     text = misfit_of(connect, response(body))
 
-    assert "answered 200 OK with " in text
+    assert "returned 200 OK with " in text
     assert said in text
-    assert text.endswith("The whole answer is in .body")
+    assert text.endswith("The complete response is in .body")
 
 
 @pytest.mark.parametrize(
     ("content_type", "said"), [("text/html", "text/html"), ("", "no Content-Type")]
 )
-def test_the_error_says_what_the_answer_called_itself(
+def test_the_error_says_what_the_response_called_itself(
     content_type: str, said: str, connect: Connect
 ) -> None:
     text = misfit_of(connect, response(b"<html>", headers={"Content-Type": content_type}))
@@ -250,7 +250,9 @@ def test_the_error_says_what_the_answer_called_itself(
 def test_an_array_where_an_object_belongs_and_the_other_way_round_is_an_error(
     endpoint: Endpoint, form: str, connect: Connect
 ) -> None:
-    turned = {"items": endpoint.answer} if isinstance(endpoint.answer, list) else [endpoint.answer]
+    turned = (
+        {"items": endpoint.response} if isinstance(endpoint.response, list) else [endpoint.response]
+    )
     with RawServer(response(turned)) as server:
         with pytest.raises(InvalidResponseException):
             endpoint.call(connect(server), form)
@@ -266,11 +268,11 @@ def test_new_fields_are_kept_everywhere(endpoint: Endpoint, connect: Connect) ->
         grown = {k: with_more(v, is_map=k == "transaction_types") for k, v in value.items()}
         return {**grown, "brand_new": {"a": [1, None]}}
 
-    expected = with_more(endpoint.answer)
+    expected = with_more(endpoint.response)
     with RawServer(response(expected)) as server:
-        answer = endpoint.call(connect(server))
+        respond = endpoint.call(connect(server))
 
-    rows = answer if isinstance(answer, list) else [answer]
+    rows = respond if isinstance(respond, list) else [respond]
     read = [row.model_dump(mode="json", by_alias=True, exclude_unset=True) for row in rows]
     assert read == (expected if isinstance(expected, list) else [expected])
     assert all(row.model_extra == {"brand_new": {"a": [1, None]}} for row in rows)
@@ -280,7 +282,7 @@ NEW_CODES = ["BRAND_NEW", "", "g", "G ", "Ünïcode", "x" * 1000]
 
 
 class TestNewCodes:
-    """A transaction code that the contract does not list costs neither row nor page."""
+    """A transaction code that the API specification does not list costs neither row nor page."""
 
     @pytest.mark.parametrize("code", NEW_CODES)
     @pytest.mark.parametrize(("endpoint", "row"), [(ENDPOINTS[2], ROW), (ENDPOINTS[3], SUM)])
@@ -321,10 +323,10 @@ def test_a_chart_s_own_sample_is_read_whole(connect: Connect) -> None:
 def test_the_same_length_twice_is_one_length(head: str, connect: Connect) -> None:
     body = json.dumps(BALANCE).encode()
     lines = head.format(n=len(body))
-    answer = f"HTTP/1.1 200 OK\r\n{lines}\r\nConnection: close\r\n\r\n".encode() + body
+    respond = f"HTTP/1.1 200 OK\r\n{lines}\r\nConnection: close\r\n\r\n".encode() + body
 
     def send_and_close(connection: Connection) -> None:
-        connection.send(answer)
+        connection.send(respond)
         connection.close()
 
     assert balance_of(connect, send_and_close) == BALANCE
@@ -342,7 +344,7 @@ def test_an_odd_chunk_size_is_an_error_with_a_name_or_harmless(size: str, connec
             connect(server, retries=0).get_credit_balance()
 
 
-def test_an_answer_until_the_end_of_the_connection_is_whole(connect: Connect) -> None:
+def test_a_response_until_the_end_of_the_connection_is_whole(connect: Connect) -> None:
     def until_close(connection: Connection) -> None:
         connection.send(b"HTTP/1.0 200 OK\r\n\r\n" + TEXT.encode())
         connection.close()
@@ -356,7 +358,7 @@ def test_continue_is_skipped(connect: Connect) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])
-def test_an_interim_answer_never_gives_its_call_s_answer_to_the_next(
+def test_an_interim_response_never_gives_its_call_s_response_to_the_next(
     status: str, form: str, connect: Connect
 ) -> None:
     asked_again = threading.Event()
@@ -366,11 +368,11 @@ def test_an_interim_answer_never_gives_its_call_s_answer_to_the_next(
         asked_again.wait(0.5)
         connection.send(response({"user_id": "the first one's", "credits": 1}))
 
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         asked_again.set()
         connection.send(response())
 
-    with RawServer(answer_late, answer) as server:
+    with RawServer(answer_late, respond) as server:
         api = connect(server)
         first = outcome(lambda: ENDPOINTS[0].call(api, form))
         if isinstance(first, urllib3.BaseHTTPResponse):
@@ -452,7 +454,7 @@ def test_another_transfer_coding_than_chunks_is_refused(
             connect(server, retries=0).get_credit_balance()
 
 
-def test_bytes_after_an_answer_do_not_become_the_next_one(connect: Connect) -> None:
+def test_bytes_after_a_response_do_not_become_the_next_one(connect: Connect) -> None:
     stray = response({"user_id": "stray", "credits": 1})
     with RawServer(response() + stray, response({"user_id": "second", "credits": 2})) as server:
         api = connect(server)
@@ -461,7 +463,7 @@ def test_bytes_after_an_answer_do_not_become_the_next_one(connect: Connect) -> N
         assert api.get_credit_balance().user_id == "second"
 
 
-def test_a_deep_answer_is_read_or_refused(connect: Connect) -> None:
+def test_a_deep_response_is_read_or_refused(connect: Connect) -> None:
     for depth in (50, 150, 190, 250, 1000, 100_000):
         extra = b"[" * depth + b"]" * depth
         body = b'{"user_id": "u", "credits": 1, "extra": ' + extra + b"}"

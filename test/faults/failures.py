@@ -1,4 +1,4 @@
-"""Everything that can go wrong with an answer, as data, and what a call makes of it."""
+"""Everything that can go wrong with a response, as data, and what a call makes of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib3 import exceptions as theirs
 
 import flowhunt
 from flowhunt import exceptions as ours
-from raw_server import BALANCE, Answer, Connection, response
+from raw_server import BALANCE, Connection, Response, response
 
 ROW = {
     "transaction_id": "t-1",
@@ -43,11 +43,11 @@ CHART = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint: how to call it, and what it answers when all is well."""
+    """One endpoint: how to call it, and what it returns when all is well."""
 
     name: str
     arguments: tuple[Any, ...]
-    answer: Any
+    response: Any
 
     def call(self, api: flowhunt.CreditsApi, form: str = "", **options: Any) -> Any:
         return getattr(api, self.name + form)(*self.arguments, **options)
@@ -76,15 +76,15 @@ BACKOFF: Waits = ((0, 0.5), (0, 1))
 
 
 @dataclass(frozen=True)
-class Fault:
-    """An answer that something is wrong with, given to every request, and what must come of it.
+class Failure:
+    """A response that something is wrong with, given to every request, and what must come of it.
 
-    A fault with a status is an answer to ``x_without_preload_content``; one without is an
+    A failure with a status is a response to ``x_without_preload_content``; one without is an
     exception there too.
     """
 
     name: str
-    answer: Answer
+    response: Response
     raises: type[ours.ApiException]
     status: int | None = None
     cause: type[BaseException] | None = None
@@ -95,30 +95,30 @@ class Fault:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def waits_of(self, form: str) -> Waits:
-        """The waits in this form of a call: the body of a raw answer is not asked for again."""
+        """The waits in this form of a call: the body of a raw response is not asked for again."""
         whole = self.status is None or self.status >= 400
         return self.waits if whole or form != RAW else ()
 
 
-def _then(data: bytes, end: str) -> Answer:
+def _then(data: bytes, end: str) -> Response:
     """Send this, then do the named thing to the connection."""
 
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         connection.send(data)
         getattr(connection, end)()
 
-    return answer
+    return respond
 
 
-def _without_end(head: bytes, piece: bytes) -> Answer:
+def _without_end(head: bytes, piece: bytes) -> Response:
     """Send this, and that again and again until the client has enough."""
 
-    def answer(connection: Connection) -> None:
+    def respond(connection: Connection) -> None:
         connection.send(head)
         while not connection.stopping.is_set():
             connection.send(piece)
 
-    return answer
+    return respond
 
 
 def _head(*lines: str) -> bytes:
@@ -160,16 +160,16 @@ STATUSES: dict[int, type[ours.ApiException]] = {
 RETRIED = (408, 429, 500, 502, 503, 504)
 
 
-def _statuses() -> Iterator[Fault]:
+def _statuses() -> Iterator[Failure]:
     for status, raises in STATUSES.items():
         known = status in HTTPStatus.__members__.values()
         line = f"{status} {HTTPStatus(status).phrase}" if known else f"{status} Whatever"
         waits = BACKOFF if status in RETRIED else ()
         body = b"" if status == 304 else {"detail": "no"}
-        yield Fault(line, response(body, line), raises, status, waits=waits, reusable=True)
+        yield Failure(line, response(body, line), raises, status, waits=waits, reusable=True)
 
 
-def _asked_to_wait() -> Iterator[Fault]:
+def _asked_to_wait() -> Iterator[Failure]:
     for retry_after, waits in (
         ("0", ((0, 0), (0, 0))),
         ("7", ((7, 7), (7, 7))),
@@ -186,7 +186,7 @@ def _asked_to_wait() -> Iterator[Fault]:
         ("Fri, 99 Dec 9999 23:59:59 GMT", BACKOFF),
     ):
         for status in (429, 503):
-            yield Fault(
+            yield Failure(
                 f"{status} with Retry-After {retry_after[:30]}",
                 response({"detail": "no"}, f"{status} No", {"Retry-After": retry_after}),
                 STATUSES[status],
@@ -197,18 +197,18 @@ def _asked_to_wait() -> Iterator[Fault]:
 
 
 _broken_off = partial(
-    Fault, raises=ours.ApiConnectionException, cause=theirs.ProtocolError, waits=BACKOFF
+    Failure, raises=ours.ApiConnectionException, cause=theirs.ProtocolError, waits=BACKOFF
 )
 _too_late = partial(
-    Fault,
+    Failure,
     raises=ours.ApiTimeoutException,
     cause=theirs.ReadTimeoutError,
     waits=BACKOFF,
     settings={"read_timeout": 0.1},
 )
 _CONNECTION = (
-    _broken_off("closed without an answer", _then(b"", "close")),
-    _broken_off("reset without an answer", _then(b"", "reset")),
+    _broken_off("closed without a response", _then(b"", "close")),
+    _broken_off("reset without a response", _then(b"", "reset")),
     _broken_off("closed in the status line", _then(b"HTTP/1.1 20", "close")),
     _broken_off("not HTTP", b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
     _broken_off("another version of HTTP", b"HTTP/2.0 200 OK\r\n\r\n"),
@@ -217,7 +217,7 @@ _CONNECTION = (
     _broken_off("headers without number", _head(*["X: x"] * 200)),
     _too_late("silent", Connection.keep_silent),
     _too_late("silent in the head", _then(b"HTTP/1.1 200 OK\r\n", "keep_silent")),
-    Fault(
+    Failure(
         "two lengths",
         _head("Content-Length: 2", "Content-Length: 3") + b"{}",
         ours.InvalidResponseException,
@@ -232,7 +232,7 @@ _CHUNKED = _head("Transfer-Encoding: chunked")
 _ENDLESS = b" " * 65536
 _LIMIT = {"max_response_bytes": 200_000}
 _BODY = (
-    Fault(
+    Failure(
         "closed in the head",
         _then(b"HTTP/1.1 200 OK\r\nContent-Ty", "close"),
         ours.ApiConnectionException,
@@ -246,7 +246,7 @@ _BODY = (
     _broken_off("closed in a chunk", _then(_CHUNKED + b"9\r\n{", "close"), status=200),
     _broken_off("closed between chunks", _then(_CHUNKED + b"1\r\n{\r\n", "close"), status=200),
     _broken_off("a chunk size that is no number", _CHUNKED + b"zz\r\n{}\r\n", status=200),
-    Fault(
+    Failure(
         "corrupt gzip",
         response(_OVERWRITTEN, headers={"Content-Encoding": "gzip"}),
         ours.ApiConnectionException,
@@ -255,7 +255,7 @@ _BODY = (
         waits=BACKOFF,
         reusable=True,
     ),
-    Fault(
+    Failure(
         "corrupt deflate",
         response(b"\xff" * 40, headers={"Content-Encoding": "deflate"}),
         ours.ApiConnectionException,
@@ -264,28 +264,28 @@ _BODY = (
         waits=BACKOFF,
         reusable=True,
     ),
-    Fault(
+    Failure(
         "more than the limit, as declared",
         _without_end(_head("Content-Length: 200001"), _ENDLESS),
         ours.ResponseTooLargeException,
         status=200,
         settings=_LIMIT,
     ),
-    Fault(
+    Failure(
         "more than the limit, without end",
         _without_end(_head("Connection: close"), _ENDLESS),
         ours.ResponseTooLargeException,
         status=200,
         settings=_LIMIT,
     ),
-    Fault(
+    Failure(
         "more than the limit, in chunks",
         _without_end(_CHUNKED, b"10000\r\n" + _ENDLESS + b"\r\n"),
         ours.ResponseTooLargeException,
         status=200,
         settings=_LIMIT,
     ),
-    Fault(
+    Failure(
         "more than the limit, once opened",
         response(gzip.compress(b" " * 1_000_000), headers={"Content-Encoding": "gzip"}),
         ours.ResponseTooLargeException,
@@ -308,15 +308,15 @@ _UNREADABLE: tuple[tuple[str, bytes, str, type[BaseException]], ...] = (
     ("half of a JSON", b'{"user_id": "u', _JSON, pydantic.ValidationError),
     ("cut gzip, opened by nobody", _GZIPPED[:30], _JSON, pydantic.ValidationError),
     ("not UTF-8", b'{"user_id": "\xe4"}', _JSON, pydantic.ValidationError),
-    ("deeper than any answer", b"[" * 100_000, _JSON, pydantic.ValidationError),
+    ("deeper than any response", b"[" * 100_000, _JSON, pydantic.ValidationError),
     ("no such charset", b"{}", f"{_JSON}; charset=klingon", LookupError),
     ("not of its charset", b"\xff", f"{_JSON}; charset=utf-16", UnicodeError),
 )
 
 
-def _unreadable() -> Iterator[Fault]:
+def _unreadable() -> Iterator[Failure]:
     for name, body, content_type, cause in _UNREADABLE:
-        yield Fault(
+        yield Failure(
             f"200 with {name}",
             response(body, headers={"Content-Type": content_type}),
             ours.InvalidResponseException,
@@ -325,7 +325,7 @@ def _unreadable() -> Iterator[Fault]:
             reusable=True,
         )
     for line in ("201 Created", "202 Accepted", "204 No Content", "206 Partial", "299 Whatever"):
-        yield Fault(
+        yield Failure(
             f"{line}, without a body",
             response(b"", line),
             ours.InvalidResponseException,
@@ -335,4 +335,4 @@ def _unreadable() -> Iterator[Fault]:
         )
 
 
-FAULTS = (*_statuses(), *_asked_to_wait(), *_CONNECTION, *_BODY, *_unreadable())
+FAILURES = (*_statuses(), *_asked_to_wait(), *_CONNECTION, *_BODY, *_unreadable())

@@ -1,4 +1,4 @@
-"""The addresses of a host, looked up within a limit."""
+"""Looking up the addresses of a host within a time limit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from urllib3.util import connection as urllib3_connection
 
-MOST_LOOK_UPS = 32
-"""Names that may be looked up at once in one process; each has a thread until it is resolved."""
+MAX_LOOK_UPS = 32
+"""Look-ups that may run at once in a process; each has a thread until the resolver responds."""
 
 
 class Address(NamedTuple):
-    """Where to connect to, as ``socket`` takes it."""
+    """An address in the form that ``socket`` takes."""
 
     family: int
     sockaddr: tuple[Any, ...]
@@ -25,8 +25,8 @@ class Address(NamedTuple):
 def look_up(host: str, port: int, seconds: float) -> list[Address]:
     """The addresses of a host, in the resolver's order.
 
-    The operating system's look-up cannot be interrupted, so it has a thread of its own, which all
-    who ask for this name share. IP literals and localhost need none.
+    The operating system's look-up cannot be interrupted, so it runs in a thread. Callers that look
+    up the same name share it. IP literals and localhost need no look-up.
 
     :raises TimeoutError: the resolver did not respond within these seconds
     :raises OSError: the resolver does not know the name
@@ -42,7 +42,7 @@ def look_up(host: str, port: int, seconds: float) -> list[Address]:
     try:
         return _shared_look_up((host, port, family)).result(seconds)
     except TimeoutError:
-        raise TimeoutError(f"the resolver has not answered within {seconds:.3g} s") from None
+        raise TimeoutError(f"the resolver did not respond within {seconds:.3g} s") from None
 
 
 def _literal(host: str, port: int) -> Address:
@@ -56,36 +56,36 @@ def _literal(host: str, port: int) -> Address:
     return Address(socket.AF_INET6, (name, port, 0, number))
 
 
-_Question = tuple[str, int, int]
+_Query = tuple[str, int, int]
 _lock = Lock()
-_pending: dict[_Question, Future[list[Address]]] = {}
+_pending: dict[_Query, Future[list[Address]]] = {}
 
 
-def _shared_look_up(question: _Question) -> Future[list[Address]]:
+def _shared_look_up(query: _Query) -> Future[list[Address]]:
     with _lock:
-        response = _pending.get(question)
+        response = _pending.get(query)
         if response is None:
-            if len(_pending) >= MOST_LOOK_UPS:
-                raise TimeoutError(f"the resolver has not answered {MOST_LOOK_UPS} look-ups yet")
+            if len(_pending) >= MAX_LOOK_UPS:
+                raise TimeoutError(f"the resolver has not responded to {MAX_LOOK_UPS} look-ups")
             response = Future()
             Thread(
-                target=_resolve, args=(question, response), name="flowhunt-look-up", daemon=True
+                target=_resolve, args=(query, response), name="flowhunt-look-up", daemon=True
             ).start()
-            _pending[question] = response
+            _pending[query] = response
         return response
 
 
-def _resolve(question: _Question, response: Future[list[Address]]) -> None:
-    host, port, family = question
+def _resolve(query: _Query, response: Future[list[Address]]) -> None:
+    host, port, family = query
     found: list[Address] | BaseException
     try:
         records = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
         found = [Address(family, sockaddr) for family, *_, sockaddr in records]
     except BaseException as error:
         found = error
-    with _lock:  # before anybody has the result: the next call is to ask anew
-        if _pending.get(question) is response:
-            del _pending[question]
+    with _lock:  # before anyone has the result: the next call looks up again
+        if _pending.get(query) is response:
+            del _pending[query]
     if isinstance(found, BaseException):
         response.set_exception(found)
     else:
@@ -93,7 +93,7 @@ def _resolve(question: _Question, response: Future[list[Address]]) -> None:
 
 
 def _after_fork() -> None:
-    """Forget look-ups whose threads the child does not have, and the lock they may hold."""
+    """Forget look-ups whose threads do not exist in the child, and the lock they may hold."""
     global _lock, _pending
     _lock, _pending = Lock(), {}
 

@@ -1,17 +1,28 @@
-"""Proxies: what their URLs say, and which one the environment names for a host."""
+"""Which proxy a call goes through: the configuration's, or the environment's."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from flowhunt.exceptions import ApiValueError
 
+if TYPE_CHECKING:
+    from flowhunt.configuration import Configuration
 
-def parts_of(proxy: str) -> tuple[str, str | None, str | None]:
-    """A proxy's URL without user and password, and those two."""
+
+def choose_proxy(configuration: Configuration, scheme: str, host: str, port: int) -> str | None:
+    """The proxy's URL for a host, ``None`` if there is none."""
+    if configuration.proxy or not configuration.trust_env:
+        return configuration.proxy
+    return _from_environment(scheme, host, port)
+
+
+def split_proxy_url(proxy: str) -> tuple[str, str | None, str | None]:
+    """A proxy's URL without user and password, then the user and the password."""
     scheme, found, rest = proxy.rpartition("://")
     userinfo, at, address = rest.rpartition("@")
     if re.search("[/?#]", userinfo):
@@ -21,10 +32,10 @@ def parts_of(proxy: str) -> tuple[str, str | None, str | None]:
     return (url, unquote(user), unquote(password)) if at else (url, None, None)
 
 
-def from_environment(scheme: str, host: str, port: int) -> str | None:
+def _from_environment(scheme: str, host: str, port: int) -> str | None:
     """The proxy's URL by ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``.
 
-    Names in lower case count too, and first.
+    The same names in lower case take precedence.
     """
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import socks
-from urllib3.contrib import socks as theirs
+from urllib3.contrib import socks as urllib3_socks
 from urllib3.exceptions import ConnectTimeoutError, ProxyError
 
-from flowhunt._connection import BoundedConnection, Deadline
-from flowhunt._names import look_up
+from flowhunt._transport.addresses import look_up
+from flowhunt._transport.connection import DeadlineConnection
+from flowhunt._transport.deadline import Deadline
 
 DEFAULT_PORT = 1080
 
@@ -32,20 +35,16 @@ class _SOCKSSocket(socks.socksocket):
 
 
 class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
-    BoundedConnection, theirs.SOCKSConnection
+    DeadlineConnection, urllib3_socks.SOCKSConnection
 ):
     def _new_conn(self) -> socks.socksocket:
-        """Like urllib3's, but for the deadline and for the causes that errors keep."""
+        """Like urllib3's, but keeps to the deadline, and errors keep their causes."""
         limits, proxy = self.timeout, self._socks_options
         host, port = str(proxy["proxy_host"]), int(proxy["proxy_port"] or DEFAULT_PORT)
         seconds = limits.connect
         end = limits.clock.monotonic() + seconds
-        try:
+        with self._proxy_errors():
             reached = self._connect(host, port)
-        except TimeoutError as error:
-            raise ConnectTimeoutError(self, "the proxy did not answer in time") from error
-        except OSError as error:
-            raise ProxyError("no connection through the proxy", error) from error
         sock = _SOCKSSocket(reached.family, fileno=reached.detach())
         sock.settimeout(seconds)
         sock.deadline = Deadline.of(seconds, seconds, end, limits.clock)
@@ -58,24 +57,27 @@ class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             proxy["password"],
         )
         try:
-            sock.negotiate(*self._destination(end))
-        except socks.ProxyError as error:
-            sock.close()
-            raise ProxyError("no connection through the proxy", error) from error.socket_err
-        except TimeoutError as error:
-            sock.close()
-            raise ConnectTimeoutError(self, "the proxy did not answer in time") from error
-        except OSError as error:
-            sock.close()
-            raise ProxyError("no connection through the proxy", error) from error
+            with self._proxy_errors():
+                sock.negotiate(*self._destination(end))
         except BaseException:
             sock.close()
             raise
         sock.deadline = None
         return sock
 
+    @contextmanager
+    def _proxy_errors(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except socks.ProxyError as error:
+            raise ProxyError("no connection through the proxy", error) from error.socket_err
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "the proxy did not respond in time") from error
+        except OSError as error:
+            raise ProxyError("no connection through the proxy", error) from error
+
     def _destination(self, end: float) -> tuple[str, int]:
-        """The host or, where names are looked up here, its address."""
+        """The host, or its address if names are looked up on this side."""
         if self._socks_options["rdns"]:
             return self.host, self.port
         found = look_up(self._dns_host, self.port, end - self.timeout.clock.monotonic())
@@ -85,20 +87,20 @@ class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class _SOCKSHTTPSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
-    _SOCKSConnection, theirs.SOCKSHTTPSConnection
+    _SOCKSConnection, urllib3_socks.SOCKSHTTPSConnection
 ):
     pass
 
 
-class _SOCKSHTTPPool(theirs.SOCKSHTTPConnectionPool):
+class _SOCKSHTTPPool(urllib3_socks.SOCKSHTTPConnectionPool):
     ConnectionCls = _SOCKSConnection
 
 
-class _SOCKSHTTPSPool(theirs.SOCKSHTTPSConnectionPool):
+class _SOCKSHTTPSPool(urllib3_socks.SOCKSHTTPSConnectionPool):
     ConnectionCls = _SOCKSHTTPSConnection
 
 
-class SOCKSProxyManager(theirs.SOCKSProxyManager):
+class SOCKSProxyManager(urllib3_socks.SOCKSProxyManager):
     """urllib3's, over connections that keep to a deadline."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,8 +1,8 @@
-"""The client says what the contract says. Both are told in the same words and compared.
+"""The client says what the API specification says. Both are told in the same words and compared.
 
 What one side says is a table of short texts, such as ``CreditBalanceResponse.credits``:
-``integer, required``. Of the contract all counts but annotations: a keyword that is not known here
-shows in the text, so it makes a difference too.
+``integer, required``. Of the API specification all counts but annotations: a keyword that is not
+known here shows in the text, so it makes a difference too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flowhunt._operation import Operation
 from flowhunt.api import credits_api
 from raw_server import RawServer, response
 
-CONTRACT: dict[str, Any] = yaml.safe_load(
+SPECIFICATION: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parent.parent / "docs" / "openapi.yaml").read_text()
 )
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
@@ -48,23 +48,24 @@ NAMES: dict[object, str] = {
 Facts = dict[str, str]
 
 
-# What the contract says
+# What the API specification says
 
 
-def facts_of_the_contract(contract: dict[str, Any]) -> Facts:
+def facts_of_the_specification(specification: dict[str, Any]) -> Facts:
+    urls = [server["url"] for server in specification["servers"]]
     facts = {
-        "API": f"{contract['info']['version']} at {[s['url'] for s in contract['servers']]}",
-        "security": _security_of(contract["security"]),
+        "API": f"{specification['info']['version']} at {urls}",
+        "security": _security_of(specification["security"]),
     }
-    for name, scheme in contract["components"]["securitySchemes"].items():
+    for name, scheme in specification["components"]["securitySchemes"].items():
         facts[f"security {name}"] = " ".join(scheme.values())
-    for name, schema in contract["components"]["schemas"].items():
+    for name, schema in specification["components"]["schemas"].items():
         facts |= _facts_of_a_schema(name, schema)
-    for path, item in contract["paths"].items():
+    for path, item in specification["paths"].items():
         facts |= {f"{path} {key}": str(item[key]) for key in item.keys() - METHODS}
         for method in item.keys() & METHODS:
             operation = item[method]
-            facts |= _facts_of_an_operation(contract, f"{method.upper()} {path}", operation)
+            facts |= _facts_of_an_operation(specification, f"{method.upper()} {path}", operation)
     return facts
 
 
@@ -113,30 +114,30 @@ def _only(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _facts_of_an_operation(
-    contract: dict[str, Any], asked: str, operation: dict[str, Any]
+    specification: dict[str, Any], asked: str, operation: dict[str, Any]
 ) -> Facts:
     rest = {k: v for k, v in operation.items() if k not in ANNOTATIONS}
     name = rest.pop("operationId")
     facts = {f"{name}()": asked}
     for parameter in rest.pop("parameters", []):
-        found = _resolved(contract, parameter)
+        found = _resolved(specification, parameter)
         where, schema = found["in"], _kind_of_a_schema(found["schema"])
         facts[f"{name}({found['name']})"] = _told(f"{where} {schema}", found.get("required"))
     if body := rest.pop("requestBody", None):
         facts[f"{name}(body)"] = _told(_content(body["content"]), body.get("required"))
-    for status, answer in rest.pop("responses").items():
-        facts[f"{name} {status}"] = _content(_resolved(contract, answer).get("content", {}))
+    for status, received in rest.pop("responses").items():
+        facts[f"{name} {status}"] = _content(_resolved(specification, received).get("content", {}))
     if "security" in rest:
         facts[f"{name} security"] = _security_of(rest.pop("security"))
     return facts | {f"{name} {key}": str(value) for key, value in rest.items()}
 
 
-def _resolved(contract: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+def _resolved(specification: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     if "$ref" not in value:
         return value
     for step in value["$ref"].removeprefix("#/").split("/"):
-        contract = contract[step]
-    return contract
+        specification = specification[step]
+    return specification
 
 
 def _content(content: dict[str, Any]) -> str:
@@ -159,7 +160,7 @@ def facts_of_the_client() -> Facts:
     version = next(line for line in report.splitlines() if "API" in line).rpartition(" ")[2]
     settings: dict[str, Any] = dict(keyed.auth_settings())
     key, bearer = settings["APIKeyHeader"], settings["HTTPBearer"]
-    # What a bearer scheme is, HTTP says and not the contract.
+    # What a bearer scheme is, HTTP says and not the API specification.
     assert (bearer["key"], bearer["value"]) == ("Authorization", "Bearer token")
     facts = {
         "API": f"{version} at {[host['url'] for host in keyed.get_host_settings()]}",
@@ -180,7 +181,7 @@ def _facts_of_a_model(model: type[BaseModel] | type[Enum]) -> Facts:
     if issubclass(model, Enum):
         return {name: f"one of {[member.value for member in model]}"}
     if issubclass(model, RootModel):
-        return {}  # the contract has it where it is used
+        return {}  # the API specification has it where it is used
     facts = {name: "object"}
     for key, field in model.model_fields.items():
         wire_name = f"{name}.{field.alias or key}"
@@ -236,14 +237,14 @@ def _facts_of_a_call(operation: Operation[Any]) -> Facts:
         given = next(each for each in own if each.name == sent)
         kind = {"str": "string"}[given.annotation]
         facts[f"{name}({sent})"] = _told(f"query {kind}", given.default is given.empty)
-    if operation.body is not None:
+    if operation.body_type is not None:
         given = own[-1]
         media_type = next(
             header.partition(": ")[2] for header in headers if header.startswith("Content-Type")
         )
-        body = f"{operation.body().__name__} as {media_type}"
+        body = f"{operation.body_type().__name__} as {media_type}"
         facts[f"{name}(body)"] = _told(body, given.default is given.empty)
-    facts[f"{name} 200"] = f"{_kind_of_a_type(operation.answer())} as application/json"
+    facts[f"{name} 200"] = f"{_kind_of_a_type(operation.response_type())} as application/json"
     if own:
         data = type(refused.value.data)
         facts[f"{name} 422"] = f"{data.__name__} as application/json"
@@ -267,14 +268,14 @@ def client() -> Facts:
     return facts_of_the_client()
 
 
-def test_the_client_keeps_the_contract(client: Facts) -> None:
-    assert client == facts_of_the_contract(CONTRACT)
+def test_the_client_keeps_the_specification(client: Facts) -> None:
+    assert client == facts_of_the_specification(SPECIFICATION)
 
 
 def test_every_operation_is_a_method_in_three_forms() -> None:
     operations = [
         operation["operationId"]
-        for item in CONTRACT["paths"].values()
+        for item in SPECIFICATION["paths"].values()
         for operation in item.values()
     ]
     forms = ("", "_with_http_info", "_without_preload_content")
@@ -419,19 +420,19 @@ GET = "paths./v2/credits/workspace_balance.get"
         ("servers.0.url", "https://example.com", "API"),
     ],
 )
-def test_a_change_of_the_contract_makes_a_difference(
+def test_a_change_of_the_specification_makes_a_difference(
     client: Facts, path: str, value: object, differences: str
 ) -> None:
-    contract = facts_of_the_contract(_changed(CONTRACT, path, value))
-    facts = client.keys() | contract.keys()
-    different = {fact for fact in facts if client.get(fact) != contract.get(fact)}
+    specification = facts_of_the_specification(_changed(SPECIFICATION, path, value))
+    facts = client.keys() | specification.keys()
+    different = {fact for fact in facts if client.get(fact) != specification.get(fact)}
     assert different == set(differences.split(", "))
 
 
-def _changed(contract: dict[str, Any], path: str, value: object) -> dict[str, Any]:
-    """A copy of the contract with another value, or ``GONE``, at a path of keys and indices."""
-    contract = copy.deepcopy(contract)
-    place: Any = contract
+def _changed(specification: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A copy of it with another value, or ``GONE``, at a path of keys and indices."""
+    specification = copy.deepcopy(specification)
+    place: Any = specification
     *way, last = path.split(".")
     for step in way:
         place = place[_key(place, step)]
@@ -439,7 +440,7 @@ def _changed(contract: dict[str, Any], path: str, value: object) -> dict[str, An
         del place[_key(place, last)]
     else:
         place[_key(place, last)] = value
-    return contract
+    return specification
 
 
 def _key(place: object, step: str) -> str | int:

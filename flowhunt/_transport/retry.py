@@ -1,4 +1,4 @@
-"""Whether to try again, and how long to wait before."""
+"""Whether a call gets another attempt, and how long to wait before it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LONGEST_RETRY_AFTER = 60.0
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 BUDGET = 100
-PRICE_OF_RETRY = 5
-REWARD_OF_SUCCESS = 1
+RETRY_COST = 5
+SUCCESS_REFUND = 1
 
 
 class Retry(urllib3.Retry):
-    """This package's policy in urllib3's terms; its waits grow and have full jitter."""
+    """This package's policy as a ``urllib3.Retry``: exponential waits with full jitter."""
 
     # urllib3's default would send a 413 with a Retry-After again.
     RETRY_AFTER_STATUS_CODES = frozenset()
@@ -49,29 +49,29 @@ def policy_for(retries: int | urllib3.Retry | None) -> urllib3.Retry:
     )
 
 
-class NextTry(NamedTuple):
-    """The policy for the tries that are left, and the seconds to wait before the next."""
+class NextAttempt(NamedTuple):
+    """The policy for the retries that are left, and the seconds to wait before the next."""
 
     policy: urllib3.Retry
     wait: float
 
 
-def next_try(
+def next_attempt(
     policy: urllib3.Retry,
     method: str,
     url: str,
     *,
     response: BaseHTTPResponse | None = None,
     error: BaseException | None = None,
-) -> NextTry | None:
-    """What comes after an answer or an error, ``None`` if that was the last try."""
-    asked = None
+) -> NextAttempt | None:
+    """The attempt after a response or an error, ``None`` if there is none."""
+    retry_after = None
     if response is not None:
-        retry_after = response.headers.get("Retry-After")
-        if not policy.is_retry(method, response.status, retry_after is not None):
+        header = response.headers.get("Retry-After")
+        if not policy.is_retry(method, response.status, header is not None):
             return None
         if policy.respect_retry_after_header:
-            asked = seconds_to_wait(retry_after)
+            retry_after = seconds_to_wait(header)
     try:
         policy = policy.increment(method, url, response=response, error=error)  # type: ignore[arg-type]
     except MaxRetryError:
@@ -80,45 +80,30 @@ def next_try(
         if raised is error:  # the policy does not retry it
             return None
         raise  # a failure of the caller's own policy
-    if asked is None:
-        return NextTry(policy, policy.get_backoff_time())
-    return NextTry(policy, asked) if asked <= LONGEST_RETRY_AFTER else None
+    if retry_after is None:
+        return NextAttempt(policy, policy.get_backoff_time())
+    return NextAttempt(policy, retry_after) if retry_after <= LONGEST_RETRY_AFTER else None
 
 
 class RetryBudget:
     """Tokens that the retries of one client draw on, so that they do not multiply an outage.
 
-    A retry costs tokens and a call that succeeds brings one back, as in botocore's standard mode.
-    Without tokens a call still goes out, once.
+    A retry costs 5 of 100 tokens and a call that succeeds returns one, as in botocore's standard
+    mode. Without tokens a call has one attempt.
     """
 
     def __init__(self) -> None:
         self.spent = 0
         self._lock = Lock()
 
-    def pay(self) -> bool:
-        """Take the price of a retry; whether there was enough."""
+    def acquire(self) -> bool:
+        """Take the tokens for a retry; false if there are too few."""
         with self._lock:
-            enough = self.spent + PRICE_OF_RETRY <= BUDGET
-            self.spent += PRICE_OF_RETRY if enough else 0
+            enough = self.spent + RETRY_COST <= BUDGET
+            self.spent += RETRY_COST if enough else 0
             return enough
 
-    def reward(self) -> None:
-        """Put back what a success earns."""
+    def refund(self) -> None:
+        """Return the token that a success earns."""
         with self._lock:
-            self.spent = max(0, self.spent - REWARD_OF_SUCCESS)
-
-
-class Pauses(dict[int, float]):
-    """Until when each credential has to wait, since the service said that it asks too often."""
-
-    def begin(self, credential: int, end: float) -> None:
-        """No call with this credential goes out before then."""
-        self[credential] = max(end, self.get(credential, end))
-
-    def left(self, credential: int, now: float) -> float:
-        """The seconds to wait."""
-        for other, end in [*self.items()]:
-            if end <= now:
-                self.pop(other, None)
-        return max(0.0, self.get(credential, now) - now)
+            self.spent = max(0, self.spent - SUCCESS_REFUND)

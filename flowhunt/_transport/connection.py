@@ -1,0 +1,168 @@
+"""urllib3's connections, made to keep to a deadline and to read responses as RFC 9112 says."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from urllib3 import connection as urllib3_connection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    InvalidHeader,
+    NameResolutionError,
+    NewConnectionError,
+)
+
+from flowhunt._transport.addresses import look_up
+from flowhunt._transport.deadline import SHORTEST_TIMEOUT, Deadline
+from flowhunt._transport.dial import dial
+from flowhunt._transport.sockets import DeadlineSocket, GuardedSocket, with_deadline
+
+_REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: \d{3}").match
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+").fullmatch
+_LENGTHS = re.compile(r"[ \t]*[0-9]+[ \t]*(,[ \t]*[0-9]+[ \t]*)*").fullmatch
+_LONGEST_LINE = 64 * 1024  # bytes, as in http.client
+_MAX_INTERIM = 100  # informational responses before the response
+
+
+def _original(found: Any) -> Any:
+    """The class of urllib3 itself: a recorder may have put its own in place before this import."""
+    return next(each for each in found.__mro__ if each.__module__ == urllib3_connection.__name__)
+
+
+if TYPE_CHECKING:
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+else:
+    HTTPConnection = _original(urllib3_connection.HTTPConnection)
+    HTTPSConnection = _original(urllib3_connection.HTTPSConnection)
+
+
+class _Response(http.client.HTTPResponse):
+    """A response read strictly by RFC 9112, after any informational ones."""
+
+    fp: io.BufferedReader
+    msg: http.client.HTTPMessage
+
+    def begin(self) -> None:
+        super().begin()
+        for _ in range(_MAX_INTERIM):
+            if not 100 < self.status < 200 or self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                break
+            self.headers = None  # type: ignore[assignment]  # as before the first one
+            super().begin()
+        else:
+            raise http.client.HTTPException(f"more than {_MAX_INTERIM} informational responses")
+        # Other software on the way may read another length from such a response: refuse it.
+        codings = self.msg.get_all("Transfer-Encoding")
+        if codings and not (self.chunked and len(codings) == 1):
+            raise InvalidHeader("Transfer-Encoding is not chunked")
+        lengths = self.msg.get_all("Content-Length")
+        if lengths and not _LENGTHS(",".join(lengths)):
+            raise InvalidHeader("Content-Length is not a number")
+        # urllib3 would log a warning that quotes what the server sent.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+
+    def _read_next_chunk_size(self) -> int:
+        line = self.fp.readline(_LONGEST_LINE + 1)
+        if len(line) > _LONGEST_LINE:
+            raise http.client.LineTooLong("chunk size")
+        size = line.partition(b";")[0].strip(b" \t\r\n")
+        if not _CHUNK_SIZE(size):
+            self._close_conn()  # type: ignore[attr-defined]
+            raise ValueError("the chunk size is not a hexadecimal number")
+        return int(size, 16)
+
+
+class DeadlineConnection(HTTPConnection):
+    """Reads responses, of proxies too, within the deadline."""
+
+    timeout: Deadline  # pyright: ignore[reportIncompatibleVariableOverride]
+    sock: Any
+    response_class = _Response
+    debuglevel = 0  # http.client's own, which a program may raise, would print credentials
+
+    def connect(self) -> None:
+        super().connect()
+        if not isinstance(self.sock, DeadlineSocket):
+            self.sock = GuardedSocket(self.sock)
+
+    def _connect(self, host: str, port: int) -> socket.socket:
+        """A socket to a host; the look-up and all addresses share the connect timeout.
+
+        :raises TimeoutError: no address accepted the connection in time
+        :raises OSError: no address could be reached
+        """
+        clock, seconds = self.timeout.clock, self.timeout.connect
+        end = clock.monotonic() + seconds
+        addresses = look_up(host, port, seconds)
+        left = max(end - clock.monotonic(), SHORTEST_TIMEOUT)
+        sock = dial(addresses, self.socket_options or (), left, clock.monotonic)
+        sys.audit("http.client.connect", self, host, port)
+        sock = with_deadline(sock)
+        # The next steps, TLS for example, have the time that is left.
+        sock.settimeout(max(end - clock.monotonic(), SHORTEST_TIMEOUT))
+        return sock
+
+    def _tunnel(self) -> None:
+        self.sock.settimeout(self.timeout)
+        try:
+            super()._tunnel()
+        except OSError as error:
+            refused = _REFUSED_TUNNEL(str(error))
+            if not refused:
+                raise
+        else:
+            refused = None
+        if refused:
+            raise OSError(refused[0])  # without the proxy's own words, also as context
+        self.timeout.limit(self.sock)  # for the TLS handshake that follows
+
+
+class _HTTPConnection(DeadlineConnection):
+    """Connects to the service, or to an HTTP proxy."""
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            return self._connect(self._dns_host, self.port)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "timed out") from error
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
+
+
+class _HTTPSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
+    _HTTPConnection, HTTPSConnection
+):
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
+        return GuardedSocket(super()._connect_tls_proxy(hostname, sock))
+
+
+class _ConnectionClass:
+    """Our connections for a pool, unless a recorder such as VCR.py put its own in place."""
+
+    def __init__(self, ours: type[DeadlineConnection], pool: type[HTTPConnectionPool]) -> None:
+        self._ours, self._pool = ours, pool
+        self._original = _original(pool.ConnectionCls)
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        current = self._pool.ConnectionCls
+        return self._ours if current is self._original else current
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls: Any = _ConnectionClass(_HTTPConnection, HTTPConnectionPool)
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls: Any = _ConnectionClass(_HTTPSConnection, HTTPSConnectionPool)
+
+
+POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _HTTPPool, "https": _HTTPSPool}
