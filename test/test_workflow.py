@@ -63,9 +63,8 @@ def test_a_release_needs_its_checks_and_no_stored_secret() -> None:
 
 def release(folder: Path, tag: str) -> subprocess.CompletedProcess[str]:
     """Run `.ci/release` in a copy of what it reads."""
-    return subprocess.run(
-        [folder / ".ci" / "release", tag], capture_output=True, text=True, check=False, timeout=60
-    )
+    command = ["bash", folder / ".ci" / "release", tag]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.fixture
@@ -74,7 +73,6 @@ def checkout(tmp_path: Path) -> Path:
         copy = tmp_path / name
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes((ROOT / name).read_bytes())
-    (tmp_path / ".ci" / "release").chmod(0o755)
     changelog = tmp_path / "CHANGELOG.md"
     text = changelog.read_text(encoding="utf-8")
     version = flowhunt.__version__
