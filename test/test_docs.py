@@ -83,7 +83,8 @@ def test_a_python_block_runs_and_prints_what_is_shown(
     monkeypatch.chdir(tmp_path)
     if "def test_" in block.text:
         (tmp_path / "test_block.py").write_text(block.text, encoding="utf-8")
-        run(sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:anyio", cwd=tmp_path)
+        slow = ["-p", "no:anyio", "-p", "no:schemathesis"]  # plugins that no page uses
+        run(sys.executable, "-m", "pytest", "-q", "-W", "error", *slow, cwd=tmp_path)
         return
     at_its_line = "\n" * block.line + block.text
     exec(compile(at_its_line, block.page, "exec"), {"__name__": "__main__"})  # noqa: S102

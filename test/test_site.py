@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(600)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     strictly = ["--fail-on-warning", "--keep-going", "--quiet"]
-    places = ["-c", "docs", "-d", folder / "doctrees", ".", folder / "html"]
+    places = ["-c", "docs", "-d", f"{folder / 'doctrees'}", ".", f"{folder / 'html'}"]
     done = subprocess.run(
         [sys.executable, "-m", "sphinx", *strictly, *places],
         cwd=ROOT,
