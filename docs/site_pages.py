@@ -33,7 +33,8 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", write_reference)
     app.connect("source-read", add_tree)
     app.connect("env-updated", add_aliases)
-    app.connect("autodoc-process-docstring", describe_field)
+    app.connect("autodoc-process-docstring", describe)
+    app.connect("autodoc-process-signature", leave_out_fields)
     app.connect("autodoc-skip-member", skip_settings_of_pydantic)
     return {"parallel_read_safe": True}
 
@@ -116,16 +117,22 @@ def add_aliases(app: Any, env: Any) -> None:
             entries.setdefault(f"{module}.{name}", alias)
 
 
-def describe_field(
+def describe(
     app: Any, what: str, name: str, value: object, options: object, lines: list[str]
 ) -> None:
-    """Give an attribute that is a field of a model its description."""
-    owner, _, field = name.rpartition(".")
-    module, _, cls = owner.rpartition(".")
-    if what == "attribute" and module:
-        model = getattr(importlib.import_module(module), cls, None)
-        if inspect.isclass(model) and issubclass(model, BaseModel) and field in model.model_fields:
-            lines[:] = [model.model_fields[field].description or "", ""]
+    """Give a model the descriptions of its fields, and no constant that of its type."""
+    if what == "data" and "\n".join(lines).strip() == inspect.getdoc(type(value)):
+        lines.clear()
+    if inspect.isclass(value) and issubclass(value, BaseModel):
+        fields = value.model_fields.items()
+        lines += ["", *(f":ivar {name}: {field.description or ''}" for name, field in fields)]
+
+
+def leave_out_fields(
+    app: Any, what: str, name: str, value: object, *signature: object
+) -> tuple[str, None] | None:
+    """Show the fields of a model once, and not in its signature too."""
+    return ("", None) if inspect.isclass(value) and issubclass(value, BaseModel) else None
 
 
 def skip_settings_of_pydantic(

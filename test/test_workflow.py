@@ -63,7 +63,7 @@ def test_a_release_needs_its_checks_and_no_stored_secret() -> None:
 
 def release(folder: Path, tag: str) -> subprocess.CompletedProcess[str]:
     """Run `.ci/release` in a copy of what it reads."""
-    command = ["bash", folder / ".ci" / "release", tag]
+    command = ["bash", f"{folder}/.ci/release", tag]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
