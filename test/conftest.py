@@ -12,7 +12,7 @@ from flowhunt.sandbox import Sandbox
 from raw_server import Connect, JumpingClock, RawServer
 
 # Light by default; `--hypothesis-profile=deep` is what .ci/run adds.
-for profile, examples in ("light", 40), ("deep", 400):
+for profile, examples in ("light", 40), ("deep", 200):
     settings.register_profile(profile, max_examples=examples, deadline=None, database=None)
 settings.load_profile("light")
 

@@ -446,7 +446,7 @@ class _Answer:
         return self._headers
 
 
-@settings(derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(
     status=st.integers(100, 999),
     reason=st.text(st.characters(), max_size=2000),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import flowhunt
@@ -110,6 +110,7 @@ def columns(text: bytes) -> Any:
     return [list(row) for row in zip(*fields, unknown, strict=True)]
 
 
+@settings(max_examples=400, deadline=None)
 @given(
     st.lists(rows_as_text(), max_size=3).map(lambda rows: f"[{', '.join(rows)}]".encode())
     | st.binary(max_size=20)
