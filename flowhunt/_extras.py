@@ -15,7 +15,8 @@ def extra(name: str) -> Generator[None, None, None]:
     try:
         yield
     except ImportError as error:
-        remedy = f"Install it with: pip install 'flowhunt[{name}]'"
+        # By its name the package index would give another package.
+        remedy = f"In a clone of the repository, install it with: pip install '.[{name}]'"
         raise ImportError(
             f"{error.name or error} is not installed. {remedy}", name=error.name
         ) from error

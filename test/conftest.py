@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 import flowhunt
 from flowhunt.sandbox import Sandbox
 from raw_server import Connect, JumpingClock, RawServer
+
+# Light by default; `--hypothesis-profile=deep` is what .ci/run adds.
+for profile, examples in ("light", 40), ("deep", 200):
+    settings.register_profile(profile, max_examples=examples, deadline=None, database=None)
+settings.load_profile("light")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left with it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("dist") is None)
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +30,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.delenv("FLOWHUNT_WORKSPACE_ID", raising=False)
+    for name in ("FLOWHUNT_WORKSPACE_ID", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
     yield
     flowhunt.ApiClient.set_default(None)
     flowhunt.Configuration.set_default(None)

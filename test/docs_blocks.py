@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,8 +49,12 @@ def name_of(page: Path) -> str:
 
 def blocks(*languages: str) -> list[Block]:
     """All blocks in one of the languages, or all where none is named."""
-    found = [block for page in PAGES for block in _blocks_of(page)]
-    return [block for block in found if not languages or block.language in languages]
+    return [block for block in _all_blocks() if not languages or block.language in languages]
+
+
+@cache
+def _all_blocks() -> list[Block]:
+    return [block for page in PAGES for block in _blocks_of(page)]
 
 
 def _blocks_of(page: Path) -> Iterator[Block]:

@@ -120,12 +120,13 @@ class RawServer:
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(0.05)
         self._start(self._accept)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._stopping.set()
+        with socket.socket() as nobody:  # tests replace what looks a host up
+            nobody.connect(self._listener.getsockname())  # accept() returns
         for sock in list(self._sockets):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)  # a response that nobody reads would never be sent
@@ -155,12 +156,14 @@ class RawServer:
         thread.start()
 
     def _accept(self) -> None:
-        while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                sock, _ = self._listener.accept()
-                with self._lock:
-                    self.connections += 1
-                self._start(self._serve, sock)
+        while True:
+            sock, _ = self._listener.accept()
+            if self._stopping.is_set():
+                sock.close()
+                return
+            with self._lock:
+                self.connections += 1
+            self._start(self._serve, sock)
 
     def _serve(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:

@@ -70,7 +70,7 @@ def test_body_of_another_search(api: flowhunt.CreditsApi, endpoint: Endpoint) ->
 
 @each_search
 @pytest.mark.parametrize(
-    "wrong", [None, "{}", b"{}", [], 5, object()], ids=lambda wrong: type(wrong).__name__
+    "wrong", [None, "{}", b"{}", [], 5, pytest.param(object(), id="an object")], ids=repr
 )
 def test_body_that_is_no_object(api: flowhunt.CreditsApi, endpoint: Endpoint, wrong: Any) -> None:
     with pytest.raises(Refused, match="Input should be a valid dictionary or instance of"):

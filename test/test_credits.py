@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flowhunt.credits import UNITS_PER_CREDIT, to_decimal
@@ -51,7 +51,6 @@ def test_what_is_no_integer_is_refused(wrong: Any) -> None:
         to_decimal(wrong)
 
 
-@settings(max_examples=100, deadline=None, database=None)
 @given(units=st.integers(-(10**28) + 1, 10**28 - 1))
 def test_nothing_is_lost(units: int) -> None:
     assert to_decimal(units) * UNITS_PER_CREDIT == units

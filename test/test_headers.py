@@ -22,12 +22,7 @@ from test_endpoints import Endpoint, each_endpoint
 
 Connect = Callable[..., flowhunt.CreditsApi]
 
-any_text = settings(
-    max_examples=60,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+any_text = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

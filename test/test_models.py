@@ -15,7 +15,7 @@ import pydantic
 import pytest
 import yaml
 from dateutil.parser import isoparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import flowhunt
@@ -54,8 +54,6 @@ ROW: Json = {
     "context_id": "c",
     "amount": 100,
 }
-
-some = settings(max_examples=60, deadline=None, database=None)
 
 
 def model_of(name: str) -> Any:
@@ -153,7 +151,6 @@ def sent_too(name: str) -> Json:
 def test_what_the_wire_says_goes_there_and_back(name: str) -> None:
     model = model_of(name)
 
-    @some
     @given(given_=named(name))
     def check(given_: Json) -> None:
         text = json.dumps(given_)

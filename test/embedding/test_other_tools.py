@@ -153,7 +153,8 @@ except AttributeError as error:
     )
     first, second = run(code).splitlines()
     assert first == "False False"
-    assert second == "fastapi is not installed. Install it with: pip install 'flowhunt[sandbox]'"
+    remedy = "In a clone of the repository, install it with: pip install '.[sandbox]'"
+    assert second == f"fastapi is not installed. {remedy}"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ except ImportError as error:
     print(error)
 """
     )
-    assert "pip install 'flowhunt[sandbox]'" in run(code)
+    assert "pip install '.[sandbox]'" in run(code)
 
 
 @pytest.mark.parametrize("package", ["flowhunt.api", "flowhunt.models", "flowhunt.sandbox"])

@@ -446,7 +446,7 @@ class _Response:
         return self._headers
 
 
-@settings(max_examples=300, database=None, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True)
 @given(
     status=st.integers(100, 999),
     reason=st.text(st.characters(), max_size=2000),

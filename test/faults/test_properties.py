@@ -18,10 +18,7 @@ from flowhunt.exceptions import ApiException
 from raw_server import Connection, JumpingClock, RawServer, response
 
 bounded = settings(
-    max_examples=60,
-    database=None,
     derandomize=True,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 each_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)

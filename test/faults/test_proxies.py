@@ -457,7 +457,7 @@ def test_socks_without_pysocks_says_what_to_install() -> None:
         check=True,
         timeout=60,
     ).stdout
-    assert "pip install 'flowhunt[socks]'" in said
+    assert "pip install '.[socks]'" in said
     assert "socks" in importlib.metadata.metadata("flowhunt").get_all("Provides-Extra", [])
 
 

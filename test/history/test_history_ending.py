@@ -22,7 +22,7 @@ from test_history_hostile import HISTORY, Case, api_of, models
 from test_history_troubles import readers
 from wrong_service import WORKSPACE, Chart, Request, Search, WrongService, evenly, rows_at
 
-SOON = 5.0
+SOON = 20.0
 """Seconds in which a process ends that ends at once, on a busy machine."""
 
 

@@ -41,7 +41,7 @@ def clusters(draw: st.DrawFn) -> list[datetime]:
 QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=QUIET)
+@settings(suppress_health_check=QUIET)
 @given(
     history=st.lists(clusters(), max_size=5),
     order=st.sampled_from(["newest_first", "oldest_first", "shuffled"]),

@@ -40,11 +40,7 @@ sandboxes = st.fixed_dictionaries(
 )
 in_the_history = st.datetimes(datetime(2025, 12, 31), datetime(2026, 7, 1))
 several_seeds = settings(
-    max_examples=40,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

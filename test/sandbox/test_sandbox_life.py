@@ -292,7 +292,7 @@ def test_without_the_extra_the_import_says_how_to_install_it(package: str) -> No
     result = python(f"import sys; sys.modules['{package}'] = None; import flowhunt.sandbox")
     assert result.returncode == 1
     assert package in result.stderr.splitlines()[-1]
-    assert "pip install 'flowhunt[sandbox]'" in result.stderr.splitlines()[-1]
+    assert "pip install '.[sandbox]'" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")

@@ -46,10 +46,7 @@ def listed() -> Iterator[Sandbox]:
 
 @schema.parametrize()  # pyright: ignore[reportUntypedFunctionDecorator]
 @settings(
-    max_examples=100,
     derandomize=True,
-    database=None,
-    deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 def test_the_sandbox_keeps_the_contract(case: schemathesis.Case[Any], listed: Sandbox) -> None:
