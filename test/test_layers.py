@@ -38,7 +38,7 @@ def test_the_package_keeps_its_layers() -> None:
         ("api_client.py", "import urllib3", "Only rest"),
         ("sandbox/demo.py", "import flowhunt._retry", "Extras call"),
         ("sandbox/_app.py", "import flowhunt.models.pagination", "The service side"),
-        ("sandbox/_books.py", "from flowhunt import Configuration", "The service side"),
+        ("sandbox/_ledger.py", "from flowhunt import Configuration", "The service side"),
     ],
 )
 def test_an_import_that_breaks_a_contract_is_found(

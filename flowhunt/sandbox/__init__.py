@@ -18,10 +18,10 @@ with extra("sandbox"):
     import rich as _rich  # noqa: F401
     import uvicorn as _uvicorn  # noqa: F401
 
-from flowhunt.sandbox._books import DatabaseRefused
 from flowhunt.sandbox._faults import Fault
 from flowhunt.sandbox._history import Workspace
 from flowhunt.sandbox._journal import Request
+from flowhunt.sandbox._ledger import DatabaseRefused
 from flowhunt.sandbox._options import Options
 from flowhunt.sandbox._sandbox import Sandbox
 

@@ -13,8 +13,13 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from flowhunt.sandbox._books import Books, Seen
-from flowhunt.sandbox._contract import (
+from flowhunt.sandbox._faults import Fault, Faults
+from flowhunt.sandbox._history import Workspace
+from flowhunt.sandbox._journal import Journal
+from flowhunt.sandbox._ledger import Ledger, Seen
+from flowhunt.sandbox._middleware import CONTROL_PATH, FAULTS
+from flowhunt.sandbox._options import Options
+from flowhunt.sandbox._schemas import (
     CODES,
     MOMENT,
     OPERATIONS,
@@ -31,11 +36,6 @@ from flowhunt.sandbox._contract import (
     Pagination,
     wire_text,
 )
-from flowhunt.sandbox._faults import Fault, Faults
-from flowhunt.sandbox._gate import CONTROL_PATH, FAULTS
-from flowhunt.sandbox._history import Workspace
-from flowhunt.sandbox._journal import Journal
-from flowhunt.sandbox._options import Options
 
 ApiKey = Annotated[
     str | None, Security(APIKeyHeader(name="Api-Key", scheme_name="APIKeyHeader", auto_error=False))
@@ -50,7 +50,7 @@ Bearer = Annotated[
 class Service:
     """All that an answer may depend on."""
 
-    books: Books
+    ledger: Ledger
     faults: Faults
     journal: Journal
     options: Options
@@ -120,7 +120,7 @@ async def search_credit_transactions(
     service = _service(request)
     _before_reading(request, workspace, body)
     seen = _seen(service.options, body.pagination)
-    return _json(service.books.transactions(workspace, body, seen))
+    return _json(service.ledger.transactions(workspace, body, seen))
 
 
 async def search_daily_credit_transactions(
@@ -129,14 +129,14 @@ async def search_daily_credit_transactions(
     service = _service(request)
     _before_reading(request, workspace, body)
     seen = _seen(service.options, body.pagination)
-    return _json(service.books.sums(workspace, body, seen))
+    return _json(service.ledger.sums(workspace, body, seen))
 
 
 async def get_daily_chart_data(
     request: Request, workspace: InWorkspace, body: CreditDailyChartRequest
 ) -> Response:
     _before_reading(request, workspace, body)
-    return _json(_service(request).books.chart(workspace, body))
+    return _json(_service(request).ledger.chart(workspace, body))
 
 
 _ENDPOINTS: dict[OperationId, tuple[Callable[..., Any], Any]] = {
@@ -208,13 +208,13 @@ _CONTROLS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
 
 def _balance(service: Service, user_id: str, workspaces: Sequence[Workspace]) -> Response:
     """What is left of the grants of these workspaces."""
-    left = sum(workspace.grant - service.books.spent(workspace) for workspace in workspaces)
+    left = sum(workspace.grant - service.ledger.spent(workspace) for workspace in workspaces)
     return _json(_compact({"user_id": user_id, "credits": left}))
 
 
 def _before_reading(request: Request, workspace: Workspace, asked: AnyRequest) -> None:
-    books = _service(request).books
-    if asked.transaction_type is not None and not books.knows(asked.transaction_type):
+    ledger = _service(request).ledger
+    if asked.transaction_type is not None and not ledger.knows(asked.transaction_type):
         _refuse(
             "enum",
             f"Input should be one of {', '.join(CODES)}",
@@ -222,7 +222,7 @@ def _before_reading(request: Request, workspace: Workspace, asked: AnyRequest) -
             "transaction_type",
         )
     for fault in request.scope[FAULTS]:
-        books.add_within(workspace, asked, fault.add_rows_at, fault.add_rows)
+        ledger.add_within(workspace, asked, fault.add_rows_at, fault.add_rows)
 
 
 def _seen(options: Options, pagination: Pagination | None) -> Seen | None:

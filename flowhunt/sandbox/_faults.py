@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from flowhunt.sandbox._books import End
-from flowhunt.sandbox._contract import OperationId
+from flowhunt.sandbox._ledger import End
+from flowhunt.sandbox._schemas import OperationId
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 HeaderValue = Annotated[

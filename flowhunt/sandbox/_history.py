@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flowhunt.sandbox._contract import CODES, UNLISTED_CODES, Moment, wire_text
 from flowhunt.sandbox._options import Options
+from flowhunt.sandbox._schemas import CODES, UNLISTED_CODES, Moment, wire_text
 
 UNITS = 1_000_000
 """Integers of the wire that make one credit; an assumption, the contract names no scale."""

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from typing_extensions import Unpack
 
 from flowhunt.sandbox._app import Service, build_app
-from flowhunt.sandbox._books import Books
 from flowhunt.sandbox._faults import Faults
-from flowhunt.sandbox._gate import Gate
 from flowhunt.sandbox._history import (
     GivenTransaction,
     Row,
@@ -26,6 +24,8 @@ from flowhunt.sandbox._history import (
     make_workspaces,
 )
 from flowhunt.sandbox._journal import Journal, Request
+from flowhunt.sandbox._ledger import Ledger
+from flowhunt.sandbox._middleware import Middleware
 from flowhunt.sandbox._options import OptionKeywords, Options
 from flowhunt.sandbox._server import Server
 
@@ -83,7 +83,7 @@ class Sandbox:
         self._address = (host, port)
         self._running = ExitStack()
         self._server: Server | None = None
-        self._books: Books | None = None
+        self._ledger: Ledger | None = None
 
     # Whom to be
 
@@ -131,10 +131,12 @@ class Sandbox:
         if self._server is not None:
             raise RuntimeError("the sandbox is running already")
         with ExitStack() as stack:
-            books = Books(self._database, self._seed, self.options, self._parameters(), self._rows)
-            stack.callback(books.close)
+            ledger = Ledger(
+                self._database, self._seed, self.options, self._parameters(), self._rows
+            )
+            stack.callback(ledger.close)
             service = Service(
-                books,
+                ledger,
                 self.faults,
                 self._journal,
                 self.options,
@@ -142,17 +144,19 @@ class Sandbox:
                 self.access_token,
                 self.reset,
             )
-            gate = Gate(build_app(service), self.faults, self._journal, self._address[0])
-            server = Server(gate, *self._address)
+            middleware = Middleware(
+                build_app(service), self.faults, self._journal, self._address[0]
+            )
+            server = Server(middleware, *self._address)
             server.start()
             stack.callback(server.stop)
             self._running = stack.pop_all()
-        self._books, self._server = books, server
+        self._ledger, self._server = ledger, server
         return self
 
     def stop(self) -> None:
         """Stop to answer; returns when thread, sockets and database are closed."""
-        self._books = self._server = None
+        self._ledger = self._server = None
         self._running.close()
 
     def __enter__(self) -> Self:
@@ -176,7 +180,7 @@ class Sandbox:
     def transactions(self, workspace_id: str | None = None) -> list[dict[str, Any]]:
         """Every transaction of a workspace (the first, if none is named) as the wire has it."""
         rows: list[dict[str, Any]] = json.loads(
-            self._open_books().everything(self._workspace(workspace_id))
+            self._open_ledger().everything(self._workspace(workspace_id))
         )
         return rows
 
@@ -196,18 +200,18 @@ class Sandbox:
         for transaction in given:
             if transaction.workspace_id not in (None, workspace.workspace_id):
                 raise ValueError(f"{transaction.workspace_id} is not the workspace to add to")
-        return self._open_books().add(workspace, given)
+        return self._open_ledger().add(workspace, given)
 
     def reset(self) -> None:
         """Take data, faults and journal back to where they were at first."""
-        self._open_books().reset()
+        self._open_ledger().reset()
         self.faults.clear()
         self._journal.clear()
 
-    def _open_books(self) -> Books:
-        if self._books is None:
+    def _open_ledger(self) -> Ledger:
+        if self._ledger is None:
             raise RuntimeError("the sandbox is not running: use it in a with statement")
-        return self._books
+        return self._ledger
 
     def _workspace(self, workspace_id: str | None) -> Workspace:
         if workspace_id is None:

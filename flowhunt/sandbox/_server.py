@@ -13,7 +13,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from flowhunt.sandbox._gate import TRANSPORT
+from flowhunt.sandbox._middleware import TRANSPORT
 
 _KEEP_ALIVE = 60
 """Seconds that an idle connection is kept: longer than a client in a test stays idle."""

@@ -1,4 +1,4 @@
-"""The books: transactions go in as rows, and come out as the JSON of searches, sums and balances.
+"""The ledger: transactions go in as rows, and come out as the JSON of searches, sums and balances.
 
 SQLite does the filtering, the sums and the JSON, a whole answer in one step of one statement: it
 is fast, and a step gives up Python's lock only once, however many rows it reads.
@@ -16,7 +16,9 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Literal, NamedTuple
 
-from flowhunt.sandbox._contract import (
+from flowhunt.sandbox._history import LAST_MOMENT, GivenTransaction, Row, Workspace, fill_in
+from flowhunt.sandbox._options import Options
+from flowhunt.sandbox._schemas import (
     CODES,
     AnyRequest,
     CreditDailyChartRequest,
@@ -24,8 +26,6 @@ from flowhunt.sandbox._contract import (
     CreditTransactionSearchRequest,
     wire_text,
 )
-from flowhunt.sandbox._history import LAST_MOMENT, GivenTransaction, Row, Workspace, fill_in
-from flowhunt.sandbox._options import Options
 
 _SCHEMA = """
 CREATE TABLE transactions (
@@ -76,7 +76,7 @@ class DatabaseRefused(ValueError):
     """The database file cannot be used: it was made otherwise, is something else, or not there."""
 
 
-class Books:
+class Ledger:
     """Transactions of all workspaces in one SQLite database; safe to use from several threads.
 
     `parameters` is what the history is made from, `history` makes it if the database is new.

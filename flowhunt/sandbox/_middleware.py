@@ -13,10 +13,10 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flowhunt.sandbox._contract import OPERATIONS, OperationId
 from flowhunt.sandbox._faults import Answer, Fault, Faults, refusal, spoiled
 from flowhunt.sandbox._journal import Journal, Request, shown
 from flowhunt.sandbox._origin import objection_to
+from flowhunt.sandbox._schemas import OPERATIONS, OperationId
 
 CONTROL_PATH = "/_sandbox/"
 FAULTS = "flowhunt.faults"
@@ -30,7 +30,7 @@ _OPERATION_AT: dict[tuple[str, str], OperationId] = {
 
 
 @dataclass(frozen=True)
-class Gate:
+class Middleware:
     """An ASGI application in front of the service."""
 
     service: ASGIApp
