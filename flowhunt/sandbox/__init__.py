@@ -14,8 +14,8 @@ from __future__ import annotations
 from flowhunt._extras import extra
 
 with extra("sandbox"):
-    import fastapi as _fastapi  # noqa: F401
     import rich as _rich  # noqa: F401
+    import starlette as _starlette  # noqa: F401
     import uvicorn as _uvicorn  # noqa: F401
 
 from flowhunt.sandbox._faults import Fault
