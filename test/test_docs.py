@@ -1,9 +1,10 @@
 """What the documentation shows works as shown, and what users can name is documented.
 
 Each python block runs on its own, as a file of its own would, and sees the variables that
-`python -m flowhunt.sandbox serve` prints. A block of `text` that follows is what it prints, where
-`...` stands for anything. Blocks of bash run with the tests' own Python first in the PATH. Not run
-are those that install, and those after a comment `command` (CI runs them) or `not run`.
+`python -m flowhunt.sandbox serve --until 2026-06-30` prints. A block of `text` that follows is what
+it prints, where `...` stands for anything. Blocks of bash run with the tests' own Python first in
+the PATH. Not run are those that install, and those after a comment `command` (CI runs them) or
+`not run`.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ MODULES = [
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Sandbox]:
-    """A sandbox with the data that `python -m flowhunt.sandbox serve` has."""
-    with Sandbox() as running:
+    """A sandbox with the data that the pages show."""
+    with Sandbox(until="2026-06-30") as running:
         yield running
 
 

@@ -110,6 +110,17 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
             flag, type=int, default=default, metavar="N", help=f"{meaning} (default: {default})"
         )
     parser.add_argument(
+        "--until",
+        metavar="TIME",
+        help="when the history ends, as 2026-06-30T22:00:00 in UTC, or a date (default: now)",
+    )
+    parser.add_argument(
+        "--balance",
+        type=int,
+        metavar="UNITS",
+        help="units that each workspace has left (default: what remains of its grant)",
+    )
+    parser.add_argument(
         "--database", metavar="FILE", help="keep the transactions in this file, not in memory"
     )
     parser.add_argument("--host", default="127.0.0.1", help="(default: %(default)s)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -54,7 +54,7 @@ class Service:
     faults: Faults
     journal: Journal
     options: Options
-    workspaces: tuple[Workspace, ...]
+    workspaces: Sequence[Workspace]
     access_token: str
     reset: Callable[[], None]
 

@@ -9,7 +9,7 @@ from random import Random
 from threading import Lock
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
 
 from flowhunt.sandbox._ledger import End
 from flowhunt.sandbox._schemas import OperationId
@@ -40,7 +40,7 @@ class Fault(BaseModel):
     What goes wrong; several may be combined:
 
     - `status`: answered with this instead of by the service (200 to 599)
-    - `retry_after`: text of a `Retry-After` header, whatever it is
+    - `retry_after`: a `Retry-After` header, of seconds or of any text
     - `headers`: further headers of the answer, in place of its own of the same name
     - `body`: text in place of the answer's body; a status without one gets a `detail` as JSON
     - `content_type`: the answer's `Content-Type`
@@ -62,7 +62,7 @@ class Fault(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: int | None = Field(default=None, ge=200, le=599)
-    retry_after: HeaderValue | None = None
+    retry_after: HeaderValue | StrictInt | None = None
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     body: str | None = None
     content_type: HeaderValue | None = None
@@ -122,7 +122,7 @@ def spoiled(answer: Answer, fault: Fault) -> Answer:
     """The answer with all that the fault does to it, except delay and reset."""
     headers = answer.headers | {name.lower(): value for name, value in fault.headers.items()}
     if fault.retry_after is not None:
-        headers["retry-after"] = fault.retry_after
+        headers["retry-after"] = str(fault.retry_after)
     if fault.content_type is not None:
         headers["content-type"] = fault.content_type
     body = answer.body if fault.body is None else fault.body.encode()

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Literal, NamedTuple
 
-from flowhunt.sandbox._history import LAST_MOMENT, GivenTransaction, Row, Workspace, fill_in
+from flowhunt.sandbox._history import GivenTransaction, Row, Workspace, fill_in
 from flowhunt.sandbox._options import Options
 from flowhunt.sandbox._schemas import (
     CODES,
@@ -73,13 +73,16 @@ class Seen(NamedTuple):
 
 
 class DatabaseRefused(ValueError):
-    """The database file cannot be used: it was made otherwise, is something else, or not there."""
+    """The database file cannot be used: of other parameters, of something else, or not there."""
 
 
 class Ledger:
     """Transactions of all workspaces in one SQLite database; safe to use from several threads.
 
-    `parameters` is what the history is made from, `history` makes it if the database is new.
+    :param parameters: what the history is made from; a database made from others is refused
+    :param may_differ: names of parameters that are taken from the database, if it has a history
+    :param history: makes the history, if the database is new
+    :ivar until: the time of the last possible transaction of the history
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Ledger:
         seed: int,
         options: Options,
         parameters: dict[str, Any],
+        may_differ: Collection[str],
         history: Callable[[], Iterable[Row]],
     ) -> None:
         self._seed = seed
@@ -99,48 +103,57 @@ class Ledger:
         except sqlite3.Error as error:
             raise DatabaseRefused(f"cannot use the database {path}: {error}") from error
         try:
-            self._prepare(path, json.dumps(parameters, sort_keys=True), history)
+            made_from = self._prepare(path, parameters, may_differ, history)
         except sqlite3.Error as error:
             self._database.close()
             raise DatabaseRefused(f"cannot use the database {path}: {error}") from error
         except BaseException:
             self._database.close()
             raise
+        self.until = datetime.fromisoformat(made_from["until"])
 
     def _prepare(
-        self, path: str | None, parameters: str, history: Callable[[], Iterable[Row]]
-    ) -> None:
+        self,
+        path: str | None,
+        parameters: dict[str, Any],
+        may_differ: Collection[str],
+        history: Callable[[], Iterable[Row]],
+    ) -> dict[str, Any]:
+        """Make the history or find it, and return the parameters that it was made from."""
         self._database.create_function("scatter", 1, _scatter, deterministic=True)
         with self._database:
             tables = self._value("SELECT COUNT(*) FROM sqlite_master")
             if not tables:
                 self._make(parameters, history())
-            self._check_origin(path, parameters)
+            made_from = self._made_from(path)
+            required = parameters | {name: made_from.get(name) for name in may_differ}
+            if made_from != required:
+                raise DatabaseRefused(
+                    f"the database {path} was made with {made_from}, not with {required}: "
+                    "use the same, or another file"
+                )
             if self._options.order == "shuffled":
                 self._database.execute(
                     "CREATE INDEX IF NOT EXISTS scattered ON transactions "
                     "(workspace, scatter(created_at || transaction_id), created_at, transaction_id)"
                 )
         self._added = self._value("SELECT COUNT(*) FROM transactions WHERE added")
+        return made_from
 
-    def _make(self, parameters: str, rows: Iterable[Row]) -> None:
-        # A transaction around it all: a file is either complete or empty.
+    def _make(self, parameters: dict[str, Any], rows: Iterable[Row]) -> None:
+        # One transaction: a file is either complete or empty.
         self._database.execute("BEGIN")
         for statement in _SCHEMA.split(";"):
             self._database.execute(statement)
         self._database.executemany(_INSERT.format(added=0), rows)
         self._database.execute("CREATE UNIQUE INDEX ids ON transactions (transaction_id)")
-        self._database.execute("INSERT INTO made_from VALUES (?)", (parameters,))
+        self._database.execute("INSERT INTO made_from VALUES (?)", (json.dumps(parameters),))
 
-    def _check_origin(self, path: str | None, parameters: str) -> None:
+    def _made_from(self, path: str | None) -> dict[str, Any]:
         if not self._value("SELECT COUNT(*) FROM sqlite_master WHERE name = 'made_from'"):
             raise DatabaseRefused(f"{path} is a database of something else than the sandbox")
-        made_from = self._value("SELECT parameters FROM made_from")
-        if made_from != parameters:
-            raise DatabaseRefused(
-                f"the database {path} was made with {made_from}, not with {parameters}: "
-                "use the same, or another file"
-            )
+        parameters: dict[str, Any] = json.loads(self._value("SELECT parameters FROM made_from"))
+        return parameters
 
     def close(self) -> None:
         with self._lock:
@@ -155,8 +168,8 @@ class Ledger:
         """
         with self._lock:
             rows = [
-                fill_in(transaction, workspace, f"{self._seed}/added", self._added + number)
-                for number, transaction in enumerate(given)
+                fill_in(each, workspace, self.until, f"{self._seed}/added", self._added + number)
+                for number, each in enumerate(given)
             ]
             try:
                 with self._database:
@@ -173,7 +186,7 @@ class Ledger:
         pick = "MAX" if newest else "MIN"
         with self._lock:
             edge = self._value(f"SELECT {pick}(created_at) FROM transactions WHERE {where}", values)
-        edge_moment = datetime.fromisoformat(edge) if edge else _inside(asked)
+        edge_moment = datetime.fromisoformat(edge) if edge else self._inside(asked)
         alike = {name: values[name] for name in _FILTERS[1:] if name in values}
         step = timedelta(microseconds=1 if newest else -1)
         self.add(
@@ -186,8 +199,13 @@ class Ledger:
             ],
         )
 
+    def _inside(self, asked: AnyRequest) -> datetime:
+        """A timestamp to start from in a window without a row."""
+        bound = asked.created_at_from or asked.created_at_to
+        return datetime.fromisoformat(wire_text(bound)) if bound else self.until
+
     def reset(self) -> None:
-        """Take out again all that was added since the history was made."""
+        """Remove all that was added since the history was made."""
         with self._lock, self._database:
             self._database.execute("DELETE FROM transactions WHERE added")
             self._added = 0
@@ -335,12 +353,6 @@ def _seen_values(seen: Seen | None) -> dict[str, str]:
 
 def _scatter(text: str) -> int:
     return zlib.crc32(text.encode())
-
-
-def _inside(asked: AnyRequest) -> datetime:
-    """A moment to start from in a window without a row."""
-    bound = asked.created_at_from or asked.created_at_to
-    return datetime.fromisoformat(wire_text(bound)) if bound else LAST_MOMENT
 
 
 def _within(asked: AnyRequest, edge: datetime, step: timedelta) -> datetime:

@@ -6,6 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import date, datetime
 from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +20,7 @@ from flowhunt.sandbox._history import (
     GivenTransaction,
     Row,
     Workspace,
+    end_of_history,
     fill_in,
     make_access_token,
     make_transactions,
@@ -27,6 +30,7 @@ from flowhunt.sandbox._journal import Journal, Request
 from flowhunt.sandbox._ledger import Ledger
 from flowhunt.sandbox._middleware import Middleware
 from flowhunt.sandbox._options import OptionKeywords, Options
+from flowhunt.sandbox._schemas import wire_text
 from flowhunt.sandbox._server import Server
 
 if TYPE_CHECKING:
@@ -42,14 +46,19 @@ class Sandbox:
     :param seed: what all data and chances are made from
     :param workspaces: how many workspaces there are, at least one
     :param transactions: how many transactions each workspace has
+    :param until: when the history ends, as a `datetime`, a `date` for the end of its day, or
+        either as ISO text; without an offset it is UTC; now by default
+    :param balance: units that each workspace has left when the sandbox starts; by default what
+        remains of its `grant`
     :param history: transactions to have instead of made-up ones, in wire form; without a
         `workspace_id` they belong to the first workspace, other missing fields are filled in
-    :param database: a file to keep the transactions in, made if it is not there; by default they
-        are in memory
+    :param database: a file to keep the transactions in, created if it does not exist; by default
+        they are in memory. A file that has a history keeps its `until`, if none is given
     :param host: the address to listen on
     :param port: the port to listen on, 0 for a free one
     :param options: how the sandbox does what the contract leaves open, see `Options`
-    :raises pydantic.ValidationError: an option or a transaction of the history is not valid
+    :raises ValueError: a parameter cannot have this value; a `pydantic.ValidationError` for an
+        option or a transaction of the history
     """
 
     faults: Faults
@@ -61,6 +70,8 @@ class Sandbox:
         *,
         workspaces: int = 3,
         transactions: int = 1_000,
+        until: datetime | date | str | None = None,
+        balance: int | None = None,
         history: Iterable[Mapping[str, Any]] | None = None,
         database: str | PathLike[str] | None = None,
         host: str = "127.0.0.1",
@@ -71,8 +82,15 @@ class Sandbox:
             raise ValueError("a sandbox needs a workspace, and no fewer than 0 transactions")
         if not 0 <= port <= 65_535:
             raise ValueError(f"there is no port {port}")
+        if balance is not None:
+            _check_units(balance)
         self.options = Options(**options)
-        self.workspaces = make_workspaces(seed, workspaces, transactions)
+        self.until = end_of_history(until)
+        """The time of the last possible transaction of the history, in UTC without an offset."""
+        self._workspaces = list(make_workspaces(seed, workspaces, transactions))
+        self._original_workspaces = list(self._workspaces)
+        self._balance = balance
+        self._may_differ = ("until",) if until is None else ()
         self.access_token = make_access_token(seed)
         self.faults = Faults(seed)
         self._journal = Journal()
@@ -85,7 +103,12 @@ class Sandbox:
         self._server: Server | None = None
         self._ledger: Ledger | None = None
 
-    # Whom to be
+    # Where and with which credentials
+
+    @property
+    def workspaces(self) -> tuple[Workspace, ...]:
+        """All workspaces."""
+        return tuple(self._workspaces)
 
     @property
     def workspace_id(self) -> str:
@@ -132,7 +155,12 @@ class Sandbox:
             raise RuntimeError("the sandbox is running already")
         with ExitStack() as stack:
             ledger = Ledger(
-                self._database, self._seed, self.options, self._parameters(), self._rows
+                self._database,
+                self._seed,
+                self.options,
+                self._parameters(),
+                self._may_differ,
+                self._rows,
             )
             stack.callback(ledger.close)
             service = Service(
@@ -140,7 +168,7 @@ class Sandbox:
                 self.faults,
                 self._journal,
                 self.options,
-                self.workspaces,
+                self._workspaces,
                 self.access_token,
                 self.reset,
             )
@@ -152,6 +180,8 @@ class Sandbox:
             stack.callback(server.stop)
             self._running = stack.pop_all()
         self._ledger, self._server = ledger, server
+        self.until = ledger.until
+        self._reset_balances()
         return self
 
     def stop(self) -> None:
@@ -202,11 +232,32 @@ class Sandbox:
                 raise ValueError(f"{transaction.workspace_id} is not the workspace to add to")
         return self._open_ledger().add(workspace, given)
 
+    def set_balance(self, units: int, workspace_id: str | None = None) -> None:
+        """Set the units that a workspace (the first, if none is named) has left.
+
+        Transactions that are added later reduce it.
+
+        :param units: integer as in responses, millionths of a credit
+        :raises TypeError: it is no integer
+        :raises ValueError: there is no such workspace
+        """
+        _check_units(units)
+        workspace = self._workspace(workspace_id)
+        grant = units + self._open_ledger().spent(workspace)
+        self._workspaces[workspace.index] = replace(workspace, grant=grant)
+
     def reset(self) -> None:
-        """Take data, faults and journal back to where they were at first."""
+        """Restore data, balances, faults and journal to what they were at first."""
         self._open_ledger().reset()
+        self._reset_balances()
         self.faults.clear()
         self._journal.clear()
+
+    def _reset_balances(self) -> None:
+        self._workspaces[:] = self._original_workspaces
+        if self._balance is not None:
+            for workspace in self._original_workspaces:
+                self.set_balance(self._balance, workspace.workspace_id)
 
     def _open_ledger(self) -> Ledger:
         if self._ledger is None:
@@ -229,6 +280,7 @@ class Sandbox:
             "seed": self._seed,
             "workspaces": len(self.workspaces),
             "transactions": self._transactions,
+            "until": wire_text(self.until),
             "amount_sign": self.options.amount_sign,
             "unlisted_codes": self.options.unlisted_codes,
         }
@@ -241,7 +293,7 @@ class Sandbox:
         if self._history is None:
             for workspace in self.workspaces:
                 yield from make_transactions(
-                    self._seed, workspace, self._transactions, self.options
+                    self._seed, workspace, self._transactions, self.options, self.until
                 )
         else:
             yield from self._given_rows(self._history)
@@ -249,4 +301,9 @@ class Sandbox:
     def _given_rows(self, history: Sequence[GivenTransaction]) -> Iterator[Row]:
         for number, given in enumerate(history):
             workspace = self._workspace(given.workspace_id)
-            yield fill_in(given, workspace, f"{self._seed}/history", number)
+            yield fill_in(given, workspace, self.until, f"{self._seed}/history", number)
+
+
+def _check_units(units: object) -> None:
+    if not isinstance(units, int) or isinstance(units, bool):
+        raise TypeError(f"a balance is an integer of units, not {units!r}")

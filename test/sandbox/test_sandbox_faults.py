@@ -25,11 +25,14 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def test_a_status_stands_in_for_the_answer(call: Call, sandbox: Sandbox) -> None:
-    sandbox.faults.add(status=503, retry_after="soon, maybe", headers={"X-Request-Id": "r-1"})
+@pytest.mark.parametrize("retry_after", ["soon, maybe", 7])
+def test_a_status_stands_in_for_the_answer(
+    call: Call, sandbox: Sandbox, retry_after: str | int
+) -> None:
+    sandbox.faults.add(status=503, retry_after=retry_after, headers={"X-Request-Id": "r-1"})
     answer = call(sandbox, BALANCE)
     assert answer.status == 503
-    assert answer.headers["Retry-After"] == "soon, maybe"
+    assert answer.headers["Retry-After"] == str(retry_after)
     assert answer.headers["X-Request-Id"] == "r-1"
     assert isinstance(answer.json()["detail"], str)
 
@@ -193,6 +196,7 @@ def test_faults_are_ordered_listed_and_cleared_over_http(
         ({"headers": {"Content-Length": "3"}}, "truncate"),
         ({"headers": {"X": "a\r\nInjected: b"}}, "headers"),
         ({"retry_after": "\n"}, "retry_after"),
+        ({"retry_after": True}, "retry_after"),
     ],
 )
 def test_a_fault_that_cannot_be_is_refused_in_both_ways(
