@@ -16,6 +16,9 @@ import pydantic
 
 from flowhunt.sandbox import Options, Sandbox, demo
 
+_WORDS = {None: "none", True: "yes"}
+"""What a default is called on the command line."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
@@ -131,7 +134,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--" + name.replace("_", "-"),
             default=option.default,
-            help=f"{option.description} (default: {option.default})",
+            help=f"{option.description} (default: {_WORDS.get(option.default, option.default)})",
             **_kind(option.annotation),
         )
 
@@ -142,7 +145,9 @@ def _kind(annotation: Any) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     if get_origin(annotation) is Literal:
         return {"choices": get_args(annotation)}
-    return {"type": int, "metavar": "N"}
+    if annotation == int | None:
+        return {"type": int, "metavar": "N"}
+    return {"metavar": "TIME"}
 
 
 if __name__ == "__main__":

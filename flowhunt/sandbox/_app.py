@@ -21,8 +21,8 @@ from flowhunt.sandbox._middleware import CONTROL_PATH, FAULTS
 from flowhunt.sandbox._options import Options
 from flowhunt.sandbox._schemas import (
     CODES,
-    MOMENT,
     OPERATIONS,
+    TIMESTAMP,
     AnyRequest,
     CreditDailyChartRequest,
     CreditDailyTransactionSearchRequest,
@@ -123,6 +123,7 @@ class _Operations:
             raise Unprocessable(*error.problems, *problems_in(model, given)) from error
         body = validated(model, given)
         self._check_type(body)
+        self._check_limit(body)
         for fault in request.scope[FAULTS]:
             self._ledger.add_within(workspace, body, fault.add_rows_at, fault.add_rows)
         return workspace, body
@@ -149,6 +150,8 @@ class _Operations:
         for workspace in caller.workspaces:
             if workspace.workspace_id == workspace_id:
                 return workspace
+        if self._service.options.foreign_rows == "of_key":
+            return caller.workspaces[0]
         raise HTTPException(401, "No access to this workspace")
 
     def _owned(self, user_id: str) -> tuple[Workspace, ...]:
@@ -165,6 +168,14 @@ class _Operations:
             message = f"Input should be one of {', '.join(CODES)}"
             raise Unprocessable(problem("enum", message, code, "body", "transaction_type"))
 
+    def _check_limit(self, body: AnyRequest) -> None:
+        options, limit = self._service.options, getattr(body, "limit", None)
+        largest = options.max_limit if options.over_limit == "refused" else None
+        if largest is not None and limit is not None and limit > largest:
+            message = f"Input should be less than or equal to {largest}"
+            invalid = problem("less_than_equal", message, limit, "body", "limit")
+            raise Unprocessable(invalid | {"ctx": {"le": largest}})
+
     def _seen(self, pagination: Pagination | None) -> Seen | None:
         """The row after which the page starts, None for the first page."""
         if self._service.options.pagination == "ignored" or pagination is None:
@@ -177,7 +188,7 @@ class _Operations:
             message = "sorting_key_value and scroll_id go together"
             raise Unprocessable(problem("value_error", message, key, *where))
         try:
-            return Seen(wire_text(MOMENT.validate_python(key)), scroll_id)
+            return Seen(wire_text(TIMESTAMP.validate_python(key)), scroll_id)
         except pydantic.ValidationError as error:
             message = error.errors()[0]["msg"]
             invalid = problem("value_error", message, key, *where, "sorting_key_value")

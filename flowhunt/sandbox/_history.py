@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from flowhunt.sandbox._options import Options
-from flowhunt.sandbox._schemas import CODES, UNLISTED_CODES, Moment, naive_utc, wire_text
+from flowhunt.sandbox._schemas import CODES, UNLISTED_CODES, Timestamp, naive_utc, wire_text
 
 UNITS = 1_000_000
 """Integers of the wire that make one credit; an assumption, the contract names no scale."""
@@ -76,7 +76,7 @@ class GivenTransaction(BaseModel):
     transaction_id: str | None = None
     workspace_id: str | None = None
     user_id: str | None = None
-    created_at: Moment | None = None
+    created_at: Timestamp | None = None
     transaction_type: str = CODES[0]
     context_id: str = "context"
     context_desc: str | None = None

@@ -16,14 +16,16 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Literal, NamedTuple
 
+from flowhunt.sandbox._chart import chart_of
 from flowhunt.sandbox._history import GivenTransaction, Row, Workspace, fill_in
-from flowhunt.sandbox._options import Options
+from flowhunt.sandbox._options import KeptBy, Options
 from flowhunt.sandbox._schemas import (
     CODES,
     AnyRequest,
     CreditDailyChartRequest,
     CreditDailyTransactionSearchRequest,
     CreditTransactionSearchRequest,
+    Grouping,
     wire_text,
 )
 
@@ -52,15 +54,20 @@ _SUM = """json_object(
     'created_at', created_at || :suffix, 'workspace_id', :workspace_id,
     'transaction_type', transaction_type, 'amount', amount, 'cnt', cnt)"""
 
-_PERIODS = {
-    "date": "substr(created_at, 1, 10)",
+_FIRST_DAYS: dict[Grouping, str] = {
+    "date": "substr({at}, 1, 10)",
     # 'weekday 1' goes on to the next Monday, unless the day is one.
-    "week": "date(substr(created_at, 1, 10), '-6 days', 'weekday 1')",
-    "month": "substr(created_at, 1, 7) || '-01'",
+    "week": "date(substr({at}, 1, 10), '-6 days', 'weekday 1')",
+    "month": "substr({at}, 1, 7) || '-01'",
 }
 _BOUNDS = {"inclusive": (">=", "<="), "exclusive": (">", "<"), "half_open": (">=", "<")}
 _FILTERS = ("transaction_id", "transaction_type", "context_id", "context_desc")
 _LARGEST = 2**63 - 1
+_FOREIGN = {
+    "transaction_id": "f0e1d2c3-0000-4000-8000-000000000001",
+    "workspace_id": "f0e1d2c3-0000-4000-8000-000000000002",
+}
+"""A transaction of a workspace that the sandbox does not have."""
 
 End = Literal["newest", "oldest"]
 
@@ -186,15 +193,13 @@ class Ledger:
         pick = "MAX" if newest else "MIN"
         with self._lock:
             edge = self._value(f"SELECT {pick}(created_at) FROM transactions WHERE {where}", values)
-        edge_moment = datetime.fromisoformat(edge) if edge else self._inside(asked)
+        edge_at = datetime.fromisoformat(edge) if edge else self._inside(asked)
         alike = {name: values[name] for name in _FILTERS[1:] if name in values}
         step = timedelta(microseconds=1 if newest else -1)
         self.add(
             workspace,
             [
-                GivenTransaction(
-                    created_at=_within(asked, edge_moment, step * (number + 1)), **alike
-                )
+                GivenTransaction(created_at=_within(asked, edge_at, step * (number + 1)), **alike)
                 for number in range(count)
             ],
         )
@@ -247,65 +252,81 @@ class Ledger:
         """The transactions that match, as a JSON array."""
         where, values = self._where(workspace, asked)
         after, order = self._order("transaction_id", seen)
-        return self._array(
+        array = self._array(
             _TRANSACTION,
             f"SELECT * FROM transactions WHERE {where} AND {after} ORDER BY {order} LIMIT :limit",
             {**values, **_seen_values(seen), "limit": self._limit(asked.limit)},
         )
+        return _with_foreign_row(array) if self._options.foreign_rows == "one" else array
 
     def sums(
         self, workspace: Workspace, asked: CreditDailyTransactionSearchRequest, seen: Seen | None
     ) -> bytes:
         """Sums per period and transaction type, as a JSON array."""
-        return self._sums(workspace, asked, seen, self._limit(asked.limit))
+        without_zeros = self._options.zero_totals == "left_out"
+        return self._sums(workspace, asked, seen, self._limit(asked.limit), without_zeros)
 
     def chart(self, workspace: Workspace, asked: CreditDailyChartRequest) -> bytes:
         """Sums per period, as the JSON of a chart."""
-        periods: dict[str, dict[str, int]] = {}
-        for row in json.loads(self._sums(workspace, asked, None, limit=_LARGEST)):
-            period = periods.setdefault(row["created_at"][:10], {})
-            period[row["transaction_type"]] = row["amount"]
-        chart = {
-            "per_day": [
-                {"date": period, "transaction_types": amounts}
-                for period, amounts in periods.items()
-            ],
-            "transaction_types": sorted({code for amounts in periods.values() for code in amounts}),
-        }
-        return json.dumps(chart, separators=(",", ":")).encode()
+        options = self._options
+        if options.chart_days is not None and asked.created_at_from is None:
+            days = min(options.chart_days, (self.until - datetime.min).days)
+            first = self.until - timedelta(days=days)
+            asked = asked.model_copy(update={"created_at_from": first})
+        without_zeros = options.zero_totals in ("left_out", "left_out_of_chart")
+        sums = self._sums(workspace, asked, None, _LARGEST, without_zeros)
+        return chart_of(sums, asked.grouping or "date", options)
 
     def _sums(
-        self, workspace: Workspace, asked: CreditDailyChartRequest, seen: Seen | None, limit: int
+        self,
+        workspace: Workspace,
+        asked: CreditDailyChartRequest,
+        seen: Seen | None,
+        limit: int,
+        without_zeros: bool,
     ) -> bytes:
-        where, values = self._where(workspace, asked)
+        options = self._options
+        where, values = self._where(workspace, asked, options.sums_kept_by)
+        if options.sums_until is not None:
+            where += " AND created_at < :sums_until"
+            values["sums_until"] = wire_text(options.sums_until)
         after, order = self._order("transaction_type", seen)
-        period = _PERIODS[asked.grouping or "date"]
+        period = _start_of(asked.grouping or "date", "created_at")
+        having = "HAVING SUM(amount) != 0" if without_zeros else ""
         return self._array(
             _SUM,
             "SELECT * FROM ("
-            f"SELECT {period} || 'T00:00:00' AS created_at, transaction_type, "
+            f"SELECT {period} AS created_at, transaction_type, "
             "SUM(amount) AS amount, COUNT(*) AS cnt "
-            f"FROM transactions WHERE {where} GROUP BY 1, 2"
+            f"FROM transactions WHERE {where} GROUP BY 1, 2 {having}"
             f") WHERE {after} ORDER BY {order} LIMIT :limit",
             {**values, **_seen_values(seen), "limit": limit},
         )
 
-    # How a question becomes SQL
+    # How a request becomes SQL
 
-    def _where(self, workspace: Workspace, asked: AnyRequest) -> tuple[str, dict[str, Any]]:
-        terms = ["workspace = :workspace"]
-        values = self._values(workspace)
-        for name in _FILTERS:
-            if (value := getattr(asked, name, None)) is not None:
-                terms.append(f"{name} = :{name}")
-                values[name] = value
-        for name, comparison in zip(
-            ("created_at_from", "created_at_to"), _BOUNDS[self._options.bounds], strict=True
-        ):
-            if (moment := getattr(asked, name)) is not None:
-                terms.append(f"created_at {comparison} :{name}")
-                values[name] = wire_text(moment)
-        return " AND ".join(terms), values
+    def _where(
+        self, workspace: Workspace, asked: AnyRequest, kept_by: KeptBy = "timestamp"
+    ) -> tuple[str, dict[str, Any]]:
+        """The condition of a request and its values; bounds are compared with what is kept."""
+        at, first = "created_at", ":created_at_from"
+        lower, upper = _BOUNDS[self._options.bounds]
+        if kept_by != "timestamp":
+            at = _start_of(kept_by, at)
+            if self._options.cut_periods == "whole":
+                lower, first = ">=", _start_of(kept_by, first)
+        terms = {name: f"{name} = :{name}" for name in _FILTERS} | {
+            "created_at_from": f"{at} {lower} {first}",
+            "created_at_to": f"{at} {upper} :created_at_to",
+        }
+        given = {name: getattr(asked, name, None) for name in terms}
+        values = {
+            name: wire_text(value) if isinstance(value, datetime) else value
+            for name, value in given.items()
+            if value is not None
+        }
+        where = " AND ".join(["workspace = :workspace", *(terms[name] for name in values)])
+        return where, self._values(workspace) | values
 
     def _values(self, workspace: Workspace) -> dict[str, Any]:
         return {
@@ -347,8 +368,21 @@ class Ledger:
         return self._database.execute(statement, values or {}).fetchone()[0]
 
 
+def _start_of(period: Grouping, at: str) -> str:
+    """SQL of the start of the period that a time is in."""
+    return f"{_FIRST_DAYS[period].format(at=at)} || 'T00:00:00'"
+
+
 def _seen_values(seen: Seen | None) -> dict[str, str]:
     return {"seen_at": seen.created_at, "seen_id": seen.id} if seen else {}
+
+
+def _with_foreign_row(array: bytes) -> bytes:
+    """The transactions, the last of them replaced by one of another workspace."""
+    rows = json.loads(array)
+    if rows:
+        rows[-1] |= _FOREIGN
+    return json.dumps(rows, separators=(",", ":")).encode()
 
 
 def _scatter(text: str) -> int:
@@ -356,11 +390,11 @@ def _scatter(text: str) -> int:
 
 
 def _within(asked: AnyRequest, edge: datetime, step: timedelta) -> datetime:
-    """The moment one step from the edge, or the edge itself if that would leave the window."""
+    """The timestamp one step from the edge, or the edge itself if that would leave the window."""
     try:
-        moment = edge + step
+        timestamp = edge + step
     except OverflowError:
         return edge
-    too_early = asked.created_at_from and wire_text(moment) <= wire_text(asked.created_at_from)
-    too_late = asked.created_at_to and wire_text(moment) >= wire_text(asked.created_at_to)
-    return edge if too_early or too_late else moment
+    too_early = asked.created_at_from and wire_text(timestamp) <= wire_text(asked.created_at_from)
+    too_late = asked.created_at_to and wire_text(timestamp) >= wire_text(asked.created_at_to)
+    return edge if too_early or too_late else timestamp

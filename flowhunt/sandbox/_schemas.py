@@ -59,7 +59,7 @@ _DATE_TIME = re.compile(
 
 
 def _date_time_text(value: object) -> object:
-    """Keep pydantic from reading numbers and bare dates as moments."""
+    """Keep pydantic from reading numbers and bare dates as timestamps."""
     if isinstance(value, datetime):
         return value
     if isinstance(value, str) and _DATE_TIME.fullmatch(value):
@@ -85,22 +85,22 @@ def _unicode(value: str) -> str:
     return value
 
 
-def naive_utc(moment: datetime) -> datetime:
-    """Take the moment to UTC and drop its offset; one without an offset is taken as UTC.
+def naive_utc(timestamp: datetime) -> datetime:
+    """Take the timestamp to UTC and drop its offset; one without an offset is taken as UTC.
 
-    A moment that UTC would push out of the years 1 to 9999 stays at their edge.
+    A timestamp that UTC would push out of the years 1 to 9999 stays at their edge.
     """
-    if moment.tzinfo is None:
-        return moment
+    if timestamp.tzinfo is None:
+        return timestamp
     try:
-        return moment.astimezone(UTC).replace(tzinfo=None)
+        return timestamp.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
-        return datetime.min if moment.year == 1 else datetime.max
+        return datetime.min if timestamp.year == 1 else datetime.max
 
 
-def wire_text(moment: datetime) -> str:
-    """The one way the sandbox writes a moment: as text it sorts as it does in time."""
-    return naive_utc(moment).isoformat()
+def wire_text(timestamp: datetime) -> str:
+    """The one way the sandbox writes a timestamp: as text it sorts as it does in time."""
+    return naive_utc(timestamp).isoformat()
 
 
 class _Datetime:
@@ -114,7 +114,7 @@ class _Datetime:
 
 
 AnyDatetime = Annotated[datetime, _Datetime]
-Moment = Annotated[
+Timestamp = Annotated[
     AnyDatetime, BeforeValidator(_date_time_text, json_schema_input_type=AnyDatetime)
 ]
 Text = Annotated[str, AfterValidator(_unicode)]
@@ -122,7 +122,7 @@ WholeNumber = Annotated[int, BeforeValidator(_whole_number, json_schema_input_ty
 # A plain string here: whether the sandbox knows codes beyond the contract's is an option.
 TransactionType = Annotated[Text, WithJsonSchema({"type": "string", "enum": list(CODES)})]
 
-MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+TIMESTAMP: TypeAdapter[datetime] = TypeAdapter(Timestamp)
 
 
 class Pagination(BaseModel):
@@ -131,8 +131,8 @@ class Pagination(BaseModel):
 
 
 class CreditDailyChartRequest(BaseModel):
-    created_at_from: Moment | None = None
-    created_at_to: Moment | None = None
+    created_at_from: Timestamp | None = None
+    created_at_to: Timestamp | None = None
     transaction_type: TransactionType | None = None
     grouping: Grouping | None = None
 
@@ -144,8 +144,8 @@ class CreditDailyTransactionSearchRequest(CreditDailyChartRequest):
 
 class CreditTransactionSearchRequest(BaseModel):
     transaction_id: Text | None = None
-    created_at_from: Moment | None = None
-    created_at_to: Moment | None = None
+    created_at_from: Timestamp | None = None
+    created_at_to: Timestamp | None = None
     transaction_type: TransactionType | None = None
     context_id: Text | None = None
     context_desc: Text | None = None

@@ -247,7 +247,7 @@ def test_a_file_that_is_no_database_of_the_sandbox_is_refused(tmp_path: Path) ->
 
 def test_the_options_are_the_same_in_both_spellings() -> None:
     fields = {name: field.annotation for name, field in Options.model_fields.items()}
-    assert get_type_hints(OptionKeywords) == fields
+    assert get_type_hints(OptionKeywords, include_extras=True) == fields
 
 
 @pytest.mark.parametrize(
@@ -336,6 +336,10 @@ def test_serve_takes_every_option() -> None:
     flags = [
         *("--order", "shuffled", "--pagination", "keyset", "--max-limit", "5"),
         *("--bounds", "half_open", "--amount-sign", "negative", "--timestamps", "utc"),
+        *("--over-limit", "capped", "--sums-until", "2026-06-30T00:00:00"),
+        *("--sums-kept-by", "date", "--cut-periods", "left_out", "--zero-totals", "left_out"),
+        *("--chart-periods", "9", "--chart-keeps", "oldest", "--chart-days", "30"),
+        *("--foreign-rows", "one"),
         "--no-unlisted-codes",
     ]
     assert {flag.removeprefix("--no-").strip("-") for flag in flags if flag[:2] == "--"} == {
