@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TextIO, get_args, get_origin
 
 import pydantic
 
@@ -47,9 +47,7 @@ def _demo(live: bool) -> None:
 
 def _serve(**settings: Any) -> None:
     with Sandbox(**settings) as sandbox:
-        lines = [sandbox.url, *_exports(sandbox)]
-        sys.stdout.write("\n".join(lines) + "\n")
-        sys.stdout.flush()
+        _write(sys.stdout, sandbox.url, *_exports(sandbox))
         while True:
             time.sleep(3600)
 
@@ -69,8 +67,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _fail(message: str) -> int:
-    sys.stderr.write(f"flowhunt.sandbox: {message}\n")
+    _write(sys.stderr, f"flowhunt.sandbox: {message}")
     return 1
+
+
+def _write(stream: TextIO | None, *lines: str) -> None:
+    if stream is not None:  # a program without a console has none
+        stream.write("\n".join(lines) + "\n")
+        stream.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -331,6 +331,38 @@ def test_serve_prints_its_url_and_variables_and_ends_cleanly(
     assert (process.returncode, rest, complaints) == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from flowhunt.sandbox.__main__ import main; exit(main(['serve', '--max-limit', '0']) - 1)",
+        "from flowhunt.sandbox.__main__ import main; exit(main(['demo']))",
+        "from flowhunt.sandbox import Sandbox\n"  # noqa: ISC004
+        "with Sandbox(transactions=1) as s:\n"
+        "    s.faults.add(reset=True, times=1)\n"
+        "    import flowhunt\n"
+        "    with flowhunt.ApiClient(s.configuration()) as client:\n"
+        "        flowhunt.CreditsApi(client).get_credit_balance()",
+    ],
+    ids=["error", "demo", "service"],
+)
+def test_a_program_without_standard_streams_can_use_the_sandbox(program: str) -> None:
+    result = python(f"import sys; sys.stdout = sys.stderr = None\n{program}")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_help_can_be_shown_in_any_encoding(encoding: str) -> None:
+    for arguments in (("--help",), ("serve", "--help"), ("demo", "--help")):
+        result = subprocess.run(
+            command(*arguments),
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
 def test_serve_takes_every_option() -> None:
     flags = [
