@@ -22,6 +22,7 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from flowhunt import _hosts
 from flowhunt._dial import dial
 from flowhunt._names import look_up
 
@@ -228,9 +229,15 @@ class BoundedConnection(HTTPConnection):
     debuglevel = 0  # http.client's own, which a program may raise, would print credentials
 
     def connect(self) -> None:
+        _hosts.check(self)
         super().connect()
         if not isinstance(self.sock, BoundedSocket):
             self.sock = _Guarded(self.sock)
+
+    @property
+    def destination(self) -> str:
+        """The host that is called: through a proxy, the one behind it if that is known."""
+        return self._tunnel_host or self.host
 
     def _connect(self, host: str, port: int) -> socket.socket:
         """A socket to a host, all of whose addresses share the connect timeout with its look-up.

@@ -47,19 +47,11 @@ def _demo(live: bool) -> None:
 
 def _serve(**settings: Any) -> None:
     with Sandbox(**settings) as sandbox:
-        _write(sys.stdout, sandbox.url, *_exports(sandbox))
+        variables = sandbox.environment().items()
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in variables]
+        _write(sys.stdout, sandbox.url, *exports)
         while True:
             time.sleep(3600)
-
-
-def _exports(sandbox: Sandbox) -> list[str]:
-    variables = {
-        "FLOWHUNT_BASE_URL": sandbox.url,
-        "FLOWHUNT_API_KEY": sandbox.api_key,
-        "FLOWHUNT_ACCESS_TOKEN": sandbox.access_token,
-        "FLOWHUNT_WORKSPACE_ID": sandbox.workspace_id,
-    }
-    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -143,7 +143,16 @@ class Sandbox:
         }
         return Configuration(**(settings | overrides))
 
-    # On and off
+    def environment(self) -> dict[str, str]:
+        """The variables of the environment that lead a client without arguments here."""
+        return {
+            "FLOWHUNT_BASE_URL": self.url,
+            "FLOWHUNT_API_KEY": self.api_key,
+            "FLOWHUNT_ACCESS_TOKEN": self.access_token,
+            "FLOWHUNT_WORKSPACE_ID": self.workspace_id,
+        }
+
+    # Start and stop
 
     def start(self) -> Self:
         """Start to answer; returns when it does.

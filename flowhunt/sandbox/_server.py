@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from threading import Thread
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,6 +20,20 @@ from flowhunt.sandbox._middleware import TRANSPORT
 _KEEP_ALIVE = 60
 """Seconds that an idle connection is kept: longer than a client in a test stays idle."""
 _BACKLOG = 1024
+
+
+# Real time, also in a program whose tests stop the clock: `time.monotonic` is then replaced.
+if hasattr(time, "clock_gettime"):
+    _monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+else:
+    _monotonic = partial(time.monotonic)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose timers end under a stopped clock too."""
+
+    def time(self) -> float:
+        return _monotonic()
 
 
 class _Protocol(H11Protocol):
@@ -77,7 +93,8 @@ class Server:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner(loop_factory=_Loop) as runner:
+                runner.run(self._serve())
         except BaseException as error:
             if self._started.done():
                 raise

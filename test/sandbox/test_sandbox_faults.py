@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import freezegun
 import pydantic
 import pytest
 import urllib3
@@ -89,6 +90,13 @@ def test_latency_delays_the_answer_and_nobody_elses(call: Call, sandbox: Sandbox
     sandbox.faults.clear()
     sandbox.faults.add(latency=3600, operation=BALANCE)
     assert call(sandbox, SEARCH).status == 200
+
+
+def test_latency_ends_while_the_clock_is_frozen(call: Call) -> None:
+    with freezegun.freeze_time("2020-01-01"), Sandbox(transactions=1) as sandbox:
+        sandbox.faults.add(latency=0.05)
+        assert call(sandbox, BALANCE).status == 200
+        assert sandbox.until.year == 2020
 
 
 @pytest.mark.parametrize(("end", "is_seen"), [("newest", False), ("oldest", True)])
