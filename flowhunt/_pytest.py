@@ -131,7 +131,7 @@ class _Running:
             from flowhunt.sandbox import Sandbox
         except ImportError as error:
             pytest.fail(str(error), pytrace=False)
-        # By the hour, so that tests share it; and anew where a test has stopped the clock.
+        # By the hour, so that tests share it, unless a test has stopped the clock.
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         parameters = {"until": now, **parameters}
         if self._sandbox is None or parameters != self._parameters:
@@ -162,8 +162,8 @@ def _marked(item: pytest.Item) -> dict[str, Any]:
 
 
 def _is_live(item: pytest.Item) -> bool:
-    said = [m.kwargs["live"] for m in item.iter_markers("flowhunt") if "live" in m.kwargs]
-    return bool(said and said[0])
+    given = [m.kwargs["live"] for m in item.iter_markers("flowhunt") if "live" in m.kwargs]
+    return bool(given and given[0])
 
 
 def _service_hosts() -> list[str]:

@@ -1,12 +1,12 @@
-"""A FlowHunt of one's own, to try the client and test with: no network, no key, no surprises.
+"""A local server to try the client with and to test with, without network and key.
 
     from flowhunt.sandbox import Sandbox
 
     with Sandbox(seed=7) as sandbox:
         configuration = sandbox.configuration()
 
-It holds the five endpoints to the contract over a real database. How it behaves where the contract
-is silent is an assumption, and each is an option: see `Options`.
+It serves the five endpoints of the API specification over a real database. How it responds where
+the API specification is silent is an assumption, and each is an option: see `Options`.
 """
 
 from __future__ import annotations

@@ -71,27 +71,27 @@ def _write(stream: TextIO | None, *lines: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m flowhunt.sandbox", description="A local FlowHunt for the client to talk to."
+        prog="python -m flowhunt.sandbox", description="A local FlowHunt for the client to call."
     )
     commands = parser.add_subparsers(required=True, metavar="serve | demo")
     _add_serve(
         commands.add_parser(
             "serve",
-            help="answer until stopped",
-            description="Answer until stopped. The first line printed is the URL, those after it "
-            "set the client's environment variables. Options after --port settle what the "
-            "contract leaves open: their defaults are assumptions.",
+            help="serve until stopped",
+            description="Serve until stopped. The first line printed is the URL, those after it "
+            "set the client's environment variables. Options after --port decide what the "
+            "API specification leaves open: their defaults are assumptions.",
         )
     )
     demonstration = commands.add_parser(
         "demo",
-        help="make all five calls and show what they answer",
-        description="Make all five calls through the client and show what they answer.",
+        help="make all five calls and show the responses",
+        description="Make all five calls through the client and show the responses.",
     )
     demonstration.add_argument(
         "--live",
         action="store_true",
-        help="ask the service instead of a sandbox; needs FLOWHUNT_API_KEY (or "
+        help="call the service instead of a sandbox; needs FLOWHUNT_API_KEY (or "
         "FLOWHUNT_ACCESS_TOKEN) and FLOWHUNT_WORKSPACE_ID",
     )
     demonstration.set_defaults(command=_demo)

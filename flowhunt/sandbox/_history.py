@@ -21,7 +21,7 @@ from flowhunt.sandbox._options import Options
 from flowhunt.sandbox._schemas import CODES, UNLISTED_CODES, Timestamp, naive_utc, wire_text
 
 UNITS = 1_000_000
-"""Integers of the wire that make one credit; an assumption, the contract names no scale."""
+"""Units of one credit; an assumption, since the API specification states no scale."""
 
 DAYS = 181
 """Days that a made-up history covers."""
@@ -198,16 +198,16 @@ def _busy_days(rng: Random, count: int, last: date) -> Iterator[tuple[str, int]]
     """Distribute `count` transactions over the days, fewer to weekends."""
     days = [last - timedelta(days=number) for number in reversed(range(DAYS))]
     weights = [(10 if day.weekday() < 5 else 3) * (5 + rng.randrange(10)) for day in days]
-    whole = sum(weights)
+    total = sum(weights)
     passed = 0
     for day, weight in zip(days, weights, strict=True):
-        before = count * passed // whole
+        before = count * passed // total
         passed += weight
-        yield day.isoformat(), count * passed // whole - before
+        yield day.isoformat(), count * passed // total - before
 
 
 def _time_of_day(one: float, other: float, fraction: float) -> str:
-    """A time between 6 and 22 o'clock, most often in the afternoon; every fourth a whole second."""
+    """A time between 6 and 22 o'clock, most in the afternoon; every fourth in full seconds."""
     minutes, second = divmod(int(6 * 3600 + (one + other) * 8 * 3600), 60)
     hour, minute = divmod(minutes, 60)
     microsecond = int(fraction * 1_000_000)

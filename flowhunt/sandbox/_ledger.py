@@ -1,7 +1,7 @@
-"""The ledger: transactions go in as rows, and come out as the JSON of searches, sums and balances.
+"""The ledger: all transactions, and the JSON of searches, sums and balances over them.
 
-SQLite does the filtering, the sums and the JSON, a whole answer in one step of one statement: it
-is fast, and a step gives up Python's lock only once, however many rows it reads.
+SQLite filters, sums and writes the JSON of a response in one step of one statement. That is fast,
+and a step releases Python's lock only once, however many rows it reads.
 """
 
 # ruff: noqa: S608 - statements are put together from constants, all values are bound
@@ -73,7 +73,7 @@ End = Literal["newest", "oldest"]
 
 
 class Seen(NamedTuple):
-    """The last row that a reader has seen: its `created_at`, and what tells it from its equals."""
+    """The last row that a reader has seen: its `created_at`, and what distinguishes it."""
 
     created_at: str
     id: str
@@ -166,7 +166,7 @@ class Ledger:
         with self._lock:
             self._database.close()
 
-    # What goes in
+    # Writing
 
     def add(self, workspace: Workspace, given: Sequence[GivenTransaction]) -> list[str]:
         """Add transactions and return their IDs.
@@ -186,27 +186,27 @@ class Ledger:
             self._added += len(rows)
         return [row.transaction_id for row in rows]
 
-    def add_within(self, workspace: Workspace, asked: AnyRequest, end: End, count: int) -> None:
-        """Add `count` transactions that match what is asked for, at one end of its window."""
-        where, values = self._where(workspace, asked)
+    def add_within(self, workspace: Workspace, request: AnyRequest, end: End, count: int) -> None:
+        """Add `count` transactions that match a request, at one end of its window."""
+        where, values = self._where(workspace, request)
         newest = end == "newest"
         pick = "MAX" if newest else "MIN"
         with self._lock:
             edge = self._value(f"SELECT {pick}(created_at) FROM transactions WHERE {where}", values)
-        edge_at = datetime.fromisoformat(edge) if edge else self._inside(asked)
+        edge_at = datetime.fromisoformat(edge) if edge else self._inside(request)
         alike = {name: values[name] for name in _FILTERS[1:] if name in values}
         step = timedelta(microseconds=1 if newest else -1)
         self.add(
             workspace,
             [
-                GivenTransaction(created_at=_within(asked, edge_at, step * (number + 1)), **alike)
+                GivenTransaction(created_at=_within(request, edge_at, step * (number + 1)), **alike)
                 for number in range(count)
             ],
         )
 
-    def _inside(self, asked: AnyRequest) -> datetime:
+    def _inside(self, request: AnyRequest) -> datetime:
         """A timestamp to start from in a window without a row."""
-        bound = asked.created_at_from or asked.created_at_to
+        bound = request.created_at_from or request.created_at_to
         return datetime.fromisoformat(wire_text(bound)) if bound else self.until
 
     def reset(self) -> None:
@@ -215,7 +215,7 @@ class Ledger:
             self._database.execute("DELETE FROM transactions WHERE added")
             self._added = 0
 
-    # What comes out
+    # Reading
 
     def knows(self, code: str) -> bool:
         """Whether the service has this transaction type."""
@@ -247,51 +247,51 @@ class Ledger:
         )
 
     def transactions(
-        self, workspace: Workspace, asked: CreditTransactionSearchRequest, seen: Seen | None
+        self, workspace: Workspace, request: CreditTransactionSearchRequest, seen: Seen | None
     ) -> bytes:
         """The transactions that match, as a JSON array."""
-        where, values = self._where(workspace, asked)
+        where, values = self._where(workspace, request)
         after, order = self._order("transaction_id", seen)
         array = self._array(
             _TRANSACTION,
             f"SELECT * FROM transactions WHERE {where} AND {after} ORDER BY {order} LIMIT :limit",
-            {**values, **_seen_values(seen), "limit": self._limit(asked.limit)},
+            {**values, **_seen_values(seen), "limit": self._limit(request.limit)},
         )
         return _with_foreign_row(array) if self._options.foreign_rows == "one" else array
 
     def sums(
-        self, workspace: Workspace, asked: CreditDailyTransactionSearchRequest, seen: Seen | None
+        self, workspace: Workspace, request: CreditDailyTransactionSearchRequest, seen: Seen | None
     ) -> bytes:
         """Sums per period and transaction type, as a JSON array."""
         without_zeros = self._options.zero_totals == "left_out"
-        return self._sums(workspace, asked, seen, self._limit(asked.limit), without_zeros)
+        return self._sums(workspace, request, seen, self._limit(request.limit), without_zeros)
 
-    def chart(self, workspace: Workspace, asked: CreditDailyChartRequest) -> bytes:
+    def chart(self, workspace: Workspace, request: CreditDailyChartRequest) -> bytes:
         """Sums per period, as the JSON of a chart."""
         options = self._options
-        if options.chart_days is not None and asked.created_at_from is None:
+        if options.chart_days is not None and request.created_at_from is None:
             days = min(options.chart_days, (self.until - datetime.min).days)
             first = self.until - timedelta(days=days)
-            asked = asked.model_copy(update={"created_at_from": first})
+            request = request.model_copy(update={"created_at_from": first})
         without_zeros = options.zero_totals in ("left_out", "left_out_of_chart")
-        sums = self._sums(workspace, asked, None, _LARGEST, without_zeros)
-        return chart_of(sums, asked.grouping or "date", options)
+        sums = self._sums(workspace, request, None, _LARGEST, without_zeros)
+        return chart_of(sums, request.grouping or "date", options)
 
     def _sums(
         self,
         workspace: Workspace,
-        asked: CreditDailyChartRequest,
+        request: CreditDailyChartRequest,
         seen: Seen | None,
         limit: int,
         without_zeros: bool,
     ) -> bytes:
         options = self._options
-        where, values = self._where(workspace, asked, options.sums_kept_by)
+        where, values = self._where(workspace, request, options.sums_kept_by)
         if options.sums_until is not None:
             where += " AND created_at < :sums_until"
             values["sums_until"] = wire_text(options.sums_until)
         after, order = self._order("transaction_type", seen)
-        period = _start_of(asked.grouping or "date", "created_at")
+        period = _start_of(request.grouping or "date", "created_at")
         having = "HAVING SUM(amount) != 0" if without_zeros else ""
         return self._array(
             _SUM,
@@ -306,7 +306,7 @@ class Ledger:
     # How a request becomes SQL
 
     def _where(
-        self, workspace: Workspace, asked: AnyRequest, kept_by: KeptBy = "timestamp"
+        self, workspace: Workspace, request: AnyRequest, kept_by: KeptBy = "timestamp"
     ) -> tuple[str, dict[str, Any]]:
         """The condition of a request and its values; bounds are compared with what is kept."""
         at, first = "created_at", ":created_at_from"
@@ -319,7 +319,7 @@ class Ledger:
             "created_at_from": f"{at} {lower} {first}",
             "created_at_to": f"{at} {upper} :created_at_to",
         }
-        given = {name: getattr(asked, name, None) for name in terms}
+        given = {name: getattr(request, name, None) for name in terms}
         values = {
             name: wire_text(value) if isinstance(value, datetime) else value
             for name, value in given.items()
@@ -348,10 +348,10 @@ class Ledger:
         after = f"({', '.join(keys)}) {comparison} ({', '.join(seen_keys)})" if seen else "TRUE"
         return after, ", ".join(key + direction for key in keys)
 
-    def _limit(self, asked: int | None) -> int:
-        """Rows to return: a negative limit asks for none, as SQLite would take it for no limit."""
-        limit = 100 if asked is None else max(asked, 0)
-        return min(limit, self._options.max_limit or _LARGEST)
+    def _limit(self, limit: int | None) -> int:
+        """The most rows to return: none for a negative limit, which SQLite takes for no limit."""
+        most = 100 if limit is None else max(limit, 0)
+        return min(most, self._options.max_limit or _LARGEST)
 
     def _array(self, element: str, rows: str, values: dict[str, Any]) -> bytes:
         # The LIMIT that each of the inner statements has makes SQLite keep their order.
@@ -389,12 +389,13 @@ def _scatter(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
-def _within(asked: AnyRequest, edge: datetime, step: timedelta) -> datetime:
-    """The timestamp one step from the edge, or the edge itself if that would leave the window."""
+def _within(request: AnyRequest, edge: datetime, step: timedelta) -> datetime:
+    """The timestamp one step from the edge, or the edge itself if that leaves the window."""
     try:
         timestamp = edge + step
     except OverflowError:
         return edge
-    too_early = asked.created_at_from and wire_text(timestamp) <= wire_text(asked.created_at_from)
-    too_late = asked.created_at_to and wire_text(timestamp) >= wire_text(asked.created_at_to)
+    first, last = request.created_at_from, request.created_at_to
+    too_early = first and wire_text(timestamp) <= wire_text(first)
+    too_late = last and wire_text(timestamp) >= wire_text(last)
     return edge if too_early or too_late else timestamp

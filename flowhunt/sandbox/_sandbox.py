@@ -1,4 +1,4 @@
-"""The sandbox as Python sees it: made, started, looked into and stopped."""
+"""The sandbox for Python programs: its start and stop, its data, balances, faults and journal."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ if TYPE_CHECKING:
 
 
 class Sandbox:
-    """A FlowHunt of one's own: the five endpoints over made-up transactions, on this machine.
+    """A local server with the five endpoints, over made-up transactions.
 
-    Used in a `with` statement, or between `start()` and `stop()`; each start begins with the
-    original data, unless they are in a `database`. The same seed and options give the same data.
+    It runs in a `with` statement, or between `start()` and `stop()`. Each start begins with the
+    original data, unless they are in a `database`. The same seed, options and `until` give the same
+    data.
 
-    :param seed: what all data and chances are made from
+    :param seed: number that all data and chances are made from
     :param workspaces: how many workspaces there are, at least one
     :param transactions: how many transactions each workspace has
     :param until: when the history ends, as a `datetime`, a `date` for the end of its day, or
@@ -56,13 +57,13 @@ class Sandbox:
         they are in memory. A file that has a history keeps its `until`, if none is given
     :param host: the address to listen on
     :param port: the port to listen on, 0 for a free one
-    :param options: how the sandbox does what the contract leaves open, see `Options`
+    :param options: how it responds where the API specification is silent, see `Options`
     :raises ValueError: a parameter cannot have this value; a `pydantic.ValidationError` for an
         option or a transaction of the history
     """
 
     faults: Faults
-    """The faults that happen to requests: `add(status=503)`, `clear()`, `all()`."""
+    """Failures to inject: `add(status=503)`, `clear()`, `all()`. See `Fault`."""
 
     def __init__(
         self,
@@ -122,7 +123,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Where the sandbox is, without a slash at the end.
+        """Base URL of the sandbox, without a slash at the end.
 
         :raises RuntimeError: it is not running
         """
@@ -131,7 +132,10 @@ class Sandbox:
         return self._server.url
 
     def configuration(self, **overrides: Any) -> Configuration:
-        """A configuration of the client for this sandbox; keywords go to it, and win."""
+        """A configuration of the client for this sandbox.
+
+        :param overrides: parameters of `flowhunt.Configuration`, which win
+        """
         from flowhunt import Configuration
 
         settings: dict[str, Any] = {
@@ -139,7 +143,7 @@ class Sandbox:
             "api_key": {"APIKeyHeader": self.api_key},
             "access_token": self.access_token,
             "workspace_id": self.workspace_id,
-            "trust_env": False,  # a proxy would look for the sandbox on its own machine
+            "trust_env": False,  # a proxy would call its own machine
         }
         return Configuration(**(settings | overrides))
 
@@ -155,9 +159,9 @@ class Sandbox:
     # Start and stop
 
     def start(self) -> Self:
-        """Start to answer; returns when it does.
+        """Start to serve; return when it does.
 
-        :raises DatabaseRefused: the database file was made otherwise or cannot be used
+        :raises DatabaseRefused: the database file has other parameters or cannot be used
         :raises OSError: the address cannot be listened on
         """
         if self._server is not None:
@@ -194,7 +198,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Stop to answer; returns when thread, sockets and database are closed."""
+        """Stop to serve; return when thread, sockets and database are closed."""
         self._ledger = self._server = None
         self._running.close()
 
@@ -209,15 +213,15 @@ class Sandbox:
     ) -> None:
         self.stop()
 
-    # What is inside
+    # Data and requests
 
     @property
     def requests(self) -> list[Request]:
-        """The last requests to the service, oldest first; those to the sandbox itself are not."""
+        """The last requests to the service, oldest first; none to `/_sandbox`."""
         return self._journal.all()
 
     def transactions(self, workspace_id: str | None = None) -> list[dict[str, Any]]:
-        """Every transaction of a workspace (the first, if none is named) as the wire has it."""
+        """Every transaction of a workspace (the first, if none is named) in wire form."""
         rows: list[dict[str, Any]] = json.loads(
             self._open_ledger().everything(self._workspace(workspace_id))
         )
@@ -230,9 +234,8 @@ class Sandbox:
 
         Rows are in wire form; missing fields are filled in.
 
-        :raises ValueError: one of the IDs is taken already, there is no such workspace, or a row
-            names another
-        :raises pydantic.ValidationError: a field is not known, or cannot have this value
+        :raises ValueError: an ID exists already, there is no such workspace, or a row names another
+        :raises pydantic.ValidationError: a field is unknown or has a wrong value
         """
         workspace = self._workspace(workspace_id)
         given = [GivenTransaction(**row) for row in transactions]
@@ -281,10 +284,10 @@ class Sandbox:
                 return workspace
         raise ValueError(f"the sandbox has no workspace {workspace_id}")
 
-    # What the data are made from
+    # Parameters of the history
 
     def _parameters(self) -> dict[str, Any]:
-        """All that shapes the data; a database made with something else is not reused."""
+        """All that the data depend on; a database made from other parameters is refused."""
         parameters: dict[str, Any] = {
             "seed": self._seed,
             "workspaces": len(self.workspaces),

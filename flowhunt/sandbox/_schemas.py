@@ -1,7 +1,7 @@
-"""What the service takes and gives, read from the contract on its own.
+"""Requests and responses, as the API specification has them.
 
-None of these models is shared with the client, so that a mistake made on one side shows.
-Answers are written by the database as JSON; their models only describe them in `/openapi.json`.
+No model is shared with the client, so that a mistake on one side shows. The ledger writes responses
+as JSON; their models only describe them in `/openapi.json`.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ TOOL_WIKIPEDIA TOOL_DALL_E TOOL_YOUTUBE_SEARCH TOOL_IFTTT_WEBHOOK TOOL_PUBMED
 TOOL_STACK_EXCHANGE M_T FTS_T
 """
 CODES = tuple(_CODES.split())
-"""The transaction types that the contract lists."""
+"""The transaction types that the API specification lists."""
 
 UNLISTED_CODES = ("TOOL_WEATHER", "PODCAST_GC", "AGENT_V2")
-"""Transaction types of the sandbox's own making, as the service adds some before it lists them."""
+"""Made-up transaction types, since the service adds types before it lists them."""
 
 Grouping = Literal["date", "week", "month"]
 
@@ -77,7 +77,7 @@ def _whole_number(value: object) -> object:
 
 
 def _unicode(value: str) -> str:
-    """Keep out half a surrogate pair, which JSON can escape but no text can hold."""
+    """Refuse half a surrogate pair, which JSON can escape but no text can hold."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -86,9 +86,9 @@ def _unicode(value: str) -> str:
 
 
 def naive_utc(timestamp: datetime) -> datetime:
-    """Take the timestamp to UTC and drop its offset; one without an offset is taken as UTC.
+    """Convert a timestamp to UTC without an offset; one without an offset is in UTC.
 
-    A timestamp that UTC would push out of the years 1 to 9999 stays at their edge.
+    A timestamp beyond the years 1 to 9999 becomes the first or the last one of them.
     """
     if timestamp.tzinfo is None:
         return timestamp
@@ -99,12 +99,12 @@ def naive_utc(timestamp: datetime) -> datetime:
 
 
 def wire_text(timestamp: datetime) -> str:
-    """The one way the sandbox writes a timestamp: as text it sorts as it does in time."""
+    """A timestamp as text, whose alphabetical order is the order in time."""
     return naive_utc(timestamp).isoformat()
 
 
 class _Datetime:
-    """Says itself what a datetime is: a frozen clock may be in place of the class meanwhile."""
+    """The schema of a datetime, also while a frozen clock replaces the class `datetime`."""
 
     @classmethod
     def __get_pydantic_core_schema__(
@@ -119,7 +119,7 @@ Timestamp = Annotated[
 ]
 Text = Annotated[str, AfterValidator(_unicode)]
 WholeNumber = Annotated[int, BeforeValidator(_whole_number, json_schema_input_type=int)]
-# A plain string here: whether the sandbox knows codes beyond the contract's is an option.
+# A plain string: whether the sandbox knows more codes than the API specification is an option.
 TransactionType = Annotated[Text, WithJsonSchema({"type": "string", "enum": list(CODES)})]
 
 TIMESTAMP: TypeAdapter[datetime] = TypeAdapter(Timestamp)

@@ -1,4 +1,4 @@
-"""A web server in a thread of its own: ready when started, gone without a trace when stopped."""
+"""A web server in its own thread: ready when started, and all closed when stopped."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, with the connection in the scope for faults to break."""
+    """HTTP/1.1 by uvicorn, with the connection in the scope, for faults to break."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -49,7 +49,7 @@ class _Protocol(H11Protocol):
 
         async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
             scope[TRANSPORT] = transport
-            # The server stops while a request waits: uvicorn would print a traceback.
+            # If the server stops while a request waits, uvicorn would print a traceback.
             with suppress(asyncio.CancelledError):
                 await application(scope, receive, send)
 
@@ -57,10 +57,10 @@ class _Protocol(H11Protocol):
 
 
 class Server:
-    """Listens from the moment it is made; answers from `start` to `stop`.
+    """Listens once it is made, and responds from `start` to `stop`.
 
-    Only uvicorn's protocol is used, not its server: that one looks ten times a second whether it
-    should stop, which would slow down every test that starts a sandbox.
+    Only uvicorn's protocol is used. Its server polls ten times a second whether it should stop,
+    which would slow down every test that starts a sandbox.
 
     :raises OSError: the address cannot be listened on
     """
@@ -117,10 +117,10 @@ class Server:
 
 
 async def _drop(state: ServerState) -> None:
-    """End what is still going on: a sandbox that is gone owes nobody an answer."""
+    """Close all connections and cancel their requests."""
     for connection in list(state.connections):
         connection.transport.abort()
-    # The loop tells the requests in the next turn that their connections are gone.
+    # In its next turn, the loop informs the requests that their connections are closed.
     await asyncio.sleep(0)
     tasks = list(state.tasks)
     for task in tasks:

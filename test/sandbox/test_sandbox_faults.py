@@ -190,8 +190,8 @@ def test_faults_are_ordered_listed_and_cleared_over_http(
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({}, "nothing goes wrong"),
-        ({"requests": [1]}, "nothing goes wrong"),
+        ({}, "needs a failure"),
+        ({"requests": [1]}, "needs a failure"),
         ({"statsu": 503}, "statsu"),
         ({"status": 99}, "status"),
         ({"status": 204, "body": "x"}, "no body"),
