@@ -112,7 +112,7 @@ def serve(parent: Connection, rows: int, latency: float) -> None:
     """Answer until the other side closes."""
     from flowhunt.sandbox import Sandbox  # here, since the other process is weighed
 
-    with Sandbox(workspaces=1, transactions=rows) as sandbox:
+    with Sandbox(workspaces=1, transactions=rows, until="2026-06-30") as sandbox:
         if latency:
             sandbox.faults.add(latency=latency)
         parent.send(

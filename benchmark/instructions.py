@@ -59,7 +59,7 @@ def export() -> Iterator[str]:
     libraries = [*OF_PACKAGE, *filter(find_spec, OTHERS)]
     jobs = [*product(libraries, COLLECTORS)]
     with (
-        Sandbox(workspaces=1, transactions=HISTORY) as sandbox,
+        Sandbox(workspaces=1, transactions=HISTORY, until="2026-06-30") as sandbox,
         tempfile.TemporaryDirectory() as folder,
     ):
         exports = Exports(sandbox, Path(folder))

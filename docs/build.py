@@ -100,7 +100,10 @@ def _type(annotation: Any) -> str:
 
 
 def _picture() -> str:
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, Sandbox() as sandbox:
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        Sandbox(until="2026-06-30") as sandbox,
+    ):
         console = Console(
             record=True, width=80, file=nowhere, force_terminal=True, color_system="truecolor"
         )

@@ -8,12 +8,13 @@ import os
 import re
 import sys
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from flowhunt import __version__
 from flowhunt._secrets import Secret, Secrets, scrubs_traceback
+from flowhunt._transport import hosts as refused_hosts
 from flowhunt._transport.proxy import split_proxy_url
 from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
 from flowhunt.exceptions import ApiAttributeError, ApiTypeError, ApiValueError
@@ -201,6 +202,19 @@ class Configuration:
     def get_default_copy(cls) -> Configuration:
         """A copy of ``get_default()``, to change without changing the default."""
         return copy.deepcopy(cls.get_default())
+
+    @staticmethod
+    def set_refused_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
+        """Refuse calls to these hosts in this process, by any client; return those so far.
+
+        A call to one raises ``ApiValueError`` before it connects. Tests use it, so that none
+        reaches the service by mistake. At first, the hosts in ``FLOWHUNT_REFUSED_HOSTS`` are
+        refused, by commas, and none without it.
+
+        :param hosts: names, each with all names below it; ``*`` for all. This machine is never
+            refused
+        """
+        return refused_hosts.refuse(hosts)
 
     @property
     def host(self) -> str:

@@ -40,7 +40,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """One sandbox that all tests read and none changes."""
-    with Sandbox(seed=7) as running:
+    with Sandbox(seed=7, until="2026-06-30") as running:
         yield running
 
 

@@ -1,9 +1,10 @@
 """What the documentation shows works as shown, and what users can name is documented.
 
 Each python block runs on its own, as a file of its own would, and sees the variables that
-`python -m flowhunt.sandbox serve` prints. A block of `text` that follows is what it prints, where
-`...` stands for anything. Blocks of bash run with the tests' own Python first in the PATH. Not run
-are those that install, and those after a comment `command` (CI runs them) or `not run`.
+`python -m flowhunt.sandbox serve --until 2026-06-30` prints. A block of `text` that follows is what
+it prints, where `...` stands for anything. Blocks of bash run with the tests' own Python first in
+the PATH. Not run are those that install, and those after a comment `command` (CI runs them) or
+`not run`.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ MODULES = [
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Sandbox]:
-    """A sandbox with the data that `python -m flowhunt.sandbox serve` has."""
-    with Sandbox() as running:
+    """A sandbox with the data that the pages show."""
+    with Sandbox(until="2026-06-30") as running:
         yield running
 
 
@@ -259,7 +260,7 @@ def test_every_option_of_the_command_line_is_documented() -> None:
 def test_every_variable_of_the_environment_is_documented() -> None:
     sources = [path.read_text(encoding="utf-8") for path in ROOT.glob("flowhunt/*.py")]
     names = set(re.findall(r"\bFLOWHUNT_[A-Z_]+", "".join(sources)))
-    assert len(names) == 4
+    assert len(names) == 5
     assert {name for name in names if not documented(name, "README.md")} == set()
 
 

@@ -91,7 +91,7 @@ def test_a_call_of_the_client_does_not_load_the_sandbox() -> None:
     loaded = loaded_by("import flowhunt; flowhunt.CreditsApi(flowhunt.ApiClient())")
 
     assert "flowhunt.api.credits_api" in loaded
-    assert [name for name in ("fastapi", "asyncio", "flowhunt.sandbox") if name in loaded] == []
+    assert [name for name in ("starlette", "asyncio", "flowhunt.sandbox") if name in loaded] == []
 
 
 def test_names_are_there_before_they_are_loaded_and_stay_afterwards() -> None:

@@ -46,7 +46,7 @@ def test_the_package_keeps_its_layers() -> None:
         ("sandbox/_new.py", "import flowhunt.exceptions", "The service side"),
         ("sandbox/demo.py", "import flowhunt._transport.retry", "Rooms above the client"),
         ("sandbox/_app.py", "import flowhunt.models.pagination", "The service side"),
-        ("sandbox/_books.py", "from flowhunt import Configuration", "The service side"),
+        ("sandbox/_ledger.py", "from flowhunt import Configuration", "The service side"),
     ],
 )
 def test_an_import_that_breaks_a_contract_is_found(

@@ -57,7 +57,7 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def books() -> Iterator[Sandbox]:
     """A sandbox with nothing that the published package cannot read, and a way to get a 422."""
-    with Sandbox(seed=7, unlisted_codes=False, pagination="keyset") as sandbox:
+    with Sandbox(seed=7, unlisted_codes=False, pagination="keyset", until="2026-06-30") as sandbox:
         yield sandbox
 
 

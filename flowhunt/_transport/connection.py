@@ -18,6 +18,7 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from flowhunt._transport import hosts
 from flowhunt._transport.addresses import look_up
 from flowhunt._transport.deadline import SHORTEST_TIMEOUT, Deadline
 from flowhunt._transport.dial import dial
@@ -88,9 +89,15 @@ class DeadlineConnection(HTTPConnection):
     debuglevel = 0  # http.client's own, which a program may raise, would print credentials
 
     def connect(self) -> None:
+        hosts.check(self)
         super().connect()
         if not isinstance(self.sock, DeadlineSocket):
             self.sock = GuardedSocket(self.sock)
+
+    @property
+    def destination(self) -> str:
+        """The host that is called: through a proxy, the one behind it if that is known."""
+        return self._tunnel_host or self.host
 
     def _connect(self, host: str, port: int) -> socket.socket:
         """A socket to a host; the look-up and all addresses share the connect timeout.

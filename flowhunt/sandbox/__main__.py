@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TextIO, get_args, get_origin
 
 import pydantic
 
 from flowhunt.sandbox import Options, Sandbox, demo
+
+_WORDS = {None: "none", True: "yes"}
+"""What a default is called on the command line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,21 +47,11 @@ def _demo(live: bool) -> None:
 
 def _serve(**settings: Any) -> None:
     with Sandbox(**settings) as sandbox:
-        lines = [sandbox.url, *_exports(sandbox)]
-        sys.stdout.write("\n".join(lines) + "\n")
-        sys.stdout.flush()
+        variables = sandbox.environment().items()
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in variables]
+        _write(sys.stdout, sandbox.url, *exports)
         while True:
             time.sleep(3600)
-
-
-def _exports(sandbox: Sandbox) -> list[str]:
-    variables = {
-        "FLOWHUNT_BASE_URL": sandbox.url,
-        "FLOWHUNT_API_KEY": sandbox.api_key,
-        "FLOWHUNT_ACCESS_TOKEN": sandbox.access_token,
-        "FLOWHUNT_WORKSPACE_ID": sandbox.workspace_id,
-    }
-    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -66,33 +59,39 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _fail(message: str) -> int:
-    sys.stderr.write(f"flowhunt.sandbox: {message}\n")
+    _write(sys.stderr, f"flowhunt.sandbox: {message}")
     return 1
+
+
+def _write(stream: TextIO | None, *lines: str) -> None:
+    if stream is not None:  # a program without a console has none
+        stream.write("\n".join(lines) + "\n")
+        stream.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m flowhunt.sandbox", description="A local FlowHunt for the client to talk to."
+        prog="python -m flowhunt.sandbox", description="A local FlowHunt for the client to call."
     )
     commands = parser.add_subparsers(required=True, metavar="serve | demo")
     _add_serve(
         commands.add_parser(
             "serve",
-            help="answer until stopped",
-            description="Answer until stopped. The first line printed is the URL, those after it "
-            "set the client's environment variables. Options after --port settle what the "
-            "contract leaves open: their defaults are assumptions.",
+            help="serve until stopped",
+            description="Serve until stopped. The first line printed is the URL, those after it "
+            "set the client's environment variables. Options after --port decide what the "
+            "API specification leaves open: their defaults are assumptions.",
         )
     )
     demonstration = commands.add_parser(
         "demo",
-        help="make all five calls and show what they answer",
-        description="Make all five calls through the client and show what they answer.",
+        help="make all five calls and show the responses",
+        description="Make all five calls through the client and show the responses.",
     )
     demonstration.add_argument(
         "--live",
         action="store_true",
-        help="ask the service instead of a sandbox; needs FLOWHUNT_API_KEY (or "
+        help="call the service instead of a sandbox; needs FLOWHUNT_API_KEY (or "
         "FLOWHUNT_ACCESS_TOKEN) and FLOWHUNT_WORKSPACE_ID",
     )
     demonstration.set_defaults(command=_demo)
@@ -110,6 +109,17 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
             flag, type=int, default=default, metavar="N", help=f"{meaning} (default: {default})"
         )
     parser.add_argument(
+        "--until",
+        metavar="TIME",
+        help="when the history ends, as 2026-06-30T22:00:00 in UTC, or a date (default: now)",
+    )
+    parser.add_argument(
+        "--balance",
+        type=int,
+        metavar="UNITS",
+        help="units that each workspace has left (default: what remains of its grant)",
+    )
+    parser.add_argument(
         "--database", metavar="FILE", help="keep the transactions in this file, not in memory"
     )
     parser.add_argument("--host", default="127.0.0.1", help="(default: %(default)s)")
@@ -120,7 +130,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--" + name.replace("_", "-"),
             default=option.default,
-            help=f"{option.description} (default: {option.default})",
+            help=f"{option.description} (default: {_WORDS.get(option.default, option.default)})",
             **_kind(option.annotation),
         )
 
@@ -131,7 +141,9 @@ def _kind(annotation: Any) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     if get_origin(annotation) is Literal:
         return {"choices": get_args(annotation)}
-    return {"type": int, "metavar": "N"}
+    if annotation == int | None:
+        return {"type": int, "metavar": "N"}
+    return {"metavar": "TIME"}
 
 
 if __name__ == "__main__":

@@ -1,266 +1,252 @@
-"""The five endpoints of the service, and beside them those that control the sandbox."""
+"""The five endpoints of the service, and those that control the sandbox."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Any, TypeVar
 
 import pydantic
-from fastapi import Depends, FastAPI, HTTPException, Request, Response, Security
-from fastapi.encoders import jsonable_encoder
-from fastapi.exceptions import RequestValidationError
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
-from flowhunt.sandbox._books import Books, Seen
-from flowhunt.sandbox._contract import (
+from flowhunt.sandbox._faults import Fault, Faults
+from flowhunt.sandbox._history import Workspace
+from flowhunt.sandbox._journal import Journal
+from flowhunt.sandbox._ledger import Ledger, Seen
+from flowhunt.sandbox._middleware import CONTROL_PATH, FAULTS
+from flowhunt.sandbox._options import Options
+from flowhunt.sandbox._schemas import (
     CODES,
-    MOMENT,
     OPERATIONS,
+    TIMESTAMP,
     AnyRequest,
-    CreditBalanceResponse,
     CreditDailyChartRequest,
-    CreditDailyChartResponse,
-    CreditDailyTransactionResponse,
     CreditDailyTransactionSearchRequest,
-    CreditTransactionResponse,
     CreditTransactionSearchRequest,
-    HTTPValidationError,
-    OperationId,
     Pagination,
     wire_text,
 )
-from flowhunt.sandbox._faults import Fault, Faults
-from flowhunt.sandbox._gate import CONTROL_PATH, FAULTS
-from flowhunt.sandbox._history import Workspace
-from flowhunt.sandbox._journal import Journal
-from flowhunt.sandbox._options import Options
+from flowhunt.sandbox._specification import page, specification
+from flowhunt.sandbox._validation import (
+    Unprocessable,
+    json_response,
+    missing,
+    problem,
+    problems_in,
+    read_body,
+    unprocessable,
+    validated,
+)
 
-ApiKey = Annotated[
-    str | None, Security(APIKeyHeader(name="Api-Key", scheme_name="APIKeyHeader", auto_error=False))
-]
-Bearer = Annotated[
-    HTTPAuthorizationCredentials | None,
-    Security(HTTPBearer(scheme_name="HTTPBearer", auto_error=False)),
-]
+Body = TypeVar("Body", bound=AnyRequest)
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
 class Service:
-    """All that an answer may depend on."""
+    """What a response may depend on."""
 
-    books: Books
+    ledger: Ledger
     faults: Faults
     journal: Journal
     options: Options
-    workspaces: tuple[Workspace, ...]
+    workspaces: Sequence[Workspace]
     access_token: str
     reset: Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose credential it is, and the workspaces that it opens."""
+    """The owner of a credential, and the workspaces that the credential opens."""
 
     user_id: str
     workspaces: tuple[Workspace, ...]
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
+def build_app(service: Service) -> Starlette:
+    operations, controls = _Operations(service), _Controls(service)
+    routes = [_route(path, getattr(operations, name)) for name, path in OPERATIONS.items()]
+    routes += [
+        _route((method, CONTROL_PATH + name), control) for method, name, control in controls.all()
+    ]
+    routes += [_route(("GET", path), shown) for path, shown in _PAGES.items()]
+    handlers: dict[Any, Any] = {Unprocessable: unprocessable, HTTPException: _refused}
+    return Starlette(routes=routes, exception_handlers=handlers)
 
 
-# Dependencies and endpoints are all coroutines: FastAPI would give plain functions to threads.
-# None is a closure: FastAPI caches them for ever, and with them would keep every sandbox.
-async def _caller(request: Request, api_key: ApiKey, bearer: Bearer) -> Caller:
-    """Who calls: an API key opens one workspace, the access token all of the main user's."""
-    service = _service(request)
-    if api_key is not None:
-        for workspace in service.workspaces:
-            if workspace.api_key == api_key:
-                return Caller(workspace.user_id, (workspace,))
-        raise HTTPException(401, "Invalid API key")
-    if bearer is None:
-        raise HTTPException(401, "Not authenticated")
-    if bearer.credentials != service.access_token:
-        raise HTTPException(401, "Invalid access token")
-    main_user = service.workspaces[0].user_id
-    return Caller(main_user, _owned(service, main_user))
+def _route(where: tuple[str, str], endpoint: Endpoint) -> Route:
+    method, path = where
+    route = Route(path, endpoint, methods=[method])
+    route.methods = {method}  # without HEAD, which the API specification does not have
+    return route
 
 
-async def _workspace(workspace_id: str, caller: Annotated[Caller, Depends(_caller)]) -> Workspace:
-    for workspace in caller.workspaces:
-        if workspace.workspace_id == workspace_id:
-            return workspace
-    raise HTTPException(401, "No access to this workspace")
+class _Operations:
+    """The endpoints by their operationId. Coroutines, since Starlette runs functions in threads."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._ledger = service.ledger
+
+    async def get_credit_balance(self, request: Request) -> Response:
+        caller = self._caller(request)
+        return self._balance(caller.user_id, *self._owned(caller.user_id))
+
+    async def get_workspace_credit_balance(self, request: Request) -> Response:
+        workspace = self._workspace(request, self._caller(request))
+        return self._balance(workspace.user_id, workspace)
+
+    async def search_credit_transactions(self, request: Request) -> Response:
+        workspace, body = await self._read(request, CreditTransactionSearchRequest)
+        seen = self._seen(body.pagination)
+        return _json(self._ledger.transactions(workspace, body, seen))
+
+    async def search_daily_credit_transactions(self, request: Request) -> Response:
+        workspace, body = await self._read(request, CreditDailyTransactionSearchRequest)
+        return _json(self._ledger.sums(workspace, body, self._seen(body.pagination)))
+
+    async def get_daily_chart_data(self, request: Request) -> Response:
+        workspace, body = await self._read(request, CreditDailyChartRequest)
+        return _json(self._ledger.chart(workspace, body))
+
+    async def _read(self, request: Request, model: type[Body]) -> tuple[Workspace, Body]:
+        """The workspace and the valid body of a request, after its faults have added rows."""
+        given = await read_body(request)
+        caller = self._caller(request)
+        try:
+            workspace = self._workspace(request, caller)
+        except Unprocessable as error:
+            raise Unprocessable(*error.problems, *problems_in(model, given)) from error
+        body = validated(model, given)
+        self._check_type(body)
+        self._check_limit(body)
+        for fault in request.scope[FAULTS]:
+            self._ledger.add_within(workspace, body, fault.add_rows_at, fault.add_rows)
+        return workspace, body
+
+    def _caller(self, request: Request) -> Caller:
+        """An API key opens one workspace, the access token all of the main user's."""
+        if key := request.headers.get("Api-Key"):
+            for workspace in self._service.workspaces:
+                if workspace.api_key == key:
+                    return Caller(workspace.user_id, (workspace,))
+            raise HTTPException(401, "Invalid API key")
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise HTTPException(401, "Not authenticated")
+        if token != self._service.access_token:
+            raise HTTPException(401, "Invalid access token")
+        main_user = self._service.workspaces[0].user_id
+        return Caller(main_user, self._owned(main_user))
+
+    def _workspace(self, request: Request, caller: Caller) -> Workspace:
+        workspace_id = request.query_params.get("workspace_id")
+        if workspace_id is None:
+            raise Unprocessable(missing("query", "workspace_id"))
+        for workspace in caller.workspaces:
+            if workspace.workspace_id == workspace_id:
+                return workspace
+        if self._service.options.foreign_rows == "of_key":
+            return caller.workspaces[0]
+        raise HTTPException(401, "No access to this workspace")
+
+    def _owned(self, user_id: str) -> tuple[Workspace, ...]:
+        return tuple(each for each in self._service.workspaces if each.user_id == user_id)
+
+    def _balance(self, user_id: str, *workspaces: Workspace) -> Response:
+        """What remains of the grants of these workspaces."""
+        left = sum(workspace.grant - self._ledger.spent(workspace) for workspace in workspaces)
+        return json_response({"user_id": user_id, "credits": left})
+
+    def _check_type(self, body: AnyRequest) -> None:
+        code = body.transaction_type
+        if code is not None and not self._ledger.knows(code):
+            message = f"Input should be one of {', '.join(CODES)}"
+            raise Unprocessable(problem("enum", message, code, "body", "transaction_type"))
+
+    def _check_limit(self, body: AnyRequest) -> None:
+        options, limit = self._service.options, getattr(body, "limit", None)
+        largest = options.max_limit if options.over_limit == "refused" else None
+        if largest is not None and limit is not None and limit > largest:
+            message = f"Input should be less than or equal to {largest}"
+            invalid = problem("less_than_equal", message, limit, "body", "limit")
+            raise Unprocessable(invalid | {"ctx": {"le": largest}})
+
+    def _seen(self, pagination: Pagination | None) -> Seen | None:
+        """The row after which the page starts, None for the first page."""
+        if self._service.options.pagination == "ignored" or pagination is None:
+            return None
+        key, scroll_id = pagination.sorting_key_value, pagination.scroll_id
+        if key is None and scroll_id is None:
+            return None
+        where = ("body", "pagination")
+        if key is None or scroll_id is None:
+            message = "sorting_key_value and scroll_id go together"
+            raise Unprocessable(problem("value_error", message, key, *where))
+        try:
+            return Seen(wire_text(TIMESTAMP.validate_python(key)), scroll_id)
+        except pydantic.ValidationError as error:
+            message = error.errors()[0]["msg"]
+            invalid = problem("value_error", message, key, *where, "sorting_key_value")
+            raise Unprocessable(invalid) from error
 
 
-OfCaller = Annotated[Caller, Depends(_caller)]
-InWorkspace = Annotated[Workspace, Depends(_workspace)]
+class _Controls:
+    """The endpoints below `/_sandbox/`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def all(self) -> list[tuple[str, str, Endpoint]]:
+        return [
+            ("POST", "faults", self.add_fault),
+            ("GET", "faults", self.list_faults),
+            ("DELETE", "faults", self.clear_faults),
+            ("GET", "requests", self.list_requests),
+            ("POST", "reset", self.reset),
+        ]
+
+    async def add_fault(self, request: Request) -> Response:
+        fault = validated(Fault, await read_body(request))
+        return json_response({"id": self._service.faults.add(fault)})
+
+    async def list_faults(self, request: Request) -> Response:
+        return json_response(self._service.faults.all())
+
+    async def clear_faults(self, request: Request) -> Response:
+        self._service.faults.clear()
+        return json_response({"faults": []})
+
+    async def list_requests(self, request: Request) -> Response:
+        entries = self._service.journal.all()
+        return json_response([entry.model_dump(mode="json") for entry in entries])
+
+    async def reset(self, request: Request) -> Response:
+        self._service.reset()
+        return json_response({"reset": True})
 
 
-def _owned(service: Service, user_id: str) -> tuple[Workspace, ...]:
-    return tuple(workspace for workspace in service.workspaces if workspace.user_id == user_id)
+async def _show_specification(request: Request) -> Response:
+    return json_response(specification())
 
 
-async def get_credit_balance(request: Request, caller: OfCaller) -> Response:
-    service = _service(request)
-    return _balance(service, caller.user_id, _owned(service, caller.user_id))
+async def _show_page(request: Request) -> Response:
+    return HTMLResponse(page(specification()))
 
 
-async def get_workspace_credit_balance(request: Request, workspace: InWorkspace) -> Response:
-    return _balance(_service(request), workspace.user_id, (workspace,))
+_PAGES: dict[str, Endpoint] = {"/openapi.json": _show_specification, "/docs": _show_page}
 
 
-async def search_credit_transactions(
-    request: Request, workspace: InWorkspace, body: CreditTransactionSearchRequest
-) -> Response:
-    service = _service(request)
-    _before_reading(request, workspace, body)
-    seen = _seen(service.options, body.pagination)
-    return _json(service.books.transactions(workspace, body, seen))
+async def _refused(request: Request, error: HTTPException) -> Response:
+    """The response to a request without access, or to no endpoint."""
+    response = json_response({"detail": error.detail}, error.status_code)
+    response.headers.update(error.headers or {})
+    return response
 
 
-async def search_daily_credit_transactions(
-    request: Request, workspace: InWorkspace, body: CreditDailyTransactionSearchRequest
-) -> Response:
-    service = _service(request)
-    _before_reading(request, workspace, body)
-    seen = _seen(service.options, body.pagination)
-    return _json(service.books.sums(workspace, body, seen))
-
-
-async def get_daily_chart_data(
-    request: Request, workspace: InWorkspace, body: CreditDailyChartRequest
-) -> Response:
-    _before_reading(request, workspace, body)
-    return _json(_service(request).books.chart(workspace, body))
-
-
-_ENDPOINTS: dict[OperationId, tuple[Callable[..., Any], Any]] = {
-    "get_credit_balance": (get_credit_balance, CreditBalanceResponse),
-    "get_workspace_credit_balance": (get_workspace_credit_balance, CreditBalanceResponse),
-    "search_credit_transactions": (search_credit_transactions, list[CreditTransactionResponse]),
-    "search_daily_credit_transactions": (
-        search_daily_credit_transactions,
-        list[CreditDailyTransactionResponse],
-    ),
-    "get_daily_chart_data": (get_daily_chart_data, CreditDailyChartResponse),
-}
-
-
-def build_app(service: Service) -> FastAPI:
-    app = FastAPI(title="FlowHunt Credits API (sandbox)", version="2.0.0")
-    app.state.service = service
-    app.exception_handler(RequestValidationError)(_unprocessable)
-    app.exception_handler(400)(_unreadable)
-    for operation, (endpoint, answer) in _ENDPOINTS.items():
-        method, path = OPERATIONS[operation]
-        app.add_api_route(
-            path,
-            endpoint,
-            methods=[method],
-            operation_id=operation,
-            tags=["Credits"],
-            # Only described, not checked: the endpoints return their JSON ready for the wire.
-            response_model=answer,
-            responses={422: {"model": HTTPValidationError}}
-            if operation != "get_credit_balance"
-            else {},
-        )
-    for method, name, control in _CONTROLS:
-        app.add_api_route(CONTROL_PATH + name, control, methods=[method], include_in_schema=False)
-    return app
-
-
-async def add_fault(request: Request, fault: Fault) -> dict[str, int]:
-    return {"id": _service(request).faults.add(fault)}
-
-
-async def list_faults(request: Request) -> list[dict[str, Any]]:
-    return _service(request).faults.all()
-
-
-async def clear_faults(request: Request) -> dict[str, list[Any]]:
-    _service(request).faults.clear()
-    return {"faults": []}
-
-
-async def list_requests(request: Request) -> list[dict[str, Any]]:
-    return [entry.model_dump(mode="json") for entry in _service(request).journal.all()]
-
-
-async def reset(request: Request) -> dict[str, bool]:
-    _service(request).reset()
-    return {"reset": True}
-
-
-_CONTROLS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("POST", "faults", add_fault),
-    ("GET", "faults", list_faults),
-    ("DELETE", "faults", clear_faults),
-    ("GET", "requests", list_requests),
-    ("POST", "reset", reset),
-)
-
-
-def _balance(service: Service, user_id: str, workspaces: Sequence[Workspace]) -> Response:
-    """What is left of the grants of these workspaces."""
-    left = sum(workspace.grant - service.books.spent(workspace) for workspace in workspaces)
-    return _json(_compact({"user_id": user_id, "credits": left}))
-
-
-def _before_reading(request: Request, workspace: Workspace, asked: AnyRequest) -> None:
-    books = _service(request).books
-    if asked.transaction_type is not None and not books.knows(asked.transaction_type):
-        _refuse(
-            "enum",
-            f"Input should be one of {', '.join(CODES)}",
-            asked.transaction_type,
-            "transaction_type",
-        )
-    for fault in request.scope[FAULTS]:
-        books.add_within(workspace, asked, fault.add_rows_at, fault.add_rows)
-
-
-def _seen(options: Options, pagination: Pagination | None) -> Seen | None:
-    """The row after which the page starts, None for the first page."""
-    if options.pagination == "ignored" or pagination is None:
-        return None
-    key, scroll_id = pagination.sorting_key_value, pagination.scroll_id
-    if key is None and scroll_id is None:
-        return None
-    if key is None or scroll_id is None:
-        _refuse("value_error", "sorting_key_value and scroll_id go together", key, "pagination")
-    try:
-        return Seen(wire_text(MOMENT.validate_python(key)), scroll_id)
-    except pydantic.ValidationError as error:
-        _refuse("value_error", error.errors()[0]["msg"], key, "pagination", "sorting_key_value")
-
-
-def _refuse(kind: str, message: str, value: object, *field: str) -> NoReturn:
-    raise RequestValidationError(
-        [{"type": kind, "loc": ("body", *field), "msg": message, "input": value}]
-    )
-
-
-async def _unprocessable(request: Request, error: RequestValidationError) -> Response:
-    """FastAPI's own answer, but for what JSON has no word for: NaN and infinity become null."""
-    detail = json.loads(json.dumps(jsonable_encoder(error.errors())), parse_constant=lambda _: None)
-    return _json(_compact({"detail": detail}), 422)
-
-
-async def _unreadable(request: Request, error: HTTPException) -> Response:
-    """A body that is not even text, where FastAPI answers with a status the contract lacks."""
-    problem = {"type": "json_invalid", "loc": ("body", 0), "msg": "JSON decode error", "input": {}}
-    return await _unprocessable(request, RequestValidationError([problem]))
-
-
-def _compact(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _json(content: bytes, status: int = 200) -> Response:
-    return Response(content, status, media_type="application/json")
+def _json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")

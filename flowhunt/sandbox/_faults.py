@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong, with which requests, and what that does to an answer."""
+"""Fault injection: the failures, the requests that they happen to, and their effect."""
 
 # ruff: noqa: S311 - chances and data are to be predictable
 
@@ -9,10 +9,10 @@ from random import Random
 from threading import Lock
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
 
-from flowhunt.sandbox._books import End
-from flowhunt.sandbox._contract import OperationId
+from flowhunt.sandbox._ledger import End
+from flowhunt.sandbox._schemas import OperationId
 
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 HeaderValue = Annotated[
@@ -20,7 +20,7 @@ HeaderValue = Annotated[
 ]
 _FRAMING = {"content-length", "transfer-encoding", "connection"}
 _WITHOUT_BODY = {204, 304}
-_WHAT_GOES_WRONG = {
+_FAILURES = {
     "status",
     "retry_after",
     "headers",
@@ -35,34 +35,34 @@ _WHAT_GOES_WRONG = {
 
 
 class Fault(BaseModel):
-    """Something that goes wrong, and the requests it happens to.
+    """A failure that the sandbox injects, and the requests that it happens to.
 
-    What goes wrong; several may be combined:
+    The failure; several fields may be combined:
 
-    - `status`: answered with this instead of by the service (200 to 599)
-    - `retry_after`: text of a `Retry-After` header, whatever it is
-    - `headers`: further headers of the answer, in place of its own of the same name
-    - `body`: text in place of the answer's body; a status without one gets a `detail` as JSON
-    - `content_type`: the answer's `Content-Type`
+    - `status`: the response has this status (200 to 599), and the service is not asked
+    - `retry_after`: a `Retry-After` header, of seconds or of any text
+    - `headers`: more headers of the response, which replace its own of the same name
+    - `body`: text in place of the response's body; a status without one gets a `detail` as JSON
+    - `content_type`: the response's `Content-Type`
     - `malformed_json`: the body is not JSON any more
-    - `truncate`: the body is cut short of its `Content-Length`, and the connection closed
-    - `reset`: the connection is reset (TCP RST) without an answer
-    - `latency`: seconds to wait before all else
-    - `add_rows`: so many transactions appear at the `add_rows_at` end (`newest`, `oldest`) of what
-      is asked for before it is answered, as happens while someone pages
+    - `truncate`: the body is shorter than its `Content-Length`, and the connection closes
+    - `reset`: the connection is reset (TCP RST) without a response
+    - `latency`: seconds to wait first
+    - `add_rows`: so many transactions are added at the `add_rows_at` end (`newest`, `oldest`) of
+      the request's window before the response, as happens between two pages
 
-    Which requests; without any of these, all of the five operations:
+    The requests; without any of these fields, all requests of the five operations:
 
     - `operation`: only those of this operationId
     - `requests`: only the first, third … (from 1) of the matching ones since the fault was added
-    - `probability`: each with this chance, decided by the sandbox's seed
-    - `times`: at most so many
+    - `probability`: each with this chance, which the sandbox's seed decides
+    - `times`: at most so many requests
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     status: int | None = Field(default=None, ge=200, le=599)
-    retry_after: HeaderValue | None = None
+    retry_after: HeaderValue | StrictInt | None = None
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     body: str | None = None
     content_type: HeaderValue | None = None
@@ -79,21 +79,21 @@ class Fault(BaseModel):
     times: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _make_sense(self) -> Self:
-        if not self.model_fields_set & _WHAT_GOES_WRONG:
-            raise ValueError(f"nothing goes wrong: give one of {sorted(_WHAT_GOES_WRONG)}")
+    def _check_combination(self) -> Self:
+        if not self.model_fields_set & _FAILURES:
+            raise ValueError(f"a fault needs a failure, one of {sorted(_FAILURES)}")
         if framing := _FRAMING & {name.lower() for name in self.headers}:
             raise ValueError(f"{sorted(framing)} cannot be set; truncate cuts a body short")
         if self.add_rows and (self.status or self.reset):
-            raise ValueError("add_rows needs an answer of the service, not a status or reset")
+            raise ValueError("add_rows needs a response of the service, not a status or reset")
         if self.status in _WITHOUT_BODY and (self.body or self.truncate or self.malformed_json):
-            raise ValueError(f"an answer with status {self.status} has no body")
+            raise ValueError(f"a response with status {self.status} has no body")
         return self
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer on its way out: names of headers in lower case, none about length."""
+class Response:
+    """A response before it is sent: names of headers in lower case, none about length."""
 
     status: int
     headers: dict[str, str]
@@ -101,7 +101,7 @@ class Answer:
     truncated: bool = False
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers for the wire; of a truncated answer they announce more than there is."""
+        """The headers to send; those of a truncated response announce a longer body."""
         headers = dict(self.headers)
         if self.status not in _WITHOUT_BODY:
             headers["content-length"] = str(len(self.body) or int(self.truncated))
@@ -110,31 +110,33 @@ class Answer:
         ]
 
 
-def refusal(fault: Fault) -> Answer | None:
-    """The answer that a fault with a status gives in place of the service, None for all others."""
+def error_response(fault: Fault) -> Response | None:
+    """The response of a fault with a status, None for all other faults."""
     if fault.status is None:
         return None
     body = b"" if fault.status in _WITHOUT_BODY else b'{"detail":"fault of the sandbox"}'
-    return Answer(fault.status, {"content-type": "application/json"}, body)
+    return Response(fault.status, {"content-type": "application/json"}, body)
 
 
-def spoiled(answer: Answer, fault: Fault) -> Answer:
-    """The answer with all that the fault does to it, except delay and reset."""
-    headers = answer.headers | {name.lower(): value for name, value in fault.headers.items()}
+def with_fault(response: Response, fault: Fault) -> Response:
+    """The response after a fault, which does all to it but latency and reset."""
+    headers = response.headers | {name.lower(): value for name, value in fault.headers.items()}
     if fault.retry_after is not None:
-        headers["retry-after"] = fault.retry_after
+        headers["retry-after"] = str(fault.retry_after)
     if fault.content_type is not None:
         headers["content-type"] = fault.content_type
-    body = answer.body if fault.body is None else fault.body.encode()
+    body = response.body if fault.body is None else fault.body.encode()
     if fault.malformed_json:
         # No text that starts with two braces is JSON, whatever the body was.
         body = b"{{" + body
-    return replace(answer, headers=headers, body=body, truncated=answer.truncated or fault.truncate)
+    return replace(
+        response, headers=headers, body=body, truncated=response.truncated or fault.truncate
+    )
 
 
 @dataclass
 class _Armed:
-    """A fault with the count of what it has met."""
+    """A fault with the number of its requests so far."""
 
     id: int
     fault: Fault
@@ -143,7 +145,7 @@ class _Armed:
     acted: int = 0
 
     def acts(self, operation: OperationId) -> bool:
-        """Whether it happens to this request, which is counted if it matches."""
+        """Whether the fault happens to this request, which is counted if it matches."""
         fault = self.fault
         if fault.operation not in (None, operation):
             return False
@@ -158,7 +160,7 @@ class _Armed:
 
 
 class Faults:
-    """The faults that a sandbox has now; safe to use from several threads."""
+    """The faults of a sandbox; safe to use from several threads."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -167,9 +169,9 @@ class Faults:
         self._last_id = 0
 
     def add(self, fault: Fault | None = None, **fields: Any) -> int:
-        """Add a fault, given as a whole or by its fields, and return its ID.
+        """Add a fault, as a `Fault` or by its fields, and return its ID.
 
-        :raises pydantic.ValidationError: there is no such field, or it cannot have this value
+        :raises pydantic.ValidationError: a field is unknown or has a wrong value
         """
         new = fault if fault is not None else Fault(**fields)
         with self._lock:
@@ -179,7 +181,7 @@ class Faults:
             return self._last_id
 
     def clear(self) -> None:
-        """Take all faults away; IDs and chances begin anew."""
+        """Remove all faults; IDs and chances start again."""
         with self._lock:
             self._armed.clear()
             self._last_id = 0

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flowhunt.sandbox._contract import CODES, UNLISTED_CODES, Moment, wire_text
 from flowhunt.sandbox._options import Options
+from flowhunt.sandbox._schemas import CODES, UNLISTED_CODES, Timestamp, naive_utc, wire_text
 
 UNITS = 1_000_000
-"""Integers of the wire that make one credit; an assumption, the contract names no scale."""
+"""Units of one credit; an assumption, since the API specification states no scale."""
 
-LAST_MOMENT = datetime(2026, 6, 30, 22, 0, 0)
-FIRST_DAY = date(2026, 1, 1)
-DAYS = (LAST_MOMENT.date() - FIRST_DAY).days + 1
+DAYS = 181
+"""Days that a made-up history covers."""
 
 CONTEXTS = (
     "Support chatbot",
@@ -70,18 +69,43 @@ class Workspace:
 
 
 class GivenTransaction(BaseModel):
-    """A transaction that a test states itself, in wire form; what is missing is filled in."""
+    """A transaction that a test gives, in wire form; what is missing is filled in."""
 
     model_config = ConfigDict(extra="forbid")
 
     transaction_id: str | None = None
     workspace_id: str | None = None
     user_id: str | None = None
-    created_at: Moment = LAST_MOMENT
+    created_at: Timestamp | None = None
     transaction_type: str = CODES[0]
     context_id: str = "context"
     context_desc: str | None = None
     amount: int = Field(default=UNITS, strict=True, ge=-(2**63), lt=2**63)
+
+
+def end_of_history(until: datetime | date | str | None) -> datetime:
+    """The time of the last possible transaction, without an offset: now if none is given.
+
+    :raises ValueError: it is no date or time, or leaves no room for a history before it
+    """
+    if until is None:
+        return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    given = until
+    if isinstance(until, str):
+        read = date.fromisoformat if len(until) == len("2026-06-30") else datetime.fromisoformat
+        try:
+            until = read(until)
+        except ValueError:
+            raise ValueError(
+                f"until must be as 2026-06-30 or 2026-06-30T22:00:00, not {given!r}"
+            ) from None
+    if isinstance(until, datetime):
+        end = naive_utc(until)
+    else:
+        end = datetime.combine(until, time(23, 59, 59))  # a date stands for the end of the day
+    if end.year < 2:
+        raise ValueError(f"until must be after the year 1, for a history before it, not {given!r}")
+    return end
 
 
 def make_workspaces(seed: int, count: int, transactions: int) -> tuple[Workspace, ...]:
@@ -109,9 +133,9 @@ def make_access_token(seed: int) -> str:
 
 
 def make_transactions(
-    seed: int, workspace: Workspace, count: int, options: Options
+    seed: int, workspace: Workspace, count: int, options: Options, until: datetime
 ) -> Iterator[Row]:
-    """Make `count` transactions of one workspace, spread over the days of the history."""
+    """Make `count` transactions of one workspace, spread over the days before `until`."""
     rng = Random(f"{seed}/transactions/{workspace.index}")
     random = rng.random
     codes = _codes(rng, options.unlisted_codes)
@@ -120,12 +144,17 @@ def make_transactions(
         for place, description in enumerate(CONTEXTS)
     ]
     sign = 1 if options.amount_sign == "positive" else -1
+    last, end = until.date(), wire_text(until)
+    day_before_all = (last - timedelta(days=DAYS)).isoformat()
     created_at = ""
-    for day, transactions in _busy_days(rng, count):
+    for day, transactions in _busy_days(rng, count, last):
         for _ in range(transactions):
-            # Some share their moment with the one before, as rows made in one batch do.
+            # Some share their timestamp with the one before, as rows made in one batch do.
             if random() >= 0.03 or not created_at:
-                created_at = day + _time_of_day(random(), random(), random())
+                time_of_day = _time_of_day(random(), random(), random())
+                created_at = day + time_of_day
+                if created_at > end:  # the history is as long, only shifted by hours
+                    created_at = day_before_all + time_of_day
             code, price = codes[int(random() * random() * len(codes))]
             context_id, context_desc = contexts[int(random() * len(contexts))]
             yield Row(
@@ -140,11 +169,13 @@ def make_transactions(
             )
 
 
-def fill_in(given: GivenTransaction, workspace: Workspace, origin: str, number: int) -> Row:
-    """Complete a transaction that was stated in part; `origin` and `number` make its ID."""
+def fill_in(
+    given: GivenTransaction, workspace: Workspace, until: datetime, origin: str, number: int
+) -> Row:
+    """Complete a transaction that was given in part; `origin` and `number` make its ID."""
     return Row(
         workspace.index,
-        wire_text(given.created_at),
+        wire_text(given.created_at or until),
         given.transaction_id or _uuid(Random(f"{origin}/{number}")),
         given.user_id or workspace.user_id,
         given.transaction_type,
@@ -163,20 +194,20 @@ def _codes(rng: Random, unlisted: bool) -> list[tuple[str, int]]:
     return [(code, 1_000 * (1 + rng.randrange(40))) for code in codes]
 
 
-def _busy_days(rng: Random, count: int) -> Iterator[tuple[str, int]]:
-    """Share `count` transactions out to the days, fewer to weekends."""
-    days = [FIRST_DAY + timedelta(days=number) for number in range(DAYS)]
+def _busy_days(rng: Random, count: int, last: date) -> Iterator[tuple[str, int]]:
+    """Distribute `count` transactions over the days, fewer to weekends."""
+    days = [last - timedelta(days=number) for number in reversed(range(DAYS))]
     weights = [(10 if day.weekday() < 5 else 3) * (5 + rng.randrange(10)) for day in days]
-    whole = sum(weights)
+    total = sum(weights)
     passed = 0
     for day, weight in zip(days, weights, strict=True):
-        before = count * passed // whole
+        before = count * passed // total
         passed += weight
-        yield day.isoformat(), count * passed // whole - before
+        yield day.isoformat(), count * passed // total - before
 
 
 def _time_of_day(one: float, other: float, fraction: float) -> str:
-    """A time between 6 and 22 o'clock, most often in the afternoon; every fourth a whole second."""
+    """A time between 6 and 22 o'clock, most in the afternoon; every fourth in full seconds."""
     minutes, second = divmod(int(6 * 3600 + (one + other) * 8 * 3600), 60)
     hour, minute = divmod(minutes, 60)
     microsecond = int(fraction * 1_000_000)

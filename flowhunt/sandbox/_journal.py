@@ -1,4 +1,4 @@
-"""The journal: what was asked of the sandbox and what it answered, without secrets."""
+"""The journal: the requests that were received and the status of each, without secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 KEPT = 10_000
 """Requests that the journal keeps; older ones are dropped."""
 
-# All other headers show only that they were there: a new kind of credential stays secret.
+# Of all other headers only the name is kept: a new kind of credential stays secret.
 _SHOWN_HEADERS = frozenset(
     {
         "accept",
@@ -30,10 +30,10 @@ REDACTED = "[redacted]"
 
 
 class Request(BaseModel):
-    """One request to the service and what became of it.
+    """One request to the service, and its outcome.
 
     `operation` is the operationId, or None for what is no operation. `status` is None where the
-    connection was reset instead of answered, `faults` are the IDs of the faults that acted on it.
+    connection was reset without a response, `faults` are the IDs of the faults that acted on it.
     Values of headers that might hold a secret read `[redacted]`, and bodies are not kept.
     """
 

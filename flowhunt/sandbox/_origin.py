@@ -1,4 +1,4 @@
-"""Web pages have no business with the sandbox, whatever name they give to this machine.
+"""Requests of web pages, which are refused under whatever name they reach this machine.
 
 A page that a developer looks at can send requests to any address, and by DNS rebinding it can read
 the responses too. A browser names the host and the page in headers that no page can forge.

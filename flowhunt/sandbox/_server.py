@@ -1,11 +1,13 @@
-"""A web server in a thread of its own: ready when started, gone without a trace when stopped."""
+"""A web server in its own thread: ready when started, and all closed when stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from threading import Thread
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,15 +15,29 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from flowhunt.sandbox._gate import TRANSPORT
+from flowhunt.sandbox._middleware import TRANSPORT
 
 _KEEP_ALIVE = 60
 """Seconds that an idle connection is kept: longer than a client in a test stays idle."""
 _BACKLOG = 1024
 
 
+# Real time, also in a program whose tests stop the clock: `time.monotonic` is then replaced.
+if hasattr(time, "clock_gettime"):
+    _monotonic = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+else:
+    _monotonic = partial(time.monotonic)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose timers end under a stopped clock too."""
+
+    def time(self) -> float:
+        return _monotonic()
+
+
 class _Protocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, with the connection in the scope for faults to break."""
+    """HTTP/1.1 by uvicorn, with the connection in the scope, for faults to break."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -33,7 +49,7 @@ class _Protocol(H11Protocol):
 
         async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
             scope[TRANSPORT] = transport
-            # The server stops while a request waits: uvicorn would print a traceback.
+            # If the server stops while a request waits, uvicorn would print a traceback.
             with suppress(asyncio.CancelledError):
                 await application(scope, receive, send)
 
@@ -41,10 +57,10 @@ class _Protocol(H11Protocol):
 
 
 class Server:
-    """Listens from the moment it is made; answers from `start` to `stop`.
+    """Listens once it is made, and responds from `start` to `stop`.
 
-    Only uvicorn's protocol is used, not its server: that one looks ten times a second whether it
-    should stop, which would slow down every test that starts a sandbox.
+    Only uvicorn's protocol is used. Its server polls ten times a second whether it should stop,
+    which would slow down every test that starts a sandbox.
 
     :raises OSError: the address cannot be listened on
     """
@@ -77,7 +93,8 @@ class Server:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner(loop_factory=_Loop) as runner:
+                runner.run(self._serve())
         except BaseException as error:
             if self._started.done():
                 raise
@@ -100,10 +117,10 @@ class Server:
 
 
 async def _drop(state: ServerState) -> None:
-    """End what is still going on: a sandbox that is gone owes nobody an answer."""
+    """Close all connections and cancel their requests."""
     for connection in list(state.connections):
         connection.transport.abort()
-    # The loop tells the requests in the next turn that their connections are gone.
+    # In its next turn, the loop informs the requests that their connections are closed.
     await asyncio.sleep(0)
     tasks = list(state.tasks)
     for task in tasks:

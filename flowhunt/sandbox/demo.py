@@ -1,12 +1,12 @@
-"""All five calls through the client, and what they answer in the terminal.
+"""All five calls through the client, and their responses in the terminal.
 
-The contract states no order of rows, so everything shown is sorted here.
+The API specification states no order of rows, so the rows are sorted here.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,14 @@ from flowhunt.sandbox._sandbox import Sandbox
 if TYPE_CHECKING:
     import flowhunt
 
-_ASKED = 1_000
-_SHOWN = 5
-_DAYS = 14
+_LIMIT = 1_000
+_SHOWN = 3
+_DAYS = 7
 _BAR = 40
 
 
 @dataclass(frozen=True)
-class Answers:
+class Responses:
     """What the five calls returned."""
 
     of_user: flowhunt.CreditBalanceResponse
@@ -38,9 +38,9 @@ class Answers:
 
 
 def run(live: bool = False) -> None:
-    """Show a sandbox, or the service where `live`, in the terminal.
+    """Show a sandbox in the terminal, or the service if `live`.
 
-    :raises ValueError: `live` and a variable of the environment is missing
+    :raises ValueError: `live`, and a variable of the environment is missing
     :raises flowhunt.ApiException: a call failed
     """
     console = Console()
@@ -51,32 +51,35 @@ def run(live: bool = False) -> None:
         show(ask(flowhunt.Configuration.from_env(), workspace_id), console)
         return
     with Sandbox() as sandbox:
-        console.print(f"A sandbox answers on {sandbox.url}", style="dim")
         show(ask(sandbox.configuration(), sandbox.workspace_id), console)
 
 
-def ask(configuration: flowhunt.Configuration, workspace_id: str) -> Answers:
+def ask(configuration: flowhunt.Configuration, workspace_id: str) -> Responses:
     """Make all five calls."""
     import flowhunt
 
     with flowhunt.ApiClient(configuration) as client:
         api = flowhunt.CreditsApi(client)
-        return Answers(
+        return Responses(
             of_user=api.get_credit_balance(),
             of_workspace=api.get_workspace_credit_balance(workspace_id),
-            transactions=api.search_credit_transactions(workspace_id, {"limit": _ASKED}),
-            daily=api.search_daily_credit_transactions(workspace_id, {"limit": _ASKED}),
+            transactions=api.search_credit_transactions(workspace_id, {"limit": _LIMIT}),
+            daily=api.search_daily_credit_transactions(workspace_id, {"limit": _LIMIT}),
             chart=api.get_daily_chart_data(workspace_id, {"grouping": "date"}),
         )
 
 
-def show(answers: Answers, console: Console) -> None:
-    """Print the answers, amounts as credits."""
-    console.print(_balances(answers))
-    console.print(_transactions(answers.transactions))
-    console.print(_daily(answers.daily))
-    console.print(_chart(answers.chart, plain=console.options.ascii_only))
-    console.print("Amounts are shown in the unit of balances, which is likely, not documented.")
+def show(responses: Responses, console: Console) -> None:
+    """Print the responses, amounts as credits."""
+    for table in (
+        _balances(responses),
+        _transactions(responses.transactions),
+        _daily(responses.daily),
+        _chart(responses.chart, plain=console.options.ascii_only),
+    ):
+        console.print(table)
+        console.print()
+    console.print("It is assumed that amounts have the unit of balances.", style="dim")
 
 
 def _live_workspace_id() -> str:
@@ -89,21 +92,16 @@ def _live_workspace_id() -> str:
     return workspace_id
 
 
-def _balances(answers: Answers) -> Table:
-    table = Table(title="Balance", title_justify="left")
-    table.add_column("of")
-    table.add_column("credits", justify="right")
-    table.add_row("user", _credits(answers.of_user.credits))
-    table.add_row("workspace", _credits(answers.of_workspace.credits))
+def _balances(responses: Responses) -> Table:
+    table = _table("Balance in credits", ["owner"], ["balance"])
+    table.add_row("user", _credits(responses.of_user.credits))
+    table.add_row("workspace", _credits(responses.of_workspace.credits))
     return table
 
 
 def _transactions(rows: Sequence[flowhunt.CreditTransactionResponse]) -> Table:
-    title = f"Latest of the {len(rows)} transactions that came"
-    table = Table(title=title, title_justify="left")
-    for heading in ("at", "type", "context"):
-        table.add_column(heading)
-    table.add_column("credits", justify="right")
+    title = f"Latest of {len(rows):,} transactions"
+    table = _table(title, ["created", "type", "context"], ["credits"])
     for row in sorted(rows, key=lambda row: row.created_at, reverse=True)[:_SHOWN]:
         table.add_row(
             f"{row.created_at:%Y-%m-%d %H:%M}",
@@ -115,12 +113,8 @@ def _transactions(rows: Sequence[flowhunt.CreditTransactionResponse]) -> Table:
 
 
 def _daily(rows: Sequence[flowhunt.CreditDailyTransactionResponse]) -> Table:
-    title = f"Latest of the {len(rows)} daily sums that came"
-    table = Table(title=title, title_justify="left")
-    for heading in ("day", "type"):
-        table.add_column(heading)
-    for heading in ("transactions", "credits"):
-        table.add_column(heading, justify="right")
+    title = f"Latest of {len(rows):,} daily sums"
+    table = _table(title, ["day", "type"], ["transactions", "credits"])
     latest = sorted(rows, key=lambda row: str(row.transaction_type))
     latest.sort(key=lambda row: row.created_at, reverse=True)
     for row in latest[:_SHOWN]:
@@ -135,15 +129,22 @@ def _daily(rows: Sequence[flowhunt.CreditDailyTransactionResponse]) -> Table:
 
 def _chart(chart: flowhunt.CreditDailyChartResponse, plain: bool) -> Table:
     days = sorted((row.var_date, sum(row.transaction_types.values())) for row in chart.per_day)
-    # The sign of what was spent is not specified: bars show how much, whichever it is.
+    # The sign of a spent amount is not specified: bars show the size of either.
     longest = max((abs(amount) for _, amount in days[-_DAYS:]), default=0)
-    table = Table(title="Credits a day", title_justify="left", box=None, show_header=False)
+    table = _table("Credits per day", ["day"], ["credits", ""])
     for day, amount in days[-_DAYS:]:
-        table.add_row(
-            _shown(day),
-            _bar(abs(amount), longest or 1, plain),
-            _credits(amount),
-        )
+        table.add_row(_shown(day), _credits(amount), _bar(abs(amount), longest or 1, plain))
+    return table
+
+
+def _table(title: str, texts: Iterable[str], numbers: Iterable[str]) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim", box=None
+    )
+    for heading in texts:
+        table.add_column(heading)
+    for heading in numbers:
+        table.add_column(heading, justify="right")
     return table
 
 
@@ -154,7 +155,7 @@ def _bar(amount: int, longest: int, plain: bool) -> Bar | Text:
 
 
 def _shown(text: str) -> Text:
-    """A text of the service, of which a terminal takes nothing for a command."""
+    """A text of the service, in which a terminal finds no command."""
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text)))
 
 

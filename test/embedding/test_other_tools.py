@@ -131,7 +131,7 @@ def test_a_clock_that_is_frozen_without_a_call_loads_nothing_of_the_package() ->
 WITHOUT_EXTRAS = """
 import inspect, pydoc, sys
 from unittest.mock import create_autospec
-for missing in ("pyarrow", "fastapi", "filelock", "pandas", "polars", "rich", "tqdm", "uvicorn"):
+for missing in ("pyarrow", "filelock", "pandas", "polars", "rich", "starlette", "tqdm", "uvicorn"):
     sys.modules[missing] = None  # what "not installed" looks like
 import flowhunt
 """
@@ -154,7 +154,7 @@ except AttributeError as error:
     first, second = run(code).splitlines()
     assert first == "False False"
     remedy = "In a clone of the repository, install it with: pip install '.[sandbox]'"
-    assert second == f"fastapi is not installed. {remedy}"
+    assert second == f"rich is not installed. {remedy}"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_failing_calls_do_not_break_an_export(tmp_path: Path, max_limit: int | N
 
 
 def test_an_export_takes_few_more_requests_than_there_are_pages(tmp_path: Path) -> None:
-    with Sandbox(workspaces=1, transactions=20_000) as sandbox:
+    with Sandbox(workspaces=1, transactions=20_000, until="2026-06-30") as sandbox:
         kept = sandbox.transactions()
         period = ("2025-01-01", "2026-07-01")
         apis = {sandbox.workspace_id: sandbox.configuration()}
@@ -165,7 +165,10 @@ def test_a_429_of_one_credential_does_not_hold_back_another(tmp_path: Path) -> N
 
     waits: list[float] = []
     one_window = {"created_at": "2025-02-01T00:00:00"}
-    with Sandbox(workspaces=2) as sandbox, Sandbox(workspaces=1, history=[one_window]) as limited:
+    with (
+        Sandbox(workspaces=2, until="2026-06-30") as sandbox,
+        Sandbox(workspaces=1, history=[one_window]) as limited,
+    ):
         limited.faults.add(operation=SEARCH, status=429, retry_after="40", times=1)
         apis = {
             sandbox.workspaces[1].workspace_id: sandbox.configuration(
@@ -251,7 +254,7 @@ def test_without_verifying_differences_are_none(tmp_path: Path, served: Books) -
 
 
 def test_the_workspace_of_a_difference_is_named(tmp_path: Path) -> None:
-    with Sandbox(workspaces=3, transactions=200) as sandbox:
+    with Sandbox(workspaces=3, transactions=200, until="2026-06-30") as sandbox:
         wrong = sandbox.workspaces[1]
         hidden = sandbox.transactions(wrong.workspace_id)[100]
         with Relay(sandbox.url, page=without(hidden["transaction_id"])) as relay:

@@ -19,7 +19,7 @@ Configurations = dict[str, flowhunt.Configuration]
 
 def three() -> Sandbox:
     """Three workspaces with as many rows as fill several windows."""
-    return Sandbox(workspaces=3, transactions=300)
+    return Sandbox(workspaces=3, transactions=300, until="2026-06-30")
 
 
 SIX_MONTHS = ("2026-01-01T00:00:00", "2026-07-01T00:00:00")

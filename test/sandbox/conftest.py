@@ -50,5 +50,5 @@ def call(pool: urllib3.PoolManager) -> Callable[..., urllib3.BaseHTTPResponse]:
 @pytest.fixture(scope="session")
 def shared() -> Iterator[Sandbox]:
     """A sandbox for tests that only read."""
-    with Sandbox(seed=7) as sandbox:
+    with Sandbox(seed=7, until="2026-06-30") as sandbox:
         yield sandbox

@@ -30,19 +30,38 @@ def credits(units: int) -> str:
     return f"{units // 1_000_000:,}.{units % 1_000_000:06}"
 
 
-def test_the_demo_shows_the_balance_the_latest_transactions_and_the_days() -> None:
-    with Sandbox() as sandbox:
-        rows = sandbox.transactions()
-        first = sandbox.workspaces[0]
+def live_demo(sandbox: Sandbox, **variables: str) -> subprocess.CompletedProcess[str]:
+    return demo(
+        "--live",
+        FLOWHUNT_BASE_URL=sandbox.url,
+        FLOWHUNT_API_KEY=sandbox.api_key,
+        FLOWHUNT_WORKSPACE_ID=sandbox.workspace_id,
+        **variables,
+    )
+
+
+def test_the_demo_shows_a_sandbox_on_one_screen() -> None:
     shown = demo()
     assert (shown.returncode, shown.stderr) == (0, "")
+    for caption in ("Balance in credits", "Latest of 1,000 transactions", "Credits per day"):
+        assert caption in shown.stdout
+    assert "█" in shown.stdout
+    assert len(shown.stdout.splitlines()) <= 30
+
+
+def test_a_demo_shows_the_balance_the_latest_transactions_and_the_days() -> None:
+    with Sandbox(until="2026-06-30") as sandbox:
+        rows = sandbox.transactions()
+        first = sandbox.workspaces[0]
+        shown = live_demo(sandbox)
+    assert (shown.returncode, shown.stderr) == (0, "")
     assert credits(first.grant - sum(row["amount"] for row in rows)) in shown.stdout
-    for row in rows[-5:]:
+    for row in rows[-3:]:
         assert credits(row["amount"]) in shown.stdout
     last_day = rows[-1]["created_at"][:10]
     of_the_day = sum(row["amount"] for row in rows if row["created_at"].startswith(last_day))
-    (bar,) = [line for line in shown.stdout.splitlines() if line.startswith(f" {last_day}")]
-    assert bar.split()[-1] == credits(of_the_day)
+    (bar,) = [line for line in shown.stdout.splitlines() if line.startswith(f" {last_day}")][-1:]
+    assert bar.split()[1] == credits(of_the_day)
     assert "█" in bar
 
 
@@ -65,12 +84,7 @@ def test_a_live_demo_names_the_variable_that_is_missing(
 
 def test_a_live_demo_asks_where_the_environment_says() -> None:
     with Sandbox(seed=9) as sandbox:
-        shown = demo(
-            "--live",
-            FLOWHUNT_BASE_URL=sandbox.url,
-            FLOWHUNT_API_KEY=sandbox.api_key,
-            FLOWHUNT_WORKSPACE_ID=sandbox.workspace_id,
-        )
+        shown = live_demo(sandbox)
         assert (shown.returncode, shown.stderr) == (0, "")
         assert len({request.operation for request in sandbox.requests}) == 5
 
@@ -111,13 +125,7 @@ def test_descriptions_that_are_made_to_confuse_a_terminal_are_shown_harmlessly()
     row = {"created_at": "2026-06-30T21:00:00", "transaction_type": "G", "amount": 1}
     with Sandbox(history=[{**row, "context_desc": evil}, {**row, "context_id": evil}]) as sandbox:
         for encoding in ("utf-8", "cp1252"):
-            shown = demo(
-                "--live",
-                FLOWHUNT_BASE_URL=sandbox.url,
-                FLOWHUNT_API_KEY=sandbox.api_key,
-                FLOWHUNT_WORKSPACE_ID=sandbox.workspace_id,
-                PYTHONIOENCODING=encoding,
-            )
+            shown = live_demo(sandbox, PYTHONIOENCODING=encoding)
             assert (shown.returncode, shown.stderr) == (0, "")
             assert "[/nonsense][bold]" in shown.stdout
             assert not set(shown.stdout) & set("\x1b\x07\x9b\u202e")
@@ -129,11 +137,6 @@ def test_a_type_or_day_that_looks_like_markup_is_shown_as_it_is() -> None:
             '{"per_day":[{"date":"[/x]","transaction_types":{"G":1}}],"transaction_types":["G"]}'
         )
         sandbox.faults.add(operation="get_daily_chart_data", body=chart)
-        shown = demo(
-            "--live",
-            FLOWHUNT_BASE_URL=sandbox.url,
-            FLOWHUNT_API_KEY=sandbox.api_key,
-            FLOWHUNT_WORKSPACE_ID=sandbox.workspace_id,
-        )
+        shown = live_demo(sandbox)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "[/x]" in shown.stdout

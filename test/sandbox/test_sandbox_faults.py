@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import freezegun
 import pydantic
 import pytest
 import urllib3
@@ -25,11 +26,14 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def test_a_status_stands_in_for_the_answer(call: Call, sandbox: Sandbox) -> None:
-    sandbox.faults.add(status=503, retry_after="soon, maybe", headers={"X-Request-Id": "r-1"})
+@pytest.mark.parametrize("retry_after", ["soon, maybe", 7])
+def test_a_status_stands_in_for_the_answer(
+    call: Call, sandbox: Sandbox, retry_after: str | int
+) -> None:
+    sandbox.faults.add(status=503, retry_after=retry_after, headers={"X-Request-Id": "r-1"})
     answer = call(sandbox, BALANCE)
     assert answer.status == 503
-    assert answer.headers["Retry-After"] == "soon, maybe"
+    assert answer.headers["Retry-After"] == str(retry_after)
     assert answer.headers["X-Request-Id"] == "r-1"
     assert isinstance(answer.json()["detail"], str)
 
@@ -86,6 +90,13 @@ def test_latency_delays_the_answer_and_nobody_elses(call: Call, sandbox: Sandbox
     sandbox.faults.clear()
     sandbox.faults.add(latency=3600, operation=BALANCE)
     assert call(sandbox, SEARCH).status == 200
+
+
+def test_latency_ends_while_the_clock_is_frozen(call: Call) -> None:
+    with freezegun.freeze_time("2020-01-01"), Sandbox(transactions=1) as sandbox:
+        sandbox.faults.add(latency=0.05)
+        assert call(sandbox, BALANCE).status == 200
+        assert sandbox.until.year == 2020
 
 
 @pytest.mark.parametrize(("end", "is_seen"), [("newest", False), ("oldest", True)])
@@ -179,8 +190,8 @@ def test_faults_are_ordered_listed_and_cleared_over_http(
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({}, "nothing goes wrong"),
-        ({"requests": [1]}, "nothing goes wrong"),
+        ({}, "needs a failure"),
+        ({"requests": [1]}, "needs a failure"),
         ({"statsu": 503}, "statsu"),
         ({"status": 99}, "status"),
         ({"status": 204, "body": "x"}, "no body"),
@@ -193,6 +204,7 @@ def test_faults_are_ordered_listed_and_cleared_over_http(
         ({"headers": {"Content-Length": "3"}}, "truncate"),
         ({"headers": {"X": "a\r\nInjected: b"}}, "headers"),
         ({"retry_after": "\n"}, "retry_after"),
+        ({"retry_after": True}, "retry_after"),
     ],
 )
 def test_a_fault_that_cannot_be_is_refused_in_both_ways(

@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -187,7 +188,7 @@ def test_many_threads_may_read_and_write_at_once(call: Call) -> None:
 
 def test_a_database_file_keeps_the_transactions(tmp_path: Path) -> None:
     file = tmp_path / "books.sqlite"
-    with Sandbox(seed=3, transactions=20, database=file) as sandbox:
+    with Sandbox(seed=3, transactions=20, database=file, until="2026-06-30") as sandbox:
         added = sandbox.add_transactions(None, [{}, {}])
         before = sandbox.transactions()
     with Sandbox(seed=3, transactions=20, database=file, order="shuffled") as sandbox:
@@ -195,7 +196,8 @@ def test_a_database_file_keeps_the_transactions(tmp_path: Path) -> None:
         assert not set(sandbox.add_transactions(None, [{}])) & set(added)
         sandbox.reset()
         assert len(sandbox.transactions()) == 20
-    with Sandbox(seed=3, transactions=20) as sandbox:
+        assert sandbox.until == datetime(2026, 6, 30, 23, 59, 59), "as it was made"
+    with Sandbox(seed=3, transactions=20, until="2026-06-30") as sandbox:
         assert sandbox.transactions() == [
             row for row in before if row["transaction_id"] not in added
         ]
@@ -207,6 +209,7 @@ def test_a_database_file_keeps_the_transactions(tmp_path: Path) -> None:
         {"seed": 4},
         {"workspaces": 1},
         {"transactions": 21},
+        {"until": "2026-06-29"},
         {"amount_sign": "negative"},
         {"unlisted_codes": False},
         {"history": [{}]},
@@ -216,7 +219,7 @@ def test_a_database_that_was_made_otherwise_is_refused(
     tmp_path: Path, other: dict[str, Any]
 ) -> None:
     file = tmp_path / "books.sqlite"
-    made: dict[str, Any] = {"seed": 3, "transactions": 20, "database": file}
+    made: dict[str, Any] = {"seed": 3, "transactions": 20, "database": file, "until": "2026-06-30"}
     with Sandbox(**made):
         pass
     with pytest.raises(DatabaseRefused, match="was made with"):
@@ -244,7 +247,7 @@ def test_a_file_that_is_no_database_of_the_sandbox_is_refused(tmp_path: Path) ->
 
 def test_the_options_are_the_same_in_both_spellings() -> None:
     fields = {name: field.annotation for name, field in Options.model_fields.items()}
-    assert get_type_hints(OptionKeywords) == fields
+    assert get_type_hints(OptionKeywords, include_extras=True) == fields
 
 
 @pytest.mark.parametrize(
@@ -256,6 +259,9 @@ def test_the_options_are_the_same_in_both_spellings() -> None:
         {"workspaces": 0},
         {"transactions": -1},
         {"port": 65_536},
+        {"until": "yesterday"},
+        {"until": "0001-05-01"},
+        {"until": "2026-02-30"},
         {"history": [{"amount": "much"}]},
     ],
 )
@@ -287,7 +293,7 @@ def test_the_service_side_imports_nothing_of_the_client() -> None:
     assert (result.stdout, result.stderr) == ("flowhunt flowhunt._extras flowhunt._lazy\n", "")
 
 
-@pytest.mark.parametrize("package", ["fastapi", "rich", "uvicorn"])
+@pytest.mark.parametrize("package", ["rich", "starlette", "uvicorn"])
 def test_without_the_extra_the_import_says_how_to_install_it(package: str) -> None:
     result = python(f"import sys; sys.modules['{package}'] = None; import flowhunt.sandbox")
     assert result.returncode == 1
@@ -300,7 +306,8 @@ def test_without_the_extra_the_import_says_how_to_install_it(package: str) -> No
 def test_serve_prints_its_url_and_variables_and_ends_cleanly(
     pool: urllib3.PoolManager, number: signal.Signals
 ) -> None:
-    with served("--port", "0", "--transactions", "5") as process:
+    arguments = ("--port", "0", "--transactions", "5", "--until", "2026-06-30", "--balance", "9")
+    with served(*arguments) as process:
         assert process.stdout
         url, *exports = [process.stdout.readline().strip() for _ in range(5)]
         variables = dict(line.removeprefix("export ").split("=", 1) for line in exports)
@@ -316,9 +323,44 @@ def test_serve_prints_its_url_and_variables_and_ends_cleanly(
                 json={},
             )
             assert len(answer.json()) == 5
+            assert max(row["created_at"] for row in answer.json()).startswith("2026-06")
+            balance = pool.request("GET", f"{url}/v2/credits/balance", headers={header: value})
+            assert balance.json()["credits"] == 18
         process.send_signal(number)
         rest, complaints = process.communicate(timeout=PATIENCE)
     assert (process.returncode, rest, complaints) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from flowhunt.sandbox.__main__ import main; exit(main(['serve', '--max-limit', '0']) - 1)",
+        "from flowhunt.sandbox.__main__ import main; exit(main(['demo']))",
+        "from flowhunt.sandbox import Sandbox\n"  # noqa: ISC004
+        "with Sandbox(transactions=1) as s:\n"
+        "    s.faults.add(reset=True, times=1)\n"
+        "    import flowhunt\n"
+        "    with flowhunt.ApiClient(s.configuration()) as client:\n"
+        "        flowhunt.CreditsApi(client).get_credit_balance()",
+    ],
+    ids=["error", "demo", "service"],
+)
+def test_a_program_without_standard_streams_can_use_the_sandbox(program: str) -> None:
+    result = python(f"import sys; sys.stdout = sys.stderr = None\n{program}")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_help_can_be_shown_in_any_encoding(encoding: str) -> None:
+    for arguments in (("--help",), ("serve", "--help"), ("demo", "--help")):
+        result = subprocess.run(
+            command(*arguments),
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+        assert (result.returncode, result.stderr) == (0, b"")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent")
@@ -326,6 +368,10 @@ def test_serve_takes_every_option() -> None:
     flags = [
         *("--order", "shuffled", "--pagination", "keyset", "--max-limit", "5"),
         *("--bounds", "half_open", "--amount-sign", "negative", "--timestamps", "utc"),
+        *("--over-limit", "capped", "--sums-until", "2026-06-30T00:00:00"),
+        *("--sums-kept-by", "date", "--cut-periods", "left_out", "--zero-totals", "left_out"),
+        *("--chart-periods", "9", "--chart-keeps", "oldest", "--chart-days", "30"),
+        *("--foreign-rows", "one"),
         "--no-unlisted-codes",
     ]
     assert {flag.removeprefix("--no-").strip("-") for flag in flags if flag[:2] == "--"} == {
@@ -353,6 +399,7 @@ def test_serve_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
             (("--database", os.fspath(tmp_path / "no" / "where")), "unable to open"),
             (("--max-limit", "0"), "max_limit"),
             (("--workspaces", "0"), "workspace"),
+            (("--until", "June"), "until must be as 2026-06-30"),
         ):
             result = subprocess.run(
                 command("serve", *arguments),

@@ -1,4 +1,4 @@
-"""What every request passes on its way in and out: faults are done to it, the journal notes it."""
+"""What every request passes before and after the service: fault injection and the journal."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flowhunt.sandbox._contract import OPERATIONS, OperationId
-from flowhunt.sandbox._faults import Answer, Fault, Faults, refusal, spoiled
+from flowhunt.sandbox._faults import Fault, Faults, Response, error_response, with_fault
 from flowhunt.sandbox._journal import Journal, Request, shown
 from flowhunt.sandbox._origin import objection_to
+from flowhunt.sandbox._schemas import OPERATIONS, OperationId
 
 CONTROL_PATH = "/_sandbox/"
 FAULTS = "flowhunt.faults"
@@ -30,7 +30,7 @@ _OPERATION_AT: dict[tuple[str, str], OperationId] = {
 
 
 @dataclass(frozen=True)
-class Gate:
+class Middleware:
     """An ASGI application in front of the service."""
 
     service: ASGIApp
@@ -53,29 +53,29 @@ class Gate:
         if latency := sum(fault.latency for fault in faults):
             await asyncio.sleep(latency)
         reset = any(fault.reset for fault in faults)
-        answer = None if reset else await self._answer(scope, receive, faults)
-        # Noted first: whoever has the answer in hand must find its request in the journal.
-        self.journal.add(_entry(scope, operation, answer, [number for number, _ in acting]))
-        if answer is None:
+        response = None if reset else await self._respond(scope, receive, faults)
+        # Before it is sent: who has received a response must find its request in the journal.
+        self.journal.add(_entry(scope, operation, response, [number for number, _ in acting]))
+        if response is None:
             await _reset_connection(scope, receive)
-        elif answer.truncated:
-            await _send_half(answer, scope, receive, send)
+        elif response.truncated:
+            await _send_half(response, scope, receive, send)
         else:
-            await _send_all(answer, send)
+            await _send_all(response, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, faults: Sequence[Fault]) -> Answer:
+    async def _respond(self, scope: Scope, receive: Receive, faults: Sequence[Fault]) -> Response:
         scope[FAULTS] = faults
-        answer = next(filter(None, map(refusal, faults)), None)
-        if answer is None:
-            answer = await _ask(self.service, scope, receive)
+        response = next(filter(None, map(error_response, faults)), None)
+        if response is None:
+            response = await _call(self.service, scope, receive)
         else:
             await _read_all(receive)
         for fault in faults:
-            answer = spoiled(answer, fault)
-        return answer
+            response = with_fault(response, fault)
+        return response
 
 
-async def _ask(service: ASGIApp, scope: Scope, receive: Receive) -> Answer:
+async def _call(service: ASGIApp, scope: Scope, receive: Receive) -> Response:
     messages: list[Message] = []
 
     async def keep(message: Message) -> None:
@@ -87,11 +87,11 @@ async def _ask(service: ASGIApp, scope: Scope, receive: Receive) -> Answer:
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]
     }
     headers.pop("content-length", None)
-    return Answer(start["status"], headers, b"".join(part.get("body", b"") for part in parts))
+    return Response(start["status"], headers, b"".join(part.get("body", b"") for part in parts))
 
 
 def _entry(
-    scope: Scope, operation: OperationId | None, answer: Answer | None, faults: Sequence[int]
+    scope: Scope, operation: OperationId | None, response: Response | None, faults: Sequence[int]
 ) -> Request:
     return Request(
         method=scope["method"],
@@ -99,30 +99,30 @@ def _entry(
         query=scope["query_string"].decode("latin-1"),
         headers=shown(scope["headers"]),
         operation=operation,
-        status=answer.status if answer else None,
+        status=response.status if response else None,
         faults=tuple(faults),
     )
 
 
-async def _send_all(answer: Answer, send: Send) -> None:
-    await _send_start(answer, send)
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send_all(response: Response, send: Send) -> None:
+    await _send_start(response, send)
+    await send({"type": "http.response.body", "body": response.body})
 
 
-async def _send_half(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-    await _send_start(answer, send)
-    half = answer.body[: len(answer.body) // 2]
+async def _send_half(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    await _send_start(response, send)
+    half = response.body[: len(response.body) // 2]
     await send({"type": "http.response.body", "body": half, "more_body": True})
     _transport(scope).close()
     await _wait_until_gone(receive)
 
 
-async def _send_start(answer: Answer, send: Send) -> None:
+async def _send_start(response: Response, send: Send) -> None:
     await send(
         {
             "type": "http.response.start",
-            "status": answer.status,
-            "headers": answer.raw_headers(),
+            "status": response.status,
+            "headers": response.raw_headers(),
         }
     )
 
@@ -138,7 +138,7 @@ async def _reset_connection(scope: Scope, receive: Receive) -> None:
 
 
 async def _read_all(receive: Receive) -> None:
-    # What is not read makes the end of a connection a reset, and a reset an orderly end.
+    # With unread data, closing a connection resets it, and resetting closes it in order.
     while (await receive()).get("more_body"):
         pass
 

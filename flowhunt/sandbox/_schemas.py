@@ -1,7 +1,7 @@
-"""What the service takes and gives, read from the contract on its own.
+"""Requests and responses, as the API specification has them.
 
-None of these models is shared with the client, so that a mistake made on one side shows.
-Answers are written by the database as JSON; their models only describe them in `/openapi.json`.
+No model is shared with the client, so that a mistake on one side shows. The ledger writes responses
+as JSON; their models only describe them in `/openapi.json`.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ TOOL_WIKIPEDIA TOOL_DALL_E TOOL_YOUTUBE_SEARCH TOOL_IFTTT_WEBHOOK TOOL_PUBMED
 TOOL_STACK_EXCHANGE M_T FTS_T
 """
 CODES = tuple(_CODES.split())
-"""The transaction types that the contract lists."""
+"""The transaction types that the API specification lists."""
 
 UNLISTED_CODES = ("TOOL_WEATHER", "PODCAST_GC", "AGENT_V2")
-"""Transaction types of the sandbox's own making, as the service adds some before it lists them."""
+"""Made-up transaction types, since the service adds types before it lists them."""
 
 Grouping = Literal["date", "week", "month"]
 
@@ -59,7 +59,7 @@ _DATE_TIME = re.compile(
 
 
 def _date_time_text(value: object) -> object:
-    """Keep pydantic from reading numbers and bare dates as moments."""
+    """Keep pydantic from reading numbers and bare dates as timestamps."""
     if isinstance(value, datetime):
         return value
     if isinstance(value, str) and _DATE_TIME.fullmatch(value):
@@ -77,7 +77,7 @@ def _whole_number(value: object) -> object:
 
 
 def _unicode(value: str) -> str:
-    """Keep out half a surrogate pair, which JSON can escape but no text can hold."""
+    """Refuse half a surrogate pair, which JSON can escape but no text can hold."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -85,26 +85,26 @@ def _unicode(value: str) -> str:
     return value
 
 
-def naive_utc(moment: datetime) -> datetime:
-    """Take the moment to UTC and drop its offset; one without an offset is taken as UTC.
+def naive_utc(timestamp: datetime) -> datetime:
+    """Convert a timestamp to UTC without an offset; one without an offset is in UTC.
 
-    A moment that UTC would push out of the years 1 to 9999 stays at their edge.
+    A timestamp beyond the years 1 to 9999 becomes the first or the last one of them.
     """
-    if moment.tzinfo is None:
-        return moment
+    if timestamp.tzinfo is None:
+        return timestamp
     try:
-        return moment.astimezone(UTC).replace(tzinfo=None)
+        return timestamp.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
-        return datetime.min if moment.year == 1 else datetime.max
+        return datetime.min if timestamp.year == 1 else datetime.max
 
 
-def wire_text(moment: datetime) -> str:
-    """The one way the sandbox writes a moment: as text it sorts as it does in time."""
-    return naive_utc(moment).isoformat()
+def wire_text(timestamp: datetime) -> str:
+    """A timestamp as text, whose alphabetical order is the order in time."""
+    return naive_utc(timestamp).isoformat()
 
 
 class _Datetime:
-    """Says itself what a datetime is: a frozen clock may be in place of the class meanwhile."""
+    """The schema of a datetime, also while a frozen clock replaces the class `datetime`."""
 
     @classmethod
     def __get_pydantic_core_schema__(
@@ -114,15 +114,15 @@ class _Datetime:
 
 
 AnyDatetime = Annotated[datetime, _Datetime]
-Moment = Annotated[
+Timestamp = Annotated[
     AnyDatetime, BeforeValidator(_date_time_text, json_schema_input_type=AnyDatetime)
 ]
 Text = Annotated[str, AfterValidator(_unicode)]
 WholeNumber = Annotated[int, BeforeValidator(_whole_number, json_schema_input_type=int)]
-# A plain string here: whether the sandbox knows codes beyond the contract's is an option.
+# A plain string: whether the sandbox knows more codes than the API specification is an option.
 TransactionType = Annotated[Text, WithJsonSchema({"type": "string", "enum": list(CODES)})]
 
-MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+TIMESTAMP: TypeAdapter[datetime] = TypeAdapter(Timestamp)
 
 
 class Pagination(BaseModel):
@@ -131,8 +131,8 @@ class Pagination(BaseModel):
 
 
 class CreditDailyChartRequest(BaseModel):
-    created_at_from: Moment | None = None
-    created_at_to: Moment | None = None
+    created_at_from: Timestamp | None = None
+    created_at_to: Timestamp | None = None
     transaction_type: TransactionType | None = None
     grouping: Grouping | None = None
 
@@ -144,8 +144,8 @@ class CreditDailyTransactionSearchRequest(CreditDailyChartRequest):
 
 class CreditTransactionSearchRequest(BaseModel):
     transaction_id: Text | None = None
-    created_at_from: Moment | None = None
-    created_at_to: Moment | None = None
+    created_at_from: Timestamp | None = None
+    created_at_to: Timestamp | None = None
     transaction_type: TransactionType | None = None
     context_id: Text | None = None
     context_desc: Text | None = None

@@ -1,7 +1,7 @@
-"""The books: transactions go in as rows, and come out as the JSON of searches, sums and balances.
+"""The ledger: all transactions, and the JSON of searches, sums and balances over them.
 
-SQLite does the filtering, the sums and the JSON, a whole answer in one step of one statement: it
-is fast, and a step gives up Python's lock only once, however many rows it reads.
+SQLite filters, sums and writes the JSON of a response in one step of one statement. That is fast,
+and a step releases Python's lock only once, however many rows it reads.
 """
 
 # ruff: noqa: S608 - statements are put together from constants, all values are bound
@@ -11,21 +11,23 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any, Literal, NamedTuple
 
-from flowhunt.sandbox._contract import (
+from flowhunt.sandbox._chart import chart_of
+from flowhunt.sandbox._history import GivenTransaction, Row, Workspace, fill_in
+from flowhunt.sandbox._options import KeptBy, Options
+from flowhunt.sandbox._schemas import (
     CODES,
     AnyRequest,
     CreditDailyChartRequest,
     CreditDailyTransactionSearchRequest,
     CreditTransactionSearchRequest,
+    Grouping,
     wire_text,
 )
-from flowhunt.sandbox._history import LAST_MOMENT, GivenTransaction, Row, Workspace, fill_in
-from flowhunt.sandbox._options import Options
 
 _SCHEMA = """
 CREATE TABLE transactions (
@@ -52,34 +54,42 @@ _SUM = """json_object(
     'created_at', created_at || :suffix, 'workspace_id', :workspace_id,
     'transaction_type', transaction_type, 'amount', amount, 'cnt', cnt)"""
 
-_PERIODS = {
-    "date": "substr(created_at, 1, 10)",
+_FIRST_DAYS: dict[Grouping, str] = {
+    "date": "substr({at}, 1, 10)",
     # 'weekday 1' goes on to the next Monday, unless the day is one.
-    "week": "date(substr(created_at, 1, 10), '-6 days', 'weekday 1')",
-    "month": "substr(created_at, 1, 7) || '-01'",
+    "week": "date(substr({at}, 1, 10), '-6 days', 'weekday 1')",
+    "month": "substr({at}, 1, 7) || '-01'",
 }
 _BOUNDS = {"inclusive": (">=", "<="), "exclusive": (">", "<"), "half_open": (">=", "<")}
 _FILTERS = ("transaction_id", "transaction_type", "context_id", "context_desc")
 _LARGEST = 2**63 - 1
+_FOREIGN = {
+    "transaction_id": "f0e1d2c3-0000-4000-8000-000000000001",
+    "workspace_id": "f0e1d2c3-0000-4000-8000-000000000002",
+}
+"""A transaction of a workspace that the sandbox does not have."""
 
 End = Literal["newest", "oldest"]
 
 
 class Seen(NamedTuple):
-    """The last row that a reader has seen: its `created_at`, and what tells it from its equals."""
+    """The last row that a reader has seen: its `created_at`, and what distinguishes it."""
 
     created_at: str
     id: str
 
 
 class DatabaseRefused(ValueError):
-    """The database file cannot be used: it was made otherwise, is something else, or not there."""
+    """The database file cannot be used: of other parameters, of something else, or not there."""
 
 
-class Books:
+class Ledger:
     """Transactions of all workspaces in one SQLite database; safe to use from several threads.
 
-    `parameters` is what the history is made from, `history` makes it if the database is new.
+    :param parameters: what the history is made from; a database made from others is refused
+    :param may_differ: names of parameters that are taken from the database, if it has a history
+    :param history: makes the history, if the database is new
+    :ivar until: the time of the last possible transaction of the history
     """
 
     def __init__(
@@ -88,6 +98,7 @@ class Books:
         seed: int,
         options: Options,
         parameters: dict[str, Any],
+        may_differ: Collection[str],
         history: Callable[[], Iterable[Row]],
     ) -> None:
         self._seed = seed
@@ -99,54 +110,63 @@ class Books:
         except sqlite3.Error as error:
             raise DatabaseRefused(f"cannot use the database {path}: {error}") from error
         try:
-            self._prepare(path, json.dumps(parameters, sort_keys=True), history)
+            made_from = self._prepare(path, parameters, may_differ, history)
         except sqlite3.Error as error:
             self._database.close()
             raise DatabaseRefused(f"cannot use the database {path}: {error}") from error
         except BaseException:
             self._database.close()
             raise
+        self.until = datetime.fromisoformat(made_from["until"])
 
     def _prepare(
-        self, path: str | None, parameters: str, history: Callable[[], Iterable[Row]]
-    ) -> None:
+        self,
+        path: str | None,
+        parameters: dict[str, Any],
+        may_differ: Collection[str],
+        history: Callable[[], Iterable[Row]],
+    ) -> dict[str, Any]:
+        """Make the history or find it, and return the parameters that it was made from."""
         self._database.create_function("scatter", 1, _scatter, deterministic=True)
         with self._database:
             tables = self._value("SELECT COUNT(*) FROM sqlite_master")
             if not tables:
                 self._make(parameters, history())
-            self._check_origin(path, parameters)
+            made_from = self._made_from(path)
+            required = parameters | {name: made_from.get(name) for name in may_differ}
+            if made_from != required:
+                raise DatabaseRefused(
+                    f"the database {path} was made with {made_from}, not with {required}: "
+                    "use the same, or another file"
+                )
             if self._options.order == "shuffled":
                 self._database.execute(
                     "CREATE INDEX IF NOT EXISTS scattered ON transactions "
                     "(workspace, scatter(created_at || transaction_id), created_at, transaction_id)"
                 )
         self._added = self._value("SELECT COUNT(*) FROM transactions WHERE added")
+        return made_from
 
-    def _make(self, parameters: str, rows: Iterable[Row]) -> None:
-        # A transaction around it all: a file is either complete or empty.
+    def _make(self, parameters: dict[str, Any], rows: Iterable[Row]) -> None:
+        # One transaction: a file is either complete or empty.
         self._database.execute("BEGIN")
         for statement in _SCHEMA.split(";"):
             self._database.execute(statement)
         self._database.executemany(_INSERT.format(added=0), rows)
         self._database.execute("CREATE UNIQUE INDEX ids ON transactions (transaction_id)")
-        self._database.execute("INSERT INTO made_from VALUES (?)", (parameters,))
+        self._database.execute("INSERT INTO made_from VALUES (?)", (json.dumps(parameters),))
 
-    def _check_origin(self, path: str | None, parameters: str) -> None:
+    def _made_from(self, path: str | None) -> dict[str, Any]:
         if not self._value("SELECT COUNT(*) FROM sqlite_master WHERE name = 'made_from'"):
             raise DatabaseRefused(f"{path} is a database of something else than the sandbox")
-        made_from = self._value("SELECT parameters FROM made_from")
-        if made_from != parameters:
-            raise DatabaseRefused(
-                f"the database {path} was made with {made_from}, not with {parameters}: "
-                "use the same, or another file"
-            )
+        parameters: dict[str, Any] = json.loads(self._value("SELECT parameters FROM made_from"))
+        return parameters
 
     def close(self) -> None:
         with self._lock:
             self._database.close()
 
-    # What goes in
+    # Writing
 
     def add(self, workspace: Workspace, given: Sequence[GivenTransaction]) -> list[str]:
         """Add transactions and return their IDs.
@@ -155,8 +175,8 @@ class Books:
         """
         with self._lock:
             rows = [
-                fill_in(transaction, workspace, f"{self._seed}/added", self._added + number)
-                for number, transaction in enumerate(given)
+                fill_in(each, workspace, self.until, f"{self._seed}/added", self._added + number)
+                for number, each in enumerate(given)
             ]
             try:
                 with self._database:
@@ -166,33 +186,36 @@ class Books:
             self._added += len(rows)
         return [row.transaction_id for row in rows]
 
-    def add_within(self, workspace: Workspace, asked: AnyRequest, end: End, count: int) -> None:
-        """Add `count` transactions that match what is asked for, at one end of its window."""
-        where, values = self._where(workspace, asked)
+    def add_within(self, workspace: Workspace, request: AnyRequest, end: End, count: int) -> None:
+        """Add `count` transactions that match a request, at one end of its window."""
+        where, values = self._where(workspace, request)
         newest = end == "newest"
         pick = "MAX" if newest else "MIN"
         with self._lock:
             edge = self._value(f"SELECT {pick}(created_at) FROM transactions WHERE {where}", values)
-        edge_moment = datetime.fromisoformat(edge) if edge else _inside(asked)
+        edge_at = datetime.fromisoformat(edge) if edge else self._inside(request)
         alike = {name: values[name] for name in _FILTERS[1:] if name in values}
         step = timedelta(microseconds=1 if newest else -1)
         self.add(
             workspace,
             [
-                GivenTransaction(
-                    created_at=_within(asked, edge_moment, step * (number + 1)), **alike
-                )
+                GivenTransaction(created_at=_within(request, edge_at, step * (number + 1)), **alike)
                 for number in range(count)
             ],
         )
 
+    def _inside(self, request: AnyRequest) -> datetime:
+        """A timestamp to start from in a window without a row."""
+        bound = request.created_at_from or request.created_at_to
+        return datetime.fromisoformat(wire_text(bound)) if bound else self.until
+
     def reset(self) -> None:
-        """Take out again all that was added since the history was made."""
+        """Remove all that was added since the history was made."""
         with self._lock, self._database:
             self._database.execute("DELETE FROM transactions WHERE added")
             self._added = 0
 
-    # What comes out
+    # Reading
 
     def knows(self, code: str) -> bool:
         """Whether the service has this transaction type."""
@@ -224,70 +247,86 @@ class Books:
         )
 
     def transactions(
-        self, workspace: Workspace, asked: CreditTransactionSearchRequest, seen: Seen | None
+        self, workspace: Workspace, request: CreditTransactionSearchRequest, seen: Seen | None
     ) -> bytes:
         """The transactions that match, as a JSON array."""
-        where, values = self._where(workspace, asked)
+        where, values = self._where(workspace, request)
         after, order = self._order("transaction_id", seen)
-        return self._array(
+        array = self._array(
             _TRANSACTION,
             f"SELECT * FROM transactions WHERE {where} AND {after} ORDER BY {order} LIMIT :limit",
-            {**values, **_seen_values(seen), "limit": self._limit(asked.limit)},
+            {**values, **_seen_values(seen), "limit": self._limit(request.limit)},
         )
+        return _with_foreign_row(array) if self._options.foreign_rows == "one" else array
 
     def sums(
-        self, workspace: Workspace, asked: CreditDailyTransactionSearchRequest, seen: Seen | None
+        self, workspace: Workspace, request: CreditDailyTransactionSearchRequest, seen: Seen | None
     ) -> bytes:
         """Sums per period and transaction type, as a JSON array."""
-        return self._sums(workspace, asked, seen, self._limit(asked.limit))
+        without_zeros = self._options.zero_totals == "left_out"
+        return self._sums(workspace, request, seen, self._limit(request.limit), without_zeros)
 
-    def chart(self, workspace: Workspace, asked: CreditDailyChartRequest) -> bytes:
+    def chart(self, workspace: Workspace, request: CreditDailyChartRequest) -> bytes:
         """Sums per period, as the JSON of a chart."""
-        periods: dict[str, dict[str, int]] = {}
-        for row in json.loads(self._sums(workspace, asked, None, limit=_LARGEST)):
-            period = periods.setdefault(row["created_at"][:10], {})
-            period[row["transaction_type"]] = row["amount"]
-        chart = {
-            "per_day": [
-                {"date": period, "transaction_types": amounts}
-                for period, amounts in periods.items()
-            ],
-            "transaction_types": sorted({code for amounts in periods.values() for code in amounts}),
-        }
-        return json.dumps(chart, separators=(",", ":")).encode()
+        options = self._options
+        if options.chart_days is not None and request.created_at_from is None:
+            days = min(options.chart_days, (self.until - datetime.min).days)
+            first = self.until - timedelta(days=days)
+            request = request.model_copy(update={"created_at_from": first})
+        without_zeros = options.zero_totals in ("left_out", "left_out_of_chart")
+        sums = self._sums(workspace, request, None, _LARGEST, without_zeros)
+        return chart_of(sums, request.grouping or "date", options)
 
     def _sums(
-        self, workspace: Workspace, asked: CreditDailyChartRequest, seen: Seen | None, limit: int
+        self,
+        workspace: Workspace,
+        request: CreditDailyChartRequest,
+        seen: Seen | None,
+        limit: int,
+        without_zeros: bool,
     ) -> bytes:
-        where, values = self._where(workspace, asked)
+        options = self._options
+        where, values = self._where(workspace, request, options.sums_kept_by)
+        if options.sums_until is not None:
+            where += " AND created_at < :sums_until"
+            values["sums_until"] = wire_text(options.sums_until)
         after, order = self._order("transaction_type", seen)
-        period = _PERIODS[asked.grouping or "date"]
+        period = _start_of(request.grouping or "date", "created_at")
+        having = "HAVING SUM(amount) != 0" if without_zeros else ""
         return self._array(
             _SUM,
             "SELECT * FROM ("
-            f"SELECT {period} || 'T00:00:00' AS created_at, transaction_type, "
+            f"SELECT {period} AS created_at, transaction_type, "
             "SUM(amount) AS amount, COUNT(*) AS cnt "
-            f"FROM transactions WHERE {where} GROUP BY 1, 2"
+            f"FROM transactions WHERE {where} GROUP BY 1, 2 {having}"
             f") WHERE {after} ORDER BY {order} LIMIT :limit",
             {**values, **_seen_values(seen), "limit": limit},
         )
 
-    # How a question becomes SQL
+    # How a request becomes SQL
 
-    def _where(self, workspace: Workspace, asked: AnyRequest) -> tuple[str, dict[str, Any]]:
-        terms = ["workspace = :workspace"]
-        values = self._values(workspace)
-        for name in _FILTERS:
-            if (value := getattr(asked, name, None)) is not None:
-                terms.append(f"{name} = :{name}")
-                values[name] = value
-        for name, comparison in zip(
-            ("created_at_from", "created_at_to"), _BOUNDS[self._options.bounds], strict=True
-        ):
-            if (moment := getattr(asked, name)) is not None:
-                terms.append(f"created_at {comparison} :{name}")
-                values[name] = wire_text(moment)
-        return " AND ".join(terms), values
+    def _where(
+        self, workspace: Workspace, request: AnyRequest, kept_by: KeptBy = "timestamp"
+    ) -> tuple[str, dict[str, Any]]:
+        """The condition of a request and its values; bounds are compared with what is kept."""
+        at, first = "created_at", ":created_at_from"
+        lower, upper = _BOUNDS[self._options.bounds]
+        if kept_by != "timestamp":
+            at = _start_of(kept_by, at)
+            if self._options.cut_periods == "whole":
+                lower, first = ">=", _start_of(kept_by, first)
+        terms = {name: f"{name} = :{name}" for name in _FILTERS} | {
+            "created_at_from": f"{at} {lower} {first}",
+            "created_at_to": f"{at} {upper} :created_at_to",
+        }
+        given = {name: getattr(request, name, None) for name in terms}
+        values = {
+            name: wire_text(value) if isinstance(value, datetime) else value
+            for name, value in given.items()
+            if value is not None
+        }
+        where = " AND ".join(["workspace = :workspace", *(terms[name] for name in values)])
+        return where, self._values(workspace) | values
 
     def _values(self, workspace: Workspace) -> dict[str, Any]:
         return {
@@ -309,10 +348,10 @@ class Books:
         after = f"({', '.join(keys)}) {comparison} ({', '.join(seen_keys)})" if seen else "TRUE"
         return after, ", ".join(key + direction for key in keys)
 
-    def _limit(self, asked: int | None) -> int:
-        """Rows to return: a negative limit asks for none, as SQLite would take it for no limit."""
-        limit = 100 if asked is None else max(asked, 0)
-        return min(limit, self._options.max_limit or _LARGEST)
+    def _limit(self, limit: int | None) -> int:
+        """The most rows to return: none for a negative limit, which SQLite takes for no limit."""
+        most = 100 if limit is None else max(limit, 0)
+        return min(most, self._options.max_limit or _LARGEST)
 
     def _array(self, element: str, rows: str, values: dict[str, Any]) -> bytes:
         # The LIMIT that each of the inner statements has makes SQLite keep their order.
@@ -329,26 +368,34 @@ class Books:
         return self._database.execute(statement, values or {}).fetchone()[0]
 
 
+def _start_of(period: Grouping, at: str) -> str:
+    """SQL of the start of the period that a time is in."""
+    return f"{_FIRST_DAYS[period].format(at=at)} || 'T00:00:00'"
+
+
 def _seen_values(seen: Seen | None) -> dict[str, str]:
     return {"seen_at": seen.created_at, "seen_id": seen.id} if seen else {}
+
+
+def _with_foreign_row(array: bytes) -> bytes:
+    """The transactions, the last of them replaced by one of another workspace."""
+    rows = json.loads(array)
+    if rows:
+        rows[-1] |= _FOREIGN
+    return json.dumps(rows, separators=(",", ":")).encode()
 
 
 def _scatter(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
-def _inside(asked: AnyRequest) -> datetime:
-    """A moment to start from in a window without a row."""
-    bound = asked.created_at_from or asked.created_at_to
-    return datetime.fromisoformat(wire_text(bound)) if bound else LAST_MOMENT
-
-
-def _within(asked: AnyRequest, edge: datetime, step: timedelta) -> datetime:
-    """The moment one step from the edge, or the edge itself if that would leave the window."""
+def _within(request: AnyRequest, edge: datetime, step: timedelta) -> datetime:
+    """The timestamp one step from the edge, or the edge itself if that leaves the window."""
     try:
-        moment = edge + step
+        timestamp = edge + step
     except OverflowError:
         return edge
-    too_early = asked.created_at_from and wire_text(moment) <= wire_text(asked.created_at_from)
-    too_late = asked.created_at_to and wire_text(moment) >= wire_text(asked.created_at_to)
-    return edge if too_early or too_late else moment
+    first, last = request.created_at_from, request.created_at_to
+    too_early = first and wire_text(timestamp) <= wire_text(first)
+    too_late = last and wire_text(timestamp) >= wire_text(last)
+    return edge if too_early or too_late else timestamp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,7 @@ def essence(part: Any, whole: dict[str, Any]) -> Any:
 
 
 def fields(schema: Any, whole: dict[str, Any]) -> Any:
-    """The essence of a schema, and what FastAPI and hand-written contracts put differently."""
+    """The essence of a schema, without what pydantic and hand-written documents say differently."""
     plain = essence(schema, whole)
     if isinstance(plain, list):
         return [fields(each, whole) for each in plain]
@@ -216,7 +217,72 @@ def test_the_sandbox_describes_itself_as_the_contract_does(
     assert defaults(own) == defaults(contract) != {}
 
 
-def test_the_docs_page_is_there(pool: urllib3.PoolManager, shared: Sandbox) -> None:
+def test_the_docs_page_shows_the_specification_and_loads_nothing(
+    pool: urllib3.PoolManager, shared: Sandbox
+) -> None:
     page = pool.request("GET", f"{shared.url}/docs")
     assert page.status == 200
-    assert b"/openapi.json" in page.data
+    assert page.headers["Content-Type"].startswith("text/html")
+    text = page.data.decode()
+    contract = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
+    for path, methods in contract["paths"].items():
+        assert path in text
+        for operation in methods.values():
+            assert operation["operationId"] in text
+    for field in ("created_at_from", "sorting_key_value", "context_desc", "cnt"):
+        assert field in text
+    assert set(re.findall(r'(?:href|src)="([^"#]*)', text)) == {"", "/openapi.json"}
+    assert "<script" not in text
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [("application/vnd.api+json; charset=utf-8", 200), ("text/plain", 422), ("", 422)],
+)
+@pytest.mark.parametrize("body", [b'{"limit": 1}', b"\xff"])
+def test_only_a_body_that_says_it_is_json_is_read_as_json(
+    pool: urllib3.PoolManager, shared: Sandbox, content_type: str, status: int, body: bytes
+) -> None:
+    response = pool.request(
+        "POST",
+        f"{shared.url}/v2/credits/search?workspace_id={shared.workspace_id}",
+        headers={"Api-Key": shared.api_key, "Content-Type": content_type},
+        body=body,
+    )
+    assert response.status == (status if body.startswith(b"{") else 422)
+
+
+def test_all_errors_of_a_request_are_in_one_response(
+    pool: urllib3.PoolManager, shared: Sandbox
+) -> None:
+    response = pool.request(
+        "POST",
+        f"{shared.url}/v2/credits/search",
+        headers={"Api-Key": shared.api_key},
+        json={"limit": "many", "pagination": {"scroll_id": 1}},
+    )
+    assert response.status == 422
+    assert [problem["loc"] for problem in response.json()["detail"]] == [
+        ["query", "workspace_id"],
+        ["body", "limit"],
+        ["body", "pagination", "scroll_id"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("POST", "/v2/credits/balance", 405),
+        ("HEAD", "/v2/credits/balance", 405),
+        ("GET", "/v2/credits/search", 405),
+    ],
+)
+def test_what_is_no_endpoint_is_refused_with_a_detail(
+    pool: urllib3.PoolManager, shared: Sandbox, method: str, path: str, status: int
+) -> None:
+    response = pool.request(method, shared.url + path, headers={"Api-Key": shared.api_key})
+    assert response.status == status
+    assert response.headers["Content-Type"] == "application/json"
+    assert method == "HEAD" or isinstance(response.json()["detail"], str)
+    assert response.headers.get("Allow") in (None, "GET", "POST")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ sandboxes = st.fixed_dictionaries(
         "seed": st.integers(-(10**9), 10**9),
         "workspaces": st.integers(1, 4),
         "transactions": st.integers(0, 60),
+        "until": st.just("2026-06-30"),
         "order": st.sampled_from(["newest_first", "oldest_first", "shuffled"]),
         "pagination": st.just("keyset"),
         "max_limit": st.none() | st.integers(1, 50),
@@ -167,6 +168,62 @@ def test_the_same_seed_gives_the_same_data_on_every_python(shared: Sandbox) -> N
     whole = [shared.transactions(workspace.workspace_id) for workspace in shared.workspaces]
     text = json.dumps([whole, shared.api_key, shared.access_token]).encode()
     assert hashlib.sha256(text).hexdigest()[:16] == "17b6d0f96dd2342e"
+
+
+@pytest.mark.parametrize(
+    ("until", "end"),
+    [
+        ("2026-02-28", "2026-02-28T23:59:59"),
+        (date(2024, 2, 29), "2024-02-29T23:59:59"),
+        ("2026-03-01T09:30:00", "2026-03-01T09:30:00"),
+        (datetime(2026, 3, 1, 0, 30, tzinfo=timezone(timedelta(hours=2))), "2026-02-28T22:30:00"),
+    ],
+)
+def test_the_history_covers_half_a_year_up_to_its_end(until: Any, end: str) -> None:
+    with Sandbox(transactions=2_000, until=until) as sandbox:
+        assert sandbox.until == datetime.fromisoformat(end)
+        made = [row["created_at"] for row in sandbox.transactions()]
+        sandbox.add_transactions(None, [{"transaction_id": "new"}])
+        (added,) = [r for r in sandbox.transactions() if r["transaction_id"] == "new"]
+    first = datetime.fromisoformat(end) - timedelta(days=181)
+    assert first.isoformat() < min(made) < (first + timedelta(days=2)).isoformat()
+    assert (len(made), max(made) <= end) == (2_000, True)
+    assert added["created_at"] == end
+
+
+def test_by_default_the_history_ends_now() -> None:
+    before = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    with Sandbox() as sandbox:
+        last_month = (before.replace(day=1) - timedelta(days=1)).isoformat()[:7]
+        assert before <= sandbox.until <= datetime.now(UTC).replace(tzinfo=None)
+        made = [row["created_at"] for row in sandbox.transactions()]
+    assert max(made) <= sandbox.until.isoformat()
+    assert sum(moment.startswith(last_month) for moment in made) > 100
+
+
+def test_a_balance_is_set_for_all_at_first_and_for_one_later(call: Call) -> None:
+    def balance(sandbox: Sandbox, number: int) -> int:
+        workspace = sandbox.workspaces[number]
+        where = workspace.workspace_id, {"Api-Key": workspace.api_key}
+        credits: int = call(sandbox, "get_workspace_credit_balance", None, *where).json()["credits"]
+        return credits
+
+    with Sandbox(balance=5, amount_sign="negative") as sandbox:
+        assert [balance(sandbox, number) for number in range(3)] == [5, 5, 5]
+        assert call(sandbox, "get_credit_balance").json()["credits"] == 10
+        sandbox.set_balance(-1)
+        sandbox.set_balance(700, sandbox.workspaces[2].workspace_id)
+        sandbox.add_transactions(sandbox.workspaces[2].workspace_id, [{"amount": -300}])
+        assert [balance(sandbox, number) for number in range(3)] == [-1, 5, 400]
+        for workspace in sandbox.workspaces:
+            spent = -sum(r["amount"] for r in sandbox.transactions(workspace.workspace_id))
+            assert balance(sandbox, workspace.index) == workspace.grant - spent
+        sandbox.reset()
+        assert [balance(sandbox, number) for number in range(3)] == [5, 5, 5]
+        with pytest.raises(TypeError, match=r"integer of units, not 1\.5"):
+            sandbox.set_balance(1.5)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="no workspace elsewhere"):
+            sandbox.set_balance(1, "elsewhere")
 
 
 def test_the_history_has_what_makes_real_ones_hard(shared: Sandbox) -> None:
@@ -313,7 +370,7 @@ def test_the_edges_of_the_calendar_are_moments_like_others(call: Call) -> None:
 
 
 def test_timestamps_carry_an_offset_by_the_option(call: Call) -> None:
-    with Sandbox(history=[{}], timestamps="utc") as sandbox:
+    with Sandbox(history=[{}], timestamps="utc", until="2026-06-30T22:00:00") as sandbox:
         (row,) = call(sandbox, "search_credit_transactions").json()
         (period,) = call(sandbox, "search_daily_credit_transactions").json()
     assert row["created_at"] == "2026-06-30T22:00:00Z"
