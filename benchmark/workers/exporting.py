@@ -1,4 +1,4 @@
-"""Exports transactions to Parquet: through the package, or by hand with one of several libraries.
+"""Writes transactions to Parquet: through the package, or by hand with one of several libraries.
 
 The argument is a JSON object, see ``ours`` and ``by_hand``. By hand nothing is verified.
 """
@@ -34,13 +34,13 @@ TYPES = {
 
 
 def ours(asked: dict[str, Any]) -> None:
-    """Through the package: a first export to warm up, then each period as a step.
+    """Through the package: a first file to warm up, then each period as a step.
 
     Keys: ``url``, ``api_key``, ``workspace_id``; ``since`` and the ends of the periods, ``untils``;
-    ``folder`` to export below; ``collector``, ``on`` or ``off``.
+    ``folder`` for a file of each period; ``collector``, ``on`` or ``off``.
     """
     import flowhunt
-    from flowhunt.export import export_credit_transactions
+    from flowhunt.history.arrow import TRANSACTION_SCHEMA, iter_transaction_batches
 
     configuration = flowhunt.Configuration(
         host=asked["url"], api_key=asked["api_key"], trust_env=False
@@ -48,23 +48,18 @@ def ours(asked: dict[str, Any]) -> None:
     with flowhunt.ApiClient(configuration) as client:
         api = flowhunt.CreditsApi(client)
 
-        def export(until: str, name: str) -> object:
-            return export_credit_transactions(
-                api,
-                asked["workspace_id"],
-                f"{asked['folder']}/{name}",
-                asked["since"],
-                until,
-                format="parquet",
-                workers=1,
-                page_size=PAGE_SIZE,
-                progress=False,
+        def export(until: str) -> None:
+            batches = iter_transaction_batches(
+                api, asked["workspace_id"], asked["since"], until, page_size=PAGE_SIZE
             )
+            with pq.ParquetWriter(f"{asked['folder']}/{until}.parquet", TRANSACTION_SCHEMA) as file:
+                for batch in batches:
+                    file.write_batch(batch)
 
-        export(asked["untils"][0], "warm")
+        export(asked["untils"][0])
         set_collector(asked["collector"])
         for until in asked["untils"]:
-            counted(until, lambda until=until: export(until, until))
+            counted(until, lambda until=until: export(until))
 
 
 def by_hand(asked: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from datetime import date, datetime, time
 from operator import attrgetter
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -29,12 +29,13 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flowhunt import frames
-from flowhunt._arrow import TRANSACTION_COLUMNS, array
+from flowhunt._arrow import TRANSACTION_COLUMNS
 from flowhunt.exceptions import ApiValueError
 from flowhunt.export._formats import Format, encoded
 from flowhunt.history import Plan, Window
 from flowhunt.history._batch import Batch
-from flowhunt.history._columns import EXTRA, columns_of
+from flowhunt.history._columns import EXTRA, ArrowBatch
+from flowhunt.history._intervals import datetime_of
 
 _year_and_month = attrgetter("year", "month")
 
@@ -281,10 +282,9 @@ def opened(directory: Path, format: Format) -> Generator[Store, None, None]:
 
 def tables_of(batch: Batch) -> Tables:
     """The transactions of each month; those of a batch are in order."""
-    columns = columns_of(batch)
     names = [*TRANSACTION_COLUMNS, EXTRA]
-    table = pa.table({name: array(name, columns[name]) for name in names})
-    timestamps = batch.timestamps
+    table = cast("ArrowBatch", batch).table.select(names)
+    timestamps = [datetime_of(micros) for micros in batch.micros()]
     tables: dict[date, pa.Table] = {}
     start = 0
     while start < len(batch):

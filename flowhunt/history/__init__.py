@@ -23,7 +23,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, date, tzinfo
+from datetime import UTC, date, timezone
 from typing import Any, Literal, NamedTuple
 
 from flowhunt.api.credits_api import CreditsApi
@@ -31,12 +31,11 @@ from flowhunt.exceptions import ApiValueError
 from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
+    ZoneName,
+    asked_for,
     check_choice,
     check_count,
-    interval_of,
     period_asked,
-    validated,
-    zone_of,
 )
 from flowhunt.history._daily import iter_sums
 from flowhunt.history._errors import (
@@ -104,17 +103,19 @@ def iter_credit_transactions(
     workspace_id: str,
     request: CreditTransactionSearchRequest | Mapping[str, Any] | None = None,
     *,
+    since: Timestamp | None = None,
+    until: Timestamp | None = None,
     page_size: int = PAGE_SIZE,
     newest_first: bool = False,
     workers: int = 1,
     on_difference: OnDifference = "raise",
-    zone: tzinfo = UTC,
+    zone: ZoneName = UTC,
     sleep: Sleep | None = None,
 ) -> Generator[CreditTransactionResponse, None, None]:
     """Yield every transaction that matches, each exactly once, oldest first or newest first.
 
     With ``workers=1`` all requests are sent by the thread that iterates. With more, that many
-    threads read ahead; they are daemons, and ``close()`` ends them.
+    threads prefetch; they are daemons, and ``close()`` ends them.
 
     Transactions that arrive while one reads may or may not be among those yielded. Days that have
     their first transaction after the start are left out where they come after all others.
@@ -144,6 +145,8 @@ def iter_credit_transactions(
         request,
         page_size,
         zone,
+        since=since,
+        until=until,
         on_difference=on_difference,
         newest_first=newest_first,
     )
@@ -164,14 +167,16 @@ def iter_daily_credit_transactions(
     workspace_id: str,
     request: CreditDailyTransactionSearchRequest | Mapping[str, Any] | None = None,
     *,
+    since: Timestamp | None = None,
+    until: Timestamp | None = None,
     page_size: int = PAGE_SIZE,
     newest_first: bool = False,
-    zone: tzinfo = UTC,
+    zone: ZoneName = UTC,
     sleep: Sleep | None = None,
 ) -> Generator[CreditDailyTransactionResponse, None, None]:
     """Yield every sum that matches, each exactly once, in order, compared with the chart.
 
-    A week or month is cut by nothing but the request's own bounds. No ``grouping`` means days.
+    Only the request's own bounds split a week or month. No ``grouping`` means days.
 
     :param request: the filters; ``limit`` and ``pagination`` are not allowed in it
     :param page_size: the ``limit`` to ask with
@@ -182,13 +187,12 @@ def iter_daily_credit_transactions(
         two sums of one period and type
     :raises ApiException: a call failed, also when it was retried
     """
-    asked = validated(CreditDailyTransactionSearchRequest, request, page_size, zone)
-    zone_asked = zone_of(asked, zone)
-    interval = interval_of(asked, zone_asked)
-    first = interval.start if asked.created_at_from else -1
-    last = interval.end - bool(asked.created_at_to)
+    asked, zone_asked, interval, has_start, has_end = asked_for(
+        CreditDailyTransactionSearchRequest, request, since, until, page_size, zone
+    )
+    bounds = (interval.start if has_start else -1, interval.end - has_end)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
-    reader = SumsReader(requests, zone_asked, asked.transaction_type, page_size, (first, last))
+    reader = SumsReader(requests, zone_asked, asked.transaction_type, page_size, bounds)
     grouping = asked.grouping or GroupingPeriod.DATE
     return _until_closed(
         iter_sums(reader, interval, grouping, page_size, newest_first=newest_first), requests
@@ -209,16 +213,19 @@ def reconcile(
     workspace_id: str,
     request: CreditTransactionSearchRequest | Mapping[str, Any] | None = None,
     *,
+    since: Timestamp | None = None,
+    until: Timestamp | None = None,
     page_size: int = PAGE_SIZE,
     workers: int = 1,
     on_difference: Literal["raise", "warn"] = "raise",
-    zone: tzinfo = UTC,
+    zone: ZoneName = UTC,
     sleep: Sleep | None = None,
 ) -> Reconciliation:
     """Compare all transactions with the daily sums, by day and transaction type.
 
     Where they disagree, both are read again before it is a difference: transactions may have
-    arrived meanwhile. A day that the request cuts is verified by its rows alone.
+    arrived meanwhile. A day of which the request
+    asks for a part is verified by its rows alone.
 
     :param request: the filters; only those that the sums take too
     :param workers: how many threads send requests
@@ -231,7 +238,15 @@ def reconcile(
     check_choice("on_difference", on_difference, ("raise", "warn"))
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
     history = History(
-        requests, MODELS, request, page_size, zone, on_difference=on_difference, by_day=True
+        requests,
+        MODELS,
+        request,
+        page_size,
+        zone,
+        since=since,
+        until=until,
+        on_difference=on_difference,
+        by_day=True,
     )
     if history.filters:
         raise ApiValueError(f"the sums cannot be filtered by {', '.join(history.filters)}")
@@ -265,10 +280,10 @@ def plan_credit_transactions(
     until: Timestamp,
     *,
     page_size: int = PAGE_SIZE,
-    zone: tzinfo = UTC,
+    zone: ZoneName = UTC,
     sleep: Sleep | None = None,
 ) -> Plan:
-    """Plan what there is to read, by the sums alone: few requests, and no transaction.
+    """Plan a read by the sums alone: few requests, and no transaction.
 
     The windows follow each other without a gap, so all transactions of the period are in one of
     them, also where the sums are wrong.
@@ -282,3 +297,7 @@ def plan_credit_transactions(
     first, end, zone_asked = period_asked(since, until, page_size, zone)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
     return WindowReader(requests, MODELS, zone_asked, page_size).plan(first, end)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta, tzinfo
-from typing import Any, Literal, TypeVar
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
@@ -20,29 +21,88 @@ OnDifference = Literal["raise", "warn", "ignore"]
 Timestamp = datetime | date | str
 Request = TypeVar("Request", CreditTransactionSearchRequest, CreditDailyTransactionSearchRequest)
 
-_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d").match
+ZoneName = tzinfo | str
+"""A time zone, or its name, such as ``"Europe/Prague"``."""
+
+_IS_DATE = re.compile(r"\d{4}-\d\d-\d\d").match
 
 
-def validated(
+class Asked(NamedTuple, Generic[Request]):
+    """A checked request, with the time that it asks for.
+
+    :ivar has_start: whether there is a bound at the start
+    :ivar has_end: whether there is one at the end
+    """
+
+    request: Request
+    zone: Zone
+    interval: Interval
+    has_start: bool
+    has_end: bool
+
+
+def asked_for(
     kind: type[Request],
     request: Request | Mapping[str, Any] | None,
+    since: Timestamp | None,
+    until: Timestamp | None,
     page_size: int,
-    zone: tzinfo,
-) -> Request:
-    """The request, if it can be read completely.
+    zone: ZoneName,
+) -> Asked[Request]:
+    """What a caller asks for, if it can be read completely.
 
+    :param request: the bounds in it are inclusive
+    :param since: the first timestamp
+    :param until: the timestamp after the last
     :raises ApiValueError: it cannot
     """
     check_count("page_size", page_size)
-    if not isinstance(zone, tzinfo) or zone.utcoffset(None) is None:
-        raise ApiValueError(
-            "zone must be of one UTC offset, such as datetime.timezone(timedelta(hours=1)), "
-            f"not {zone!r}"
-        )
+    info = zone_of(zone)
     asked = kind.model_validate({} if request is None else request)
     if asked.pagination is not None or asked.limit not in (None, kind().limit):
         raise ApiValueError("limit and pagination are not allowed here: use page_size")
-    return asked
+    first, end = _timestamp("since", since), _timestamp("until", until)
+    start, last = asked.created_at_from, asked.created_at_to
+    bounds = (start, last, first, end)
+    zone_asked = Zone(
+        info, any(bound is not None and bound.utcoffset() is not None for bound in bounds)
+    )
+    interval = ALL_TIME
+    if start:
+        interval = interval.within(Interval(zone_asked.micros(start), ALL_TIME.end))
+    if last:
+        interval = interval.within(Interval(0, zone_asked.micros(last) + 1))
+    if first or end:
+        period = Interval(
+            zone_asked.micros(first) if first else 0,
+            zone_asked.micros(end) if end else ALL_TIME.end,
+        )
+        if period.length < 1:
+            raise ApiValueError(
+                f"there is no time since {since} until {until}: until is the timestamp after the "
+                "last, so that a day is since='2026-01-31', until='2026-02-01'"
+            )
+        interval = interval.within(period)
+    return Asked(asked, zone_asked, interval, bool(start or first), bool(last or end))
+
+
+def zone_of(zone: ZoneName) -> tzinfo:
+    """A time zone, by its name if that was given.
+
+    :raises ApiValueError: it is none
+    """
+    name: Any = zone
+    if isinstance(zone, tzinfo):
+        name = getattr(zone, "zone", None)  # one of pytz cannot tell two equal times apart
+        if name is None:
+            return zone
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ValueError, TypeError, OSError, ZoneInfoNotFoundError):
+        raise ApiValueError(
+            "zone must be a time zone or the name of one, such as 'Europe/Prague', not "
+            f"{zone!r}; where the system has no time zones, install tzdata"
+        ) from None
 
 
 def check_count(name: str, value: int) -> None:
@@ -63,52 +123,13 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ApiValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
 
 
-def zone_of(
-    asked: CreditTransactionSearchRequest | CreditDailyTransactionSearchRequest, zone: tzinfo
-) -> Zone:
-    """The zone of a request, which sends UTC offsets if its bounds have one."""
-    bounds = (asked.created_at_from, asked.created_at_to)
-    return Zone(zone, any(bound is not None and bound.utcoffset() is not None for bound in bounds))
-
-
-def interval_of(
-    asked: CreditTransactionSearchRequest | CreditDailyTransactionSearchRequest, zone: Zone
-) -> Interval:
-    """The time that a request asks for, both bounds included."""
-    first, last = asked.created_at_from, asked.created_at_to
-    start = zone.micros(first) if first else ALL_TIME.start
-    end = zone.micros(last) + 1 if last else ALL_TIME.end
-    return Interval(start, max(start, end))
-
-
-def half_open(since: Timestamp | None, until: Timestamp | None) -> dict[str, Any]:
-    """The bounds of a request for the time from ``since`` up to ``until``, which is not in it.
-
-    :raises ApiValueError: they are no timestamps, or there is no time between them
-    """
-    first, end = (_timestamp(*bound) for bound in (("since", since), ("until", until)))
-    try:
-        CreditTransactionSearchRequest(created_at_from=first, created_at_to=end)
-    except ValidationError as error:
-        reason = error.errors(include_url=False)[0]["msg"]
-        raise ApiValueError(f"since {since} until {until} is no period: {reason}") from error
-    if end is not None and first == end:
-        raise ApiValueError(f"there is no time since {since} until {until}")
-    try:
-        last = end - timedelta(microseconds=1) if end else None
-    except OverflowError:
-        raise ApiValueError(f"there is no time before until={until}") from None
-    return {"created_at_from": first, "created_at_to": last}
-
-
 def _timestamp(name: str, value: Timestamp | None) -> datetime | None:
+    """A bound; a date is the midnight it begins with."""
     if value is None:
         return None
-    problem = f"{name} has to be a moment such as 2026-01-31, not {value!r}"
-    if not isinstance(value, date) and not _ISO_DATE(str(value)):
+    problem = f"{name} must be a timestamp such as 2026-01-31, not {value!r}"
+    if not isinstance(value, date) and not _IS_DATE(str(value)):
         raise ApiValueError(problem)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
     try:
         asked = CreditTransactionSearchRequest.model_validate({"created_at_from": value})
     except ValidationError as error:
@@ -117,7 +138,7 @@ def _timestamp(name: str, value: Timestamp | None) -> datetime | None:
 
 
 def period_asked(
-    since: Timestamp | None, until: Timestamp | None, page_size: int, zone: tzinfo
+    since: Timestamp | None, until: Timestamp | None, page_size: int, zone: ZoneName
 ) -> tuple[datetime, datetime, Zone]:
     """The bounds of a plan, both in the zone, with a UTC offset if one of them has one.
 
@@ -125,10 +146,6 @@ def period_asked(
     """
     for name, value in {"since": since, "until": until}.items():
         if value is None:
-            raise ApiValueError(f"{name} has to be a moment such as 2026-01-31, not None")
-    asked = validated(CreditTransactionSearchRequest, half_open(since, until), page_size, zone)
-    zone_asked = zone_of(asked, zone)
-    interval = interval_of(asked, zone_asked)
-    if not interval.length:
-        raise ApiValueError(f"there is no time since {since} until {until}")
-    return zone_asked.sent(interval.start), zone_asked.sent(interval.end), zone_asked
+            raise ApiValueError(f"{name} must be a timestamp such as 2026-01-31, not None")
+    asked = asked_for(CreditTransactionSearchRequest, None, since, until, page_size, zone)
+    return asked.zone.sent(asked.interval.start), asked.zone.sent(asked.interval.end), asked.zone

@@ -1,105 +1,179 @@
-"""Rows of responses as columns: four that the engine reads, and others that it carries along."""
+"""Rows of responses: the interface that the engine reads them by, and rows as lists."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from itertools import chain, compress
+from operator import attrgetter
 from typing import Any
 
 from flowhunt.history._errors import Tally
-from flowhunt.history._intervals import ALL_TIME, Interval, datetime_of, micros_of
+from flowhunt.history._intervals import ALL_TIME, NO_TIME, Interval, datetime_of, micros_of
 
 Key = tuple[date, str]
 """A day, or the first day of a period, and a transaction type."""
-Column = Sequence[Any]
+
+_hour_of = attrgetter("hour")
 
 
-class Batch:
-    """Rows as columns of one length.
+class Batch(ABC):
+    """Rows, each with an ID, a timestamp by the clock of the zone, a transaction type, an amount
+    and a workspace."""
 
-    :ivar columns: IDs, timestamps by the clock of the zone, transaction types, amounts, workspace
-        IDs; then the columns that a ``RowFormat`` adds
-    """
+    __slots__ = ()
 
-    __slots__ = ("columns",)
-
-    def __init__(self, columns: Sequence[Column]) -> None:
-        self.columns = columns
-
-    @classmethod
-    def empty(cls) -> Batch:
-        """No rows."""
-        return cls([()] * 5)
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many rows there are."""
 
     @property
+    @abstractmethod
     def ids(self) -> Sequence[str]:
         """Transaction IDs."""
-        return self.columns[0]
 
     @property
-    def timestamps(self) -> Sequence[datetime]:
-        """When the transactions were made, by the clock of the zone, without a UTC offset."""
-        return self.columns[1]
+    @abstractmethod
+    def codes(self) -> Collection[str]:
+        """The different transaction types."""
 
     @property
-    def codes(self) -> Sequence[str]:
-        """Transaction types."""
-        return self.columns[2]
+    @abstractmethod
+    def workspace_ids(self) -> Collection[str]:
+        """The different workspaces that the rows say they belong to."""
 
     @property
-    def workspace_ids(self) -> Sequence[str]:
-        """Workspaces that the rows say they belong to."""
-        return self.columns[4]
+    @abstractmethod
+    def cover(self) -> Interval:
+        """The shortest interval that all rows are in."""
 
-    def __len__(self) -> int:
-        return len(self.columns[0])
+    @abstractmethod
+    def micros(self) -> list[int]:
+        """The timestamps in microseconds."""
 
-    def where(self, keep: Sequence[bool]) -> Batch:
-        """The rows whose entry in ``keep`` is true."""
-        return Batch([list(compress(column, keep)) for column in self.columns])
+    @abstractmethod
+    def count(self, interval: Interval) -> int:
+        """How many rows are in an interval."""
 
+    @abstractmethod
+    def every(self, step: int) -> list[int]:
+        """The timestamps of every so many rows, in microseconds."""
+
+    @abstractmethod
+    def hours(self) -> Mapping[int, int]:
+        """How many rows are in each hour of the day."""
+
+    @abstractmethod
+    def tally(self) -> dict[Key, Tally]:
+        """Rows and amount of each day and transaction type."""
+
+    @abstractmethod
     def take(self, indices: Sequence[int]) -> Batch:
         """The rows at some indices, in that order."""
-        return Batch([list(map(column.__getitem__, indices)) for column in self.columns])
+
+    @abstractmethod
+    def in_order(self, *, newest_first: bool = False) -> Batch:
+        """The rows by timestamp and ID."""
+
+    @abstractmethod
+    def of_code(self, code: str) -> Batch:
+        """The rows of one transaction type."""
+
+    @abstractmethod
+    def concatenated(self, others: Sequence[Any]) -> Batch:
+        """These rows, then those of other batches of the same class."""
+
+    @abstractmethod
+    def _where(self, interval: Interval, *, inside: bool) -> Batch:
+        """The rows that are, or are not, in an interval of one microsecond or more."""
 
     def between(self, interval: Interval) -> Batch:
         """The rows in an interval."""
-        timestamps, interval = self.timestamps, interval.within(ALL_TIME)
-        if not timestamps or interval.length < 1:
-            return self.where([False] * len(self))
-        first, last = datetime_of(interval.start), datetime_of(interval.end - 1)
-        if first <= min(timestamps) and max(timestamps) <= last:
-            return self
-        return self.where([first <= timestamp <= last for timestamp in timestamps])
+        return self._part(interval.within(ALL_TIME), inside=True)
 
     def outside(self, interval: Interval) -> Batch:
         """The rows that are not in an interval."""
-        first, last = datetime_of(interval.start), datetime_of(interval.end - 1)
-        return self.where([not first <= timestamp <= last for timestamp in self.timestamps])
-
-    def of_code(self, code: str) -> Batch:
-        """The rows of one transaction type."""
-        return self if set(self.codes) <= {code} else self.where([c == code for c in self.codes])
+        return self._part(interval.within(ALL_TIME), inside=False)
 
     def distinct(self) -> Batch:
         """Each ID once: what was received last counts."""
-        if len(set(self.ids)) == len(self):
+        ids = self.ids
+        if len(set(ids)) == len(ids):
             return self
-        last = {row_id: index for index, row_id in enumerate(self.ids)}
+        last = {row_id: index for index, row_id in enumerate(ids)}
         return self.take(sorted(last.values()))
 
-    def in_order(self, *, newest_first: bool = False) -> Batch:
-        """The rows by timestamp and ID."""
-        keys = list(zip(self.timestamps, self.ids, strict=True))
-        indices = sorted(range(len(self)), key=keys.__getitem__, reverse=newest_first)
-        return self.take(indices)
+    def _part(self, interval: Interval, *, inside: bool) -> Batch:
+        if not len(self):
+            return self
+        cover = self.cover
+        if interval.covers(cover):
+            return self if inside else self.take([])
+        if not cover.within(interval).length:
+            return self.take([]) if inside else self
+        return self._where(interval, inside=inside)
+
+
+class ListBatch(Batch):
+    """Rows as lists of one length.
+
+    :ivar columns: IDs, timestamps by the clock of the zone without UTC offsets, transaction types,
+        amounts and workspace IDs
+    :ivar others: what else goes with each row
+    """
+
+    __slots__ = ("columns", "others")
+
+    def __init__(self, columns: Sequence[Sequence[Any]], others: Sequence[Any]) -> None:
+        self.columns = columns
+        self.others = others
+
+    @classmethod
+    def empty(cls) -> ListBatch:
+        """No rows."""
+        return cls([()] * 5, ())
+
+    def __len__(self) -> int:
+        return len(self.others)
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return self.columns[0]
+
+    @property
+    def codes(self) -> Collection[str]:
+        return set(self.columns[2])
+
+    @property
+    def workspace_ids(self) -> Collection[str]:
+        return set(self.columns[4])
+
+    @property
+    def cover(self) -> Interval:
+        timestamps = self._timestamps
+        if not timestamps:
+            return NO_TIME
+        return Interval(micros_of(min(timestamps)), micros_of(max(timestamps)) + 1)
+
+    def micros(self) -> list[int]:
+        return list(map(micros_of, self._timestamps))
+
+    def count(self, interval: Interval) -> int:
+        return len(self.between(interval))
+
+    def every(self, step: int) -> list[int]:
+        return list(map(micros_of, self._timestamps[::step]))
+
+    def hours(self) -> Mapping[int, int]:
+        return Counter(map(_hour_of, self._timestamps))
 
     def tally(self) -> dict[Key, Tally]:
-        """Rows and amount of each day and transaction type."""
         totals: dict[Key, list[int]] = {}
-        days = map(datetime.date, self.timestamps)
-        for key, amount in zip(zip(days, self.codes, strict=True), self.columns[3], strict=True):
+        _, timestamps, codes, amounts, _ = self.columns
+        days = map(datetime.date, timestamps)
+        for key, amount in zip(zip(days, codes, strict=True), amounts, strict=True):
             if total := totals.get(key):
                 total[0] += 1
                 total[1] += amount
@@ -107,15 +181,55 @@ class Batch:
                 totals[key] = [1, amount]
         return {key: Tally(rows, amount) for key, (rows, amount) in totals.items()}
 
-    def micros(self) -> list[int]:
-        """The timestamps as microseconds."""
-        return list(map(micros_of, self.timestamps))
+    def take(self, indices: Sequence[int]) -> ListBatch:
+        columns = [[column[index] for index in indices] for column in self.columns]
+        return ListBatch(columns, [self.others[index] for index in indices])
+
+    def in_order(self, *, newest_first: bool = False) -> ListBatch:
+        keys = list(zip(self._timestamps, self.ids, strict=True))
+        return self.take(sorted(range(len(self)), key=keys.__getitem__, reverse=newest_first))
+
+    def of_code(self, code: str) -> ListBatch:
+        if set(self.codes) <= {code}:
+            return self
+        return self.where([each == code for each in self.columns[2]])
+
+    def concatenated(self, others: Sequence[Any]) -> ListBatch:
+        batches: list[ListBatch] = [self, *others]
+        columns = zip(*(batch.columns for batch in batches), strict=True)
+        return ListBatch(
+            [list(chain.from_iterable(pieces)) for pieces in columns],
+            list(chain.from_iterable(batch.others for batch in batches)),
+        )
+
+    def where(self, keep: Sequence[bool]) -> ListBatch:
+        """The rows whose entry in ``keep`` is true."""
+        columns = [list(compress(column, keep)) for column in self.columns]
+        return ListBatch(columns, list(compress(self.others, keep)))
+
+    @property
+    def _timestamps(self) -> Sequence[datetime]:
+        return self.columns[1]
+
+    def _where(self, interval: Interval, *, inside: bool) -> ListBatch:
+        first, last = datetime_of(interval.start), datetime_of(interval.end - 1)
+        return self.where([(first <= at <= last) is inside for at in self._timestamps])
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
     """All rows of one batch or more, each ID once."""
-    some = [batch for batch in batches if len(batch)] or batches[:1]
-    if len(some) < 2:
-        return some[0].distinct()
-    columns = zip(*(batch.columns for batch in some), strict=True)
-    return Batch([list(chain.from_iterable(pieces)) for pieces in columns]).distinct()
+    return _concatenated(batches).distinct()
+
+
+def joined_between(batches: Sequence[Batch], interval: Interval) -> Batch:
+    """The rows of one batch or more in an interval, each ID once."""
+    every = _concatenated(batches)
+    distinct = every.distinct()
+    if distinct is not every:
+        return distinct.between(interval)
+    return _concatenated([batch.between(interval) for batch in batches])  # few of them are split
+
+
+def _concatenated(batches: Sequence[Batch]) -> Batch:
+    first, *others = [batch for batch in batches if len(batch)] or batches[:1]
+    return first.concatenated(others) if others else first

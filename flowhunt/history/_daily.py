@@ -36,7 +36,8 @@ def iter_sums(
             page_size,
             by_day=True,
         )
-        intervals = [span.cover for span in planner.spans(interval, planner.months(interval))]
+        months = planner.months(interval)
+        intervals = [each.cover for each in planner.ranges(interval, months)]
     for part in reversed(intervals) if newest_first else intervals:
         sums = _compared(reader, part, grouping, charted)
         yield from reversed(sums.values()) if newest_first else sums.values()

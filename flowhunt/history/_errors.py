@@ -1,4 +1,4 @@
-"""What can be wrong with a history."""
+"""The errors of reading a history."""
 
 from __future__ import annotations
 
@@ -120,8 +120,7 @@ class CrowdedInstantError(DifferenceError):
     def __str__(self) -> str:
         text = (
             f"only {self.read} of the transactions of {self.instant.isoformat()} could be read: "
-            f"the service returns no more in one response, and neither a larger limit nor "
-            f"pagination returns others"
+            f"one response holds no more, with a larger limit and with pagination too"
         )
         differences = super().__str__()
         return f"{text}. {differences}" if differences else text

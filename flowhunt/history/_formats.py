@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.api_response import ApiResponse
-from flowhunt.history._batch import Batch
+from flowhunt.history._batch import Batch, ListBatch
 from flowhunt.history._intervals import Zone
 from flowhunt.history._requests import Body
 from flowhunt.models.credit_transaction_response import CreditTransactionResponse
@@ -41,7 +41,7 @@ class RowFormat(ABC, Generic[R]):
 
 
 class Models(RowFormat[list[CreditTransactionResponse]]):
-    """Each row as a model, in the last column of a batch."""
+    """Each row as a model."""
 
     def search(
         self, api: CreditsApi, workspace_id: str, body: Body
@@ -50,7 +50,8 @@ class Models(RowFormat[list[CreditTransactionResponse]]):
 
     def batch(self, rows: list[CreditTransactionResponse], zone: Zone) -> Batch:
         row_ids, timestamps, codes, amounts, workspace_ids = (list(map(key, rows)) for key in _KEYS)
-        return Batch([row_ids, zone.local(timestamps), codes, amounts, workspace_ids, rows])
+        columns = [row_ids, zone.local(timestamps), codes, amounts, workspace_ids]
+        return ListBatch(columns, rows)
 
 
 MODELS = Models()
@@ -58,4 +59,4 @@ MODELS = Models()
 
 def models_in(batch: Batch) -> Sequence[CreditTransactionResponse]:
     """The models of a batch that ``MODELS`` made."""
-    return batch.columns[-1]
+    return cast("ListBatch", batch).others

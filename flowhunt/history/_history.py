@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, tzinfo
+from datetime import date
 from itertools import groupby
 from typing import Any
 
 from flowhunt.exceptions import ApiException
 from flowhunt.history._arguments import (
     OnDifference,
+    Timestamp,
+    ZoneName,
+    asked_for,
     check_choice,
-    interval_of,
-    validated,
-    zone_of,
 )
-from flowhunt.history._batch import Batch, Key, joined
+from flowhunt.history._batch import Batch, Key, ListBatch, joined
 from flowhunt.history._errors import DifferenceError, HistoryError, Tally
 from flowhunt.history._formats import RowFormat, models_in
 from flowhunt.history._intervals import (
@@ -23,7 +23,7 @@ from flowhunt.history._intervals import (
     DAY,
     NO_TIME,
     Interval,
-    datetime_of,
+    day_of,
     neighbours_joined,
     period,
     shares,
@@ -57,28 +57,30 @@ class History:
         form: RowFormat[Any],
         request: CreditTransactionSearchRequest | Mapping[str, Any] | None,
         page_size: int,
-        zone: tzinfo,
+        zone: ZoneName,
         *,
+        since: Timestamp | None = None,
+        until: Timestamp | None = None,
         on_difference: OnDifference,
         newest_first: bool = False,
         by_day: bool = False,
     ) -> None:
-        asked = validated(CreditTransactionSearchRequest, request, page_size, zone)
+        asked, self.zone, self._interval, _, _ = asked_for(
+            CreditTransactionSearchRequest, request, since, until, page_size, zone
+        )
         check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
         self.filters = {
             name: value
             for name in _FILTERS_WITHOUT_SUMS
             if (value := getattr(asked, name)) is not None
         }
-        self._zone = zone_of(asked, zone)
-        self._interval = interval_of(asked, self._zone)
         self._compare = on_difference != "ignore"
         self._newest_first = newest_first
         self._page_size = page_size
         self._by_day = by_day
         kind = asked.transaction_type
         self._reader = VerifiedReader(
-            requests, form, self._zone, page_size, {"transaction_type": kind} if kind else {}
+            requests, form, self.zone, page_size, {"transaction_type": kind} if kind else {}
         )
         self._checks: list[Check] = []
         self._read: dict[Key, Tally] = {}
@@ -94,7 +96,8 @@ class History:
             return
         for part in self._verified_parts(workers):
             for key, tally in part.tallies.items():
-                self._read[key] = self._read.get(key, Tally()).plus(tally)
+                known = self._read.get(key)
+                self._read[key] = known.plus(tally) if known else tally
             yield part
         if self._compare and not self._sums_are_newer:
             yield from self._final_check()
@@ -186,7 +189,7 @@ class History:
 
     def _fix_the_end(self, page: Page, months: Mapping[date, Tallies]) -> None:
         """End with the last day that has rows now, if it can be found: later rows may arrive."""
-        end = max(page.batch.micros(), default=0)
+        end = max(page.batch.cover.end - 1, 0)
         if self._ends_after(end) or not months:
             return
         last_month = period(max(months), GroupingPeriod.MONTH)
@@ -230,11 +233,11 @@ class History:
                         if not interval.covers(each.interval)
                     ]
         if finished:
-            yield self._part(_span_of(finished), finished)
+            yield self._part(_interval_of(finished), finished)
 
     def _presentable(self, finished: Sequence[Tile]) -> Interval:
         """The time of finished tiles, without a day or month that is only partly read."""
-        start, end = _span_of(finished)
+        start, end = _interval_of(finished)
         checks = [check.interval for check in self._checks] if self._compare else []
         if self._newest_first:
             start = -(-start // DAY) * DAY if self._compare else start
@@ -272,12 +275,12 @@ class History:
             days = {
                 day
                 for day in differing_days(inside, now)
-                if datetime_of(day.start).date() not in self._disputed
+                if day_of(day.start) not in self._disputed
             }
             for run in neighbours_joined(days):
                 before = {key: tally for key, tally in now.items() if run.covers(_day(key))}
                 if error := error_of([self._reader.settle(run, before=before)]):
-                    yield Part(run, Batch.empty(), {}, error)
+                    yield Part(run, ListBatch.empty(), {}, error)
 
     # With filters that the sums do not take
 
@@ -303,12 +306,11 @@ class History:
 
     def _matching(self, batch: Batch) -> Batch:
         """The rows that have the values of the filters."""
-        return batch.where(
-            [
-                all(getattr(model, name) == value for name, value in self.filters.items())
-                for model in models_in(batch)
-            ]
-        )
+        matches = [
+            all(getattr(model, name) == value for name, value in self.filters.items())
+            for model in models_in(batch)
+        ]
+        return batch.take([index for index, match in enumerate(matches) if match])
 
     def _check_filters(self, found: Batch) -> None:
         """Whether rows that the service found can be found by their values too.
@@ -328,7 +330,7 @@ def _rows_of_months(months: Mapping[date, Tallies]) -> dict[Interval, float]:
     }
 
 
-def _span_of(tiles: Sequence[Tile]) -> Interval:
+def _interval_of(tiles: Sequence[Tile]) -> Interval:
     """The time that tiles cover."""
     intervals = [tile.interval for tile in tiles]
     return Interval(min(intervals).start, max(intervals).end)

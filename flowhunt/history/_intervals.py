@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
 from flowhunt.models.grouping_period import GroupingPeriod
 
-_MICROSECOND = timedelta(microseconds=1)
-_LAST = (datetime.max - datetime.min) // _MICROSECOND
+MICROSECOND = timedelta(microseconds=1)
+_LAST = (datetime.max - datetime.min) // MICROSECOND
 _timezone_of = attrgetter("tzinfo")
+_DAYS_LOOKED_AT = 400
+"""Days in which a change of the UTC offset is looked for."""
 
 
 class Interval(NamedTuple):
@@ -58,20 +61,26 @@ class Interval(NamedTuple):
         return Interval(self.start // DAY * DAY, min(-(-self.end // DAY) * DAY, ALL_TIME.end))
 
 
-HOUR = timedelta(hours=1) // _MICROSECOND
-DAY = timedelta(days=1) // _MICROSECOND
+_MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1) // MICROSECOND
+DAY = timedelta(days=1) // MICROSECOND
 ALL_TIME = Interval(0, _LAST + 1)
 NO_TIME = Interval(0, 0)
 
 
 def micros_of(timestamp: datetime) -> int:
     """A timestamp without a time zone as microseconds."""
-    return (timestamp - datetime.min) // _MICROSECOND
+    return (timestamp - datetime.min) // MICROSECOND
 
 
 def datetime_of(micros: int) -> datetime:
     """Microseconds as a timestamp without a time zone."""
-    return datetime.min + micros * _MICROSECOND
+    return datetime.min + micros * MICROSECOND
+
+
+def day_of(micros: int) -> date:
+    """The day of a timestamp in microseconds."""
+    return date.fromordinal(micros // DAY + 1)
 
 
 def first_day_of(day: date, grouping: GroupingPeriod) -> date:
@@ -83,6 +92,7 @@ def first_day_of(day: date, grouping: GroupingPeriod) -> date:
     return day
 
 
+@lru_cache(maxsize=1024)
 def period(first_day: date, grouping: GroupingPeriod) -> Interval:
     """The period that begins on a day; a month is a whole one, whatever day it is dated by."""
     first = first_day.replace(day=1) if grouping is GroupingPeriod.MONTH else first_day
@@ -120,17 +130,36 @@ def periods_in(interval: Interval, grouping: GroupingPeriod) -> Interval:
 class Zone:
     """The time zone of the days of the sums and of timestamps without a UTC offset.
 
-    :ivar info: a time zone with one UTC offset: clocks that are set back would show a time twice
+    Intervals are by the clock of the zone. An hour that this clock shows twice in one day runs at
+    half speed in them, so that timestamps with UTC offsets stay in order. A timestamp without a UTC
+    offset is taken to be of the first time that the clock shows it.
+
+    :ivar info: the time zone
     :ivar sends_offset: whether bounds are sent with a UTC offset
     """
 
     info: tzinfo
     sends_offset: bool = False
+    _repeated: dict[int, Interval | None] = field(
+        default_factory=dict[int, "Interval | None"], init=False, repr=False, compare=False
+    )
 
     @property
     def offset(self) -> timedelta:
-        """How far its clock is ahead of UTC."""
-        return self.info.utcoffset(None) or timedelta()
+        """How far its clock is ahead of UTC; none where that changes."""
+        return self._fixed or timedelta()
+
+    @property
+    def varies(self) -> bool:
+        """Whether its UTC offset changes, as with daylight saving time."""
+        return self._fixed is None
+
+    @property
+    def _fixed(self) -> timedelta | None:
+        """The UTC offset of a zone that has one all year."""
+        return self.info.utcoffset(None)
+
+    # Timestamps by the clock of the zone
 
     def micros(self, timestamp: datetime) -> int:
         """A timestamp of the service or of the caller, by the clock of the zone."""
@@ -140,32 +169,155 @@ class Zone:
 
     def local(self, timestamps: Sequence[datetime]) -> Sequence[datetime]:
         """Timestamps of a response by the clock of the zone, without their UTC offsets."""
-        if set(map(_timezone_of, timestamps)) <= {None}:
+        if self._fixed is not None and set(map(_timezone_of, timestamps)) <= {None}:
             return timestamps
         return list(map(self._local, timestamps))
 
+    def days(self, timestamps: Sequence[datetime]) -> list[date]:
+        """The days of timestamps."""
+        return [timestamp.date() for timestamp in self.local(timestamps)]
+
     def _local(self, timestamp: datetime) -> datetime:
+        is_fixed = self._fixed is not None
         if timestamp.tzinfo is None:
+            if is_fixed:
+                return timestamp
+        else:
+            try:
+                timestamp = timestamp.astimezone(self.info).replace(tzinfo=None)
+            except OverflowError:
+                return datetime.min if timestamp.year == 1 else datetime.max
+            if is_fixed:
+                return timestamp
+        shown = micros_of(timestamp)
+        repeated = self.repeated_at(shown)
+        if not repeated:
+            return timestamp.replace(fold=0)
+        elapsed = shown - repeated.start + timestamp.fold * repeated.length
+        return datetime_of(repeated.start + elapsed // 2)
+
+    # Bounds to send
+
+    def bounds(
+        self, interval: Interval, before: int = 0, after: int = 0
+    ) -> tuple[datetime | None, datetime | None]:
+        """The first and the last timestamp to ask for; ``None`` where no datetime is so far out.
+
+        The API specification does not say which time of a repeated hour a bound without a UTC
+        offset means. So bounds without one are sent just outside of such an hour.
+
+        :param before: microseconds to ask for before the interval
+        :param after: microseconds to ask for after it
+        """
+        first, last = interval.start, interval.end - 1
+        if not self.sends_offset and (repeated := self.repeated_at(first)):
+            first = repeated.start
+            before = 1
+        if not self.sends_offset and (repeated := self.repeated_at(last)):
+            last = repeated.end - 1
+            after = 1
+        return self._bound(first - before), self._bound(last + after, last_of_two=1)
+
+    def _bound(self, micros: int, last_of_two: int = 0) -> datetime | None:
+        return self.sent(micros, last_of_two) if ALL_TIME.contains(micros) else None
+
+    def is_ambiguous(self, interval: Interval) -> bool:
+        """Whether the clock shows all of an interval twice, and bounds do not say which one."""
+        repeated = None if self.sends_offset else self.repeated_at(interval.start)
+        return repeated is not None and repeated.covers(interval)
+
+    def apart(self, interval: Interval) -> list[Interval]:
+        """Split an interval, if it is not too long, so that each part is ambiguous or has nothing
+        that is."""
+        days = range(interval.start // DAY, -(-interval.end // DAY))
+        if self.sends_offset or self._fixed is not None or len(days) > _DAYS_LOOKED_AT:
+            return [interval]
+        repeated = filter(None, map(self._repeated_on, days))
+        return between_edges(interval, (edge for each in repeated for edge in each))
+
+    def shown_once(self, micros: int) -> int:
+        """A timestamp, or one before it whose bound is unambiguous."""
+        repeated = None if self.sends_offset else self.repeated_at(micros)
+        return repeated.start - 1 if repeated else micros
+
+    def sent(self, micros: int, last_of_two: int = 0) -> datetime:
+        """A timestamp as bounds are sent.
+
+        :param last_of_two: 1 for the later one of the two microseconds that are one at half speed
+        """
+        fold = 0
+        if repeated := self.repeated_at(micros):
+            elapsed = 2 * (micros - repeated.start) + last_of_two
+            fold, elapsed = divmod(elapsed, repeated.length)
+            micros = repeated.start + elapsed
+        timestamp = datetime_of(micros).replace(fold=fold)
+        if not self.sends_offset:
             return timestamp
+        if self._fixed is not None:
+            return timestamp.replace(tzinfo=self.info)
+        offset = self.offset_at(timestamp)
+        whole_minutes = offset // _MINUTE * _MINUTE  # those of the years before zones are not
+        return (timestamp - (offset - whole_minutes)).replace(
+            tzinfo=timezone(whole_minutes), fold=0
+        )
+
+    # Hours that the clock shows twice
+
+    def repeated_at(self, micros: int) -> Interval | None:
+        """The time that the clock shows twice, if a time by the clock is in it."""
+        if self._fixed is not None or not ALL_TIME.contains(micros):
+            return None
+        repeated = self._repeated_on(micros // DAY)
+        return repeated if repeated and repeated.contains(micros) else None
+
+    def _repeated_on(self, day: int) -> Interval | None:
+        """The time of a day that the clock shows twice."""
+        if day not in self._repeated:
+            self._repeated[day] = self._found_on(Interval(day * DAY, (day + 1) * DAY))
+        return self._repeated[day]
+
+    def _found_on(self, day: Interval) -> Interval | None:
+        before, after = (self.offset_at(datetime_of(min(edge, ALL_TIME.end - 1))) for edge in day)
+        if after >= before:
+            return None
+        old, new = day.start - before // MICROSECOND, day.end - after // MICROSECOND
+        while new - old > 1:  # in UTC
+            middle = (old + new) // 2
+            in_utc = datetime_of(middle).replace(tzinfo=UTC)
+            if in_utc.astimezone(self.info).utcoffset() == before:
+                old = middle
+            else:
+                new = middle
+        return Interval(new + after // MICROSECOND, new + before // MICROSECOND).within(day)
+
+    # In UTC
+
+    def offset_in(self, interval: Interval) -> timedelta | None:
+        """The UTC offset of a time by the clock, if it is the same for all of it."""
+        days = range(interval.start // DAY, interval.end // DAY + 2)
+        if len(days) > _DAYS_LOOKED_AT or days[-1] * DAY >= ALL_TIME.end:
+            return None
+        offsets = {self.offset_at(datetime_of(day * DAY)) for day in days}
+        return offsets.pop() if len(offsets) == 1 else None
+
+    def in_utc(self, timestamp: datetime) -> datetime:
+        """A timestamp in UTC, without its UTC offset."""
+        offset = timestamp.utcoffset()
+        if offset is None:
+            offset = self.offset_at(timestamp)
         try:
-            return timestamp.astimezone(self.info).replace(tzinfo=None)
+            return timestamp.replace(tzinfo=None) - offset
         except OverflowError:
             return datetime.min if timestamp.year == 1 else datetime.max
 
-    def day(self, timestamp: datetime) -> date:
-        """The day of a timestamp."""
-        return self._local(timestamp).date()
-
-    def bounds(self, first: int, last: int) -> tuple[datetime | None, datetime | None]:
-        """What to send as bounds; ``None`` where no datetime is so far out."""
-        return self._bound(first), self._bound(last)
-
-    def _bound(self, micros: int) -> datetime | None:
-        return self.sent(micros) if ALL_TIME.contains(micros) else None
-
-    def sent(self, micros: int) -> datetime:
-        """A timestamp as bounds are sent."""
-        return datetime_of(micros).replace(tzinfo=self.info if self.sends_offset else None)
+    def offset_at(self, timestamp: datetime) -> timedelta:
+        """The UTC offset at a time by the clock."""
+        if self._fixed is not None:
+            return self._fixed
+        try:
+            return timestamp.replace(tzinfo=self.info).utcoffset() or timedelta()
+        except OverflowError:
+            return timedelta()
 
 
 Expectations = Mapping[Interval, float]
@@ -174,7 +326,10 @@ Expectations = Mapping[Interval, float]
 
 def expected(expectations: Expectations, interval: Interval) -> float:
     """How many rows an interval should hold, if they are evenly spread over each expectation."""
-    return sum(rows for _, rows in shares(expectations, interval))
+    total = 0.0
+    for _, rows in shares(expectations, interval):
+        total += rows
+    return total
 
 
 def first_edges(
@@ -184,6 +339,8 @@ def first_edges(
     edges: list[int] = []
     seen = 0.0
     for part, rows in shares(expectations, interval):
+        if len(edges) >= most:
+            break
         while len(edges) < most and seen + rows >= (wanted := step * (len(edges) + 1)):
             edges.append(part.start + int(part.length * ((wanted - seen) / rows)))
         seen += rows

@@ -1,13 +1,14 @@
-"""A plan: time cut into windows that are read, and verified, apart from each other."""
+"""A plan: time split into windows, each of which can be read and verified on its own."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import groupby, pairwise
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetPydanticSchema, model_validator
+from pydantic_core import core_schema
 
 from flowhunt.exceptions import ApiException
 from flowhunt.history._batch import Key
@@ -36,34 +37,37 @@ from flowhunt.history._verified import (
 )
 from flowhunt.models.grouping_period import GroupingPeriod
 
-DaySums = dict[date, dict[str, Tally]]
-"""What there is of each day and transaction type."""
+# Under a frozen clock, other classes may be in place of these two when the module is imported.
+Timestamp = Annotated[datetime, GetPydanticSchema(lambda *_: core_schema.datetime_schema())]
+Day = Annotated[date, GetPydanticSchema(lambda *_: core_schema.date_schema())]
+DaySums = dict[Day, dict[str, Tally]]
+"""The total of each day and transaction type."""
 
 _SHORTEST = timedelta(minutes=1) // timedelta(microseconds=1)
 """Parts of a day are no shorter than this, in microseconds."""
 _MOST_PARTS = 16
-"""Parts that a day is cut into at once: bounds the requests that a wrong sum costs."""
-_CUT_OFFSET = 499_999
-"""Microseconds from a round time, where transactions are likely, to where a day is cut."""
+"""Parts that a day is split into at once: bounds the requests that a wrong sum costs."""
+_SPLIT_OFFSET = 499_999
+"""Microseconds from a round time, where transactions are likely, to where a day is split."""
 
 
 class Window(BaseModel):
-    """Some time with transactions of one month, or with none at all.
+    """A time range that has transactions of at most one month.
 
-    :ivar since: its first moment
-    :ivar until: the moment after its last
+    :ivar since: its first timestamp
+    :ivar until: the timestamp after its last
     :ivar sums: transactions and amount of each day and transaction type
     """
 
     model_config = ConfigDict(frozen=True)
 
-    since: datetime
-    until: datetime
+    since: Timestamp
+    until: Timestamp
     sums: DaySums
 
     @property
     def rows(self) -> int:
-        """How many transactions are in it."""
+        """How many transactions the sums count in it."""
         return sum(tally.rows for codes in self.sums.values() for tally in codes.values())
 
     @property
@@ -73,26 +77,27 @@ class Window(BaseModel):
 
     @property
     def first_moment(self) -> datetime:
-        """The earliest that a transaction in it can be of."""
+        """The earliest timestamp that a transaction in it can have."""
         midnight = datetime.combine(min(self.sums, default=date.min), time(), self.since.tzinfo)
         return max(self.since, midnight)
 
 
 class Plan(BaseModel):
-    """What there is to read of a workspace: windows that follow each other without a gap.
+    """The windows to read of a workspace. They follow each other without a gap.
 
     It can be pickled, and is JSON by ``model_dump_json()`` and ``model_validate_json()``.
 
-    :ivar since: the first moment that was asked for
-    :ivar until: the moment after the last
-    :ivar utc_offset: of the zone that days, and moments without a UTC offset, are taken to be of
+    :ivar since: the first timestamp asked for
+    :ivar until: the timestamp after the last
+    :ivar utc_offset: at ``since``, of the zone that days, and timestamps without a UTC offset, are
+        taken to be of
     """
 
     model_config = ConfigDict(frozen=True)
 
     workspace_id: str
-    since: datetime
-    until: datetime
+    since: Timestamp
+    until: Timestamp
     utc_offset: timedelta
     windows: tuple[Window, ...]
 
@@ -139,7 +144,7 @@ class WindowReader:
             workspace_id=self.requests.workspace_id,
             since=since,
             until=until,
-            utc_offset=self._zone.offset,
+            utc_offset=self._zone.offset_at(since),
             windows=tuple(self._windows(since, until)),
         )
 
@@ -164,8 +169,8 @@ class WindowReader:
         changed -= {period(day, GroupingPeriod.DATE) for day in ignoring}
         windows: list[Window] = []
         for window in plan.windows:
-            span = self._interval(window.since, window.until)
-            if any(day.within(span).length for day in changed):
+            interval_asked = self._interval(window.since, window.until)
+            if any(day.within(interval_asked).length for day in changed):
                 windows += self._windows(window.since, window.until)
             else:
                 windows.append(window)
@@ -196,9 +201,11 @@ class WindowReader:
             now = sums.tallies(months, GroupingPeriod.MONTH, strict=False)
             before = by_month({key: t for key, t in known.items() if months.contains(_start(key))})
             for month in {key[0] for key in differing_keys(before, now)}:
-                span = period(month, GroupingPeriod.MONTH).within(months)
-                days = sums.tallies(span, GroupingPeriod.DATE, strict=False)
-                of_month = {key: t for key, t in known.items() if span.contains(_start(key))}
+                interval_asked = period(month, GroupingPeriod.MONTH).within(months)
+                days = sums.tallies(interval_asked, GroupingPeriod.DATE, strict=False)
+                of_month = {
+                    key: t for key, t in known.items() if interval_asked.contains(_start(key))
+                }
                 changed |= differing_days(of_month, days)
         return changed
 
@@ -220,7 +227,7 @@ class WindowReader:
         interval = self._interval(since, until)
         found = list(self._found(interval))
         windows = self._following(interval, found or [(interval, {})])
-        return [small for window in windows for small in self._cut(window)]
+        return [small for window in windows for small in self._split(window)]
 
     def _found(self, interval: Interval) -> Iterator[tuple[Interval, Tallies]]:
         """The days that have transactions, those of a window together, and their sums."""
@@ -246,11 +253,11 @@ class WindowReader:
                 (first.year, first.month) != (day.year, day.month)
                 or rows > PAGES_IN_A_PART * self._page_size
             ):
-                yield _span_of(together), together
+                yield _interval_of(together), together
                 together = {}
             together |= of_day
         if together:
-            yield _span_of(together), together
+            yield _interval_of(together), together
 
     def _months(self, interval: Interval) -> dict[date, Tallies]:
         """The sums of the months; asked again, with care, if the chart has other months too."""
@@ -265,7 +272,7 @@ class WindowReader:
             found = sums.tallies(months, GroupingPeriod.MONTH)
         return by_first_day(found)
 
-    def _cut(self, window: Window) -> list[Window]:
+    def _split(self, window: Window) -> list[Window]:
         """Smaller windows where a day has too much for one."""
         day = self._interval(window.first_moment, window.until)
         day = day.within(Interval(day.start, (day.start // DAY + 1) * DAY))
@@ -280,7 +287,9 @@ class WindowReader:
         count = min(round(rows / (PAGES_IN_A_PART * self._page_size)), _MOST_PARTS)
         if count < 2 or interval.length < count * _SHORTEST:
             return [(interval, sums)]
-        inner = [part.start + _CUT_OFFSET for part in interval.parts(count)[1:]]
+        inner = [
+            self._zone.shown_once(part.start + _SPLIT_OFFSET) for part in interval.parts(count)[1:]
+        ]
         parts: list[tuple[Interval, Tallies]] = []
         added: dict[Key, Tally] = {}
         for part in between_edges(interval, inner):
@@ -314,7 +323,7 @@ class WindowReader:
 
 
 def day_sums_of(part: Part) -> DaySums:
-    """What transactions add up to."""
+    """The totals of transactions, by day and transaction type."""
     return _by_day(part.tallies)
 
 
@@ -322,7 +331,7 @@ def _start(key: Key) -> int:
     return period(key[0], GroupingPeriod.DATE).start
 
 
-def _span_of(tallies: Iterable[Key]) -> Interval:
+def _interval_of(tallies: Iterable[Key]) -> Interval:
     days = [period(day, GroupingPeriod.DATE) for day, _ in tallies]
     return Interval(min(days).start, max(days).end)
 

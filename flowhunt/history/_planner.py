@@ -1,4 +1,4 @@
-"""Cuts time into sections by the sums: what to read next, and what to compare it with."""
+"""Splits time into sections by the sums: what to read next, and what to compare it with."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Section(NamedTuple):
         return [check for check in checks if whole_days.covers(check.interval)]
 
 
-class Span(NamedTuple):
+class Range(NamedTuple):
     """The time of a section.
 
     :ivar cover: up to the next section, also where there are no sums
@@ -53,7 +53,7 @@ class Span(NamedTuple):
 
 
 class Planner:
-    """Cuts time into sections by the sums of months, and of the days of busy months.
+    """Splits time into sections by the sums of months, and of the days of busy months.
 
     :param tallies: asks for the sums of some time
     :param page_size: how many sums or rows a response holds
@@ -78,12 +78,12 @@ class Planner:
         """The sums of the months, by their first days, in order."""
         return by_first_day(self._tallies(interval, GroupingPeriod.MONTH))
 
-    def spans(self, interval: Interval, months: Mapping[date, Tallies]) -> list[Span]:
+    def ranges(self, interval: Interval, months: Mapping[date, Tallies]) -> list[Range]:
         """The time of each section, in order."""
         planned = list(self._planned(interval, months)) or [(interval, {})]
         edges = [interval.start, *(time.start for time, _ in planned[1:]), interval.end]
         return [
-            Span(Interval(start, end), time, sums)
+            Range(Interval(start, end), time, sums)
             for (start, end), (time, sums) in zip(pairwise(edges), planned, strict=True)
         ]
 
@@ -91,8 +91,8 @@ class Planner:
         self, interval: Interval, months: Mapping[date, Tallies], *, newest_first: bool = False
     ) -> Iterator[Section]:
         """Sections that follow each other without a gap, in order."""
-        spans = self.spans(interval, months)
-        for cover, time, sums in reversed(spans) if newest_first else spans:
+        ranges = self.ranges(interval, months)
+        for cover, time, sums in reversed(ranges) if newest_first else ranges:
             if sums is None or (sums and self._prefers_days()):
                 days = self._tallies(time, GroupingPeriod.DATE)
                 yield Section(cover, days, by_month=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from threading import Event, Lock
 from typing import Any, TypeVar
@@ -125,7 +125,7 @@ class Requests:
         """The chart."""
         return self._call(_get_chart, body)
 
-    def check_workspace(self, received: Sequence[str]) -> None:
+    def check_workspace(self, received: Iterable[str]) -> None:
         """Whether rows belong to the workspace that was asked for.
 
         :raises WorkspaceMismatchError: they do not
@@ -180,7 +180,7 @@ def _is_about_limit(error: ApiException) -> bool:
 
 
 def _smaller_limit(error: ApiException, limit: int) -> int:
-    """The largest number below the limit in the error's text, or a guess."""
+    """The largest number below the limit in the error's text, or else a likely one."""
     numbers = [int(digits) for digits in re.findall(r"\d{1,9}", _text_of(error))]
     if smaller := [number for number in numbers if 0 < number < limit]:
         return max(smaller)

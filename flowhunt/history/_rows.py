@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from flowhunt.exceptions import UnprocessableEntityException
-from flowhunt.history._batch import Batch, joined
+from flowhunt.history._batch import Batch, joined_between
 from flowhunt.history._formats import RowFormat
 from flowhunt.history._intervals import (
     ALL_TIME,
@@ -22,6 +22,7 @@ from flowhunt.history._intervals import (
     Interval,
     Zone,
     datetime_of,
+    shares,
 )
 from flowhunt.history._requests import Requests
 from flowhunt.history._tiling import Page, ServiceLimits, planned, split
@@ -30,7 +31,7 @@ from flowhunt.models.transaction_type import TransactionType
 
 Criteria = dict[str, Any]
 LOOKAHEAD = 48
-"""Tiles that may be read before those ahead of them are finished; bounds the memory."""
+"""Tiles that may be read before those that come first are finished; bounds the memory."""
 LARGER_LIMITS = (10, 100)
 """Page sizes to ask for a timestamp with more rows than one response can hold."""
 
@@ -100,7 +101,7 @@ class RowsReader:
         kind: TransactionType | None = criteria.get("transaction_type")
         self._code = kind.value if kind else None
 
-    def afresh(self) -> RowsReader:
+    def without_limits(self) -> RowsReader:
         """A reader that has seen nothing of the service yet."""
         limits = ServiceLimits(
             self._page_size,
@@ -128,7 +129,7 @@ class RowsReader:
         """The rows of one response."""
         limits = self.limits
         before, after = limits.before, limits.after
-        since, until = self._zone.bounds(interval.start - before, interval.end - 1 + after)
+        since, until = self._zone.bounds(interval, before, after)
         body = {
             "created_at_from": since,
             "created_at_to": until,
@@ -154,7 +155,9 @@ class RowsReader:
         return page._replace(batch=batch, complete=complete)
 
     def _is_in(self, batch: Batch, micros: int) -> bool:
-        return ALL_TIME.contains(micros) and datetime_of(micros) in batch.timestamps
+        if not batch.cover.contains(micros) or self._zone.repeated_at(micros):
+            return False
+        return len(batch.between(Interval(micros, micros + 1))) > 0
 
     def verified(self, page: Page, interval: Interval) -> Page:
         """A response, with what one for all time shows of it: that may hold more rows."""
@@ -167,7 +170,7 @@ class RowsReader:
         return page
 
     def observe_largest(self, limit: int | None = None) -> None:
-        """See how many rows the service returns at once, whatever they are."""
+        """See how many rows the service returns at once."""
         RowsReader(self._requests, self._form, self._zone, self._page_size, {}, self.limits).fetch(
             ALL_TIME, limit=limit
         )
@@ -275,6 +278,14 @@ class RowsReader:
 
     def _split(self, tile: Tile, page: Page, inside: Batch) -> list[Tile]:
         """Shorter tiles, in the order of time; none if there is no way to split."""
+        apart = self._zone.apart(tile.interval)
+        if len(apart) > 1:
+            return [
+                Tile(part, dict(shares(tile.expectations, part)), depth=tile.depth + 1)
+                for part in apart
+            ]
+        if self._zone.is_ambiguous(tile.interval):
+            return []
         found = inside.micros()
         ids = frozenset(page.batch.ids)
         if not found or tile.interval.length == 1 or _ignores_bounds(page.batch, ids, tile):
@@ -294,6 +305,11 @@ class RowsReader:
         return tiles
 
     # A timestamp with more rows than one response can hold
+
+    def indivisible(self, parts: Iterable[Interval]) -> list[Interval]:
+        """Those of some parts that no request can ask for a part of: single timestamps, and hours
+        that the clock shows twice, where bounds have no UTC offset."""
+        return [part for part in parts if part.length == 1 or self._zone.is_ambiguous(part)]
 
     def resolve(self, instant: Interval, codes: Iterable[str]) -> tuple[Batch, bool]:
         """All rows of one timestamp that can be had, and whether they are verified to be all.
@@ -318,7 +334,7 @@ class RowsReader:
             if not page.complete:
                 batches += self._walk(instant, kind, page.batch)
         batches = batches or [self.fetch(instant).batch]
-        return batch_of(batches, instant), False
+        return joined_between(batches, instant), False
 
     def _walk(self, instant: Interval, kind: TransactionType, batch: Batch) -> Iterator[Batch]:
         """Page after page, as pagination might work, until most of a page was seen before.
@@ -329,7 +345,7 @@ class RowsReader:
         while len(new := set(batch.ids) - seen) > len(batch) / 2:
             seen |= new
             pagination = {
-                "sorting_key_value": batch.timestamps[-1].isoformat(),
+                "sorting_key_value": datetime_of(batch.micros()[-1]).isoformat(),
                 "scroll_id": batch.ids[-1],
             }
             try:
@@ -340,14 +356,9 @@ class RowsReader:
             yield batch.of_code(kind.value)
 
 
-def batch_of(batches: Sequence[Batch], interval: Interval) -> Batch:
-    """The rows of several batches in an interval, each once."""
-    return joined(batches).between(interval)
-
-
 def part_of(tiles: Sequence[Tile], interval: Interval) -> tuple[Batch, list[Interval]]:
     """The rows of finished tiles in an interval, and the parts of it that may have more."""
-    batch = batch_of([tile.batch for tile in tiles if tile.batch is not None], interval)
+    batch = joined_between([tile.batch for tile in tiles if tile.batch is not None], interval)
     unverified = (tile.interval.within(interval) for tile in tiles if tile.unverified)
     return batch, [part for part in unverified if part.length]
 
@@ -362,6 +373,6 @@ def _next_to_ask(pending: Iterable[Tile]) -> Tile | None:
 
 
 def _ignores_bounds(batch: Batch, ids: frozenset[str], tile: Tile) -> bool:
-    """Whether a tile got the rows of the tile that it is a part of, also those outside of it."""
+    """Whether the response for a tile is that for the tile which it is a part of."""
     first, end = tile.interval
     return ids == tile.parent_ids and len(batch.between(Interval(first - 1, end + 1))) < len(batch)

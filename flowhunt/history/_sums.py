@@ -93,8 +93,9 @@ class SumsReader:
     ) -> dict[Key, Tally]:
         """The sums that count something, as tallies."""
         sums = self.read(interval, grouping, strict=strict)
-        tallies = {key: Tally(row.cnt, row.amount) for key, row in sums.items()}
-        return {key: tally for key, tally in tallies.items() if tally != Tally()}
+        return {
+            key: Tally(row.cnt, row.amount) for key, row in sums.items() if row.cnt or row.amount
+        }
 
     def charted(self, interval: Interval, grouping: GroupingPeriod) -> dict[Key, int]:
         """The amounts that the chart has for the periods in an interval; 0 is left out.
@@ -145,10 +146,11 @@ class SumsReader:
         body = {**self._body(interval, code, grouping), "limit": self._limit}
         rows, limit = self._requests.sums(body)
         self._largest = max(largest, len(rows))
-        self.codes.update(row.transaction_type.value for row in rows)
+        self.codes.update(row.transaction_type._value_ for row in rows)
         found: Sums = {}
-        for row in rows:
-            key = first_day_of(self._zone.day(row.created_at), grouping), row.transaction_type.value
+        days = self._zone.days([row.created_at for row in rows])
+        for row, day in zip(rows, days, strict=True):
+            key = first_day_of(day, grouping), row.transaction_type._value_
             if key in found:
                 self.duplicates.add(key)
             found[key] = row
@@ -172,7 +174,7 @@ class SumsReader:
     ) -> dict[str, Any]:
         first = max(self._first, interval.start - self._before)
         last = min(self._last, interval.end - 1 + self._after)
-        since, until = self._zone.bounds(first, last)
+        since, until = self._zone.bounds(Interval(first, last + 1))
         return {
             "created_at_from": since,
             "created_at_to": until,

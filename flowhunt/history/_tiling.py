@@ -6,16 +6,16 @@ Nothing here decides whether rows are complete: a bad split costs requests and n
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from flowhunt.history._batch import Batch
 from flowhunt.history._intervals import (
+    ALL_TIME,
     DAY,
     HOUR,
     NO_TIME,
@@ -25,7 +25,6 @@ from flowhunt.history._intervals import (
     expected,
     first_edges,
     last_edges,
-    micros_of,
     shares,
 )
 
@@ -51,8 +50,6 @@ RUN, LEAST_RUN, LONGEST_RUN = 3.0, 1.5, 30.0
 """How many responses it takes to hold rows that lie close together: at first, at least, at most."""
 FURTHER = 0.2
 """What a full response that should not be full has more than it shows, as a share of it."""
-
-_hour_of = attrgetter("hour")
 
 
 class Page(NamedTuple):
@@ -151,7 +148,7 @@ class ServiceLimits:
     def see_rows(self, batch: Batch, interval: Interval) -> None:
         """Learn from all rows of an interval at which time of the day rows are made."""
         self.received += len(batch)
-        self.hours.update(map(_hour_of, batch.timestamps))
+        self.hours.update(batch.hours())
         days, left = divmod(interval.length, DAY)
         at = interval.start % DAY
         self.hours_seen = [seen + days for seen in self.hours_seen]
@@ -168,13 +165,12 @@ class ServiceLimits:
         :param batch: its rows in the interval
         :param rows: how many rows were expected
         """
-        timestamps = batch.timestamps
         if complete:
             self.fill = min(self.fill + FILL_GAINED, MOST_FILL)
         elif rows < self.capacity < self.received:  # else it is not known yet when rows are made
             self.fill = max(self.fill - FILL_LOST, LEAST_FILL)
         if rows > self.capacity / 2:
-            is_wasted = len(timestamps) < min(rows, self.capacity) / 4
+            is_wasted = len(batch) < min(rows, self.capacity) / 4
             self.wasted += is_wasted
         if rows:
             self.see_spread(batch, expectations)
@@ -192,23 +188,19 @@ class ServiceLimits:
 
     def see_all(self, batch: Batch, interval: Interval) -> None:
         """Learn what full responses did not hold, once all rows of an interval are known."""
-        if not self._full:
-            return
-        micros = sorted(batch.micros())
         for asked, first, last, rows in self._full:
             if not interval.covers(Interval(first, last)):
                 continue
-            start, end = bisect_left(micros, asked.start), bisect_left(micros, asked.end)
-            older = bisect_left(micros, first) - start
-            newer = end - bisect_right(micros, last)
-            hidden = end - start - rows
+            older = batch.count(Interval(asked.start, first))
+            newer = batch.count(Interval(last + 1, asked.end))
+            hidden = batch.count(asked) - rows
             if hidden > 0:
                 outside = older + newer
                 self.order = (
                     "any" if outside < hidden / 2 else "newest" if older > newer else "oldest"
                 )
             reach = int(LONGEST_RUN * (last - first))
-            run = bisect_right(micros, last + reach) - bisect_left(micros, first - reach)
+            run = batch.count(Interval(first - reach, last + reach + 1))
             self.run = (self.run + min(max(run / rows, LEAST_RUN), LONGEST_RUN)) / 2
         self._full = [
             full for full in self._full if not interval.covers(Interval(full[1], full[2]))
@@ -219,7 +211,7 @@ class ServiceLimits:
         rows = len(batch)
         if rows < SAMPLE:
             return
-        sample = sorted(map(micros_of, batch.timestamps[:: rows // SAMPLE]))
+        sample = sorted(batch.every(rows // SAMPLE))
         there = expected(expectations, Interval(sample[0], sample[-1] + 1))
         gap = max(pairwise(sample), key=lambda pair: pair[1] - pair[0], default=(0, 0))
         in_gap = expected(expectations, Interval(*gap))
@@ -229,20 +221,34 @@ class ServiceLimits:
             self.in_bursts = False
 
 
-def by_usual_hours(limits: ServiceLimits, days: Expectations) -> Expectations:
-    """What is expected of whole days, spread over their hours as rows usually are."""
+def by_usual_hours(limits: ServiceLimits, days: Expectations, near: Interval) -> Expectations:
+    """What is expected of whole days, spread over their hours as rows usually are.
+
+    :param near: where it is spread: the rest is not planned yet
+    """
     if not limits.hours or limits.in_bursts or sum(days.values()) * 3 < limits.capacity * len(days):
         return days  # a response holds several days
     weights = limits.usual_hours
     total = sum(weights)
     spread: dict[Interval, float] = {}
     for day, rows in days.items():
-        if day.length == DAY and rows:
+        if day.length == DAY and rows and near.contains(day.start):
             hours = zip(day.parts(24), weights, strict=True)
             spread |= {hour: rows * weight / total for hour, weight in hours}
         else:
             spread[day] = rows
     return spread
+
+
+def _near(expectations: Expectations, rows: float, *, newest_first: bool) -> Interval:
+    """The first expectations that so many rows are in, or the last ones."""
+    parts = list(expectations)
+    found = 0.0
+    for part in reversed(parts) if newest_first else parts:
+        found += expectations[part]
+        if found > rows:
+            return Interval(part.start, parts[-1].end) if newest_first else Interval(0, part.end)
+    return ALL_TIME
 
 
 def planned(
@@ -266,11 +272,13 @@ def planned(
     rest = interval
     wasted = limits.wasted
     while rest.length:
-        known = by_usual_hours(limits, dict(shares(expectations, rest)))
-        rows = expected(known, rest)
+        days = dict(shares(expectations, rest))
+        rows = sum(days.values())
         at_once = TRUSTED_PARTS if limits.wasted - wasted < TRUSTED_PARTS / 2 else 1
         if not limits.hours:
             at_once = min(at_once, 2)  # more when it is known when rows are made
+        near = _near(days, (at_once + 1) * limits.capacity, newest_first=newest_first)
+        known = by_usual_hours(limits, days, near)
         by_period = limits.in_bursts and all(period.length <= DAY for period in known)
         edges: list[int] = []
         if by_period:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
-from flowhunt.history._batch import Batch, Key, joined
+from flowhunt.history._batch import Batch, Key, joined, joined_between
 from flowhunt.history._errors import (
     CrowdedInstantError,
     Difference,
@@ -23,11 +23,12 @@ from flowhunt.history._intervals import (
     Interval,
     Zone,
     datetime_of,
+    day_of,
     neighbours_joined,
     period,
 )
 from flowhunt.history._requests import Requests
-from flowhunt.history._rows import Criteria, RowsReader, batch_of
+from flowhunt.history._rows import Criteria, RowsReader
 from flowhunt.history._sums import SumsReader
 from flowhunt.history._tiling import ServiceLimits
 from flowhunt.models.grouping_period import GroupingPeriod
@@ -116,28 +117,30 @@ class VerifiedReader:
         tallies = batch.tally()
         self.sums.codes.update(code for _, code in tallies)
         days = set(self._disagreeing(tallies, checks, compare) if compare.length else ())
-        instants = [part for part in unverified if part.length == 1]
+        instants = self.rows.indivisible(unverified)
         days.update(part.touched_days for part in instants)
         whole = [day for day in days if interval.covers(day)]
         settled: list[Settled] = []
         for run in [*neighbours_joined(whole), *(days - set(whole))]:
-            doubtful = [part for part in instants if part.within(run).length]
-            result = self._settle_any(run, batch.between(run), doubtful, interval, checks)
+            unverified_instants = [part for part in instants if part.within(run).length]
+            result = self._settle_any(
+                run, batch.between(run), unverified_instants, interval, checks
+            )
             if not compare.covers(run) and not result.unverified:  # verified by its rows
                 result.differences = []
             settled.append(result)
             batch = joined([batch.outside(run), result.batch.between(run.within(interval))])
         error = error_of(settled)
         for part in unverified:
-            if part.length > 1 and not compare.covers(part):
+            if part not in instants and not compare.covers(part):
                 error = error or unverified_error(part)
-        doubtful_parts = [part for result in settled for part in result.unverified]
+        remaining = [part for result in settled for part in result.unverified]
         return Part(
             interval,
             batch.in_order(newest_first=newest_first),
             batch.tally() if settled else tallies,
             error,
-            frozenset(datetime_of(part.start).date() for part in doubtful_parts),
+            frozenset(day_of(part.start) for part in remaining),
         )
 
     def settle(
@@ -202,7 +205,7 @@ class VerifiedReader:
         self, days: Interval, sums: Tallies, rows_before: int = 0
     ) -> tuple[Batch, list[Interval]]:
         """Read days as if nothing were known of the service: it may have changed."""
-        reader = self.rows.afresh()
+        reader = self.rows.without_limits()
         batch, unverified = reader.read(days, expectations_of(sums))
         codes = {code for _, code in sums}
         batch, unverified = self._resolved(reader, batch, unverified, days, codes)
@@ -220,12 +223,11 @@ class VerifiedReader:
         codes: Iterable[str] = (),
     ) -> tuple[Batch, list[Interval]]:
         """Rows with those of timestamps that one response cannot hold, and what is unresolved."""
-        remaining: list[Interval] = []
-        for part in unverified:
-            more, verified = batch, False
-            if part.length == 1:
-                more, verified = reader.resolve(part, {*batch.codes, *codes, *self.sums.codes})
-            batch = batch_of([batch, more], days)
+        indivisible = reader.indivisible(unverified)
+        remaining = [part for part in unverified if part not in indivisible]
+        for part in indivisible:
+            more, verified = reader.resolve(part, {*batch.codes, *codes, *self.sums.codes})
+            batch = joined_between([batch, more], days)
             remaining += [] if verified else [part]
         return batch, remaining
 
@@ -234,7 +236,7 @@ class VerifiedReader:
     ) -> list[Interval]:
         """The days whose rows are not what the sums say."""
         unchecked: dict[date, dict[Key, Tally]] = {}
-        first, last = datetime_of(compare.start).date(), compare.end
+        first, last = day_of(compare.start), compare.end
         for key, tally in tallies.items():
             if first <= key[0] and _day(key).end <= last:
                 unchecked.setdefault(key[0], {})[key] = tally
@@ -245,7 +247,7 @@ class VerifiedReader:
                 inside = {key: t for day in days for key, t in unchecked.pop(day).items()}
                 if by_month(inside) != check.sums and not self._has_grown(inside, check):
                     disagreeing += differing_days(inside, self._day_sums(check.interval))
-            elif unchecked.pop(datetime_of(check.interval.start).date(), {}) != check.sums:
+            elif unchecked.pop(day_of(check.interval.start), {}) != check.sums:
                 disagreeing.append(check.interval)
         return [*disagreeing, *map(_interval_of, unchecked)]
 
@@ -266,11 +268,12 @@ def expectations_of(sums: Tallies) -> dict[Interval, float]:
 
 def by_month(tallies: Tallies) -> dict[Key, Tally]:
     """Tallies of days as those of months."""
-    months: dict[Key, Tally] = {}
-    for (day, code), tally in tallies.items():
-        key = day.replace(day=1), code
-        months[key] = months.get(key, Tally()).plus(tally)
-    return months
+    months: dict[Key, list[int]] = {}
+    for (day, code), (rows, amount) in tallies.items():
+        total = months.setdefault((day.replace(day=1), code), [0, 0])
+        total[0] += rows
+        total[1] += amount
+    return {key: Tally(*total) for key, total in months.items()}
 
 
 def differing_days(read: Tallies, sums: Tallies) -> set[Interval]:

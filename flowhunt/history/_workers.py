@@ -19,7 +19,7 @@ Outcome = tuple[T | None, BaseException | None]
 
 POLL = 0.5
 """Seconds after which a wait looks around: Windows delivers no Ctrl-C to a wait without end."""
-FAREWELL = 0.5
+CLOSING_WAIT = 0.5
 """Seconds that closing waits for calls under way; after that they end on their own."""
 
 
@@ -89,7 +89,7 @@ class Workers(Generic[T]):
             return
         for _ in self._threads:
             self._tasks.put(None)
-        end = time.monotonic() + FAREWELL
+        end = time.monotonic() + CLOSING_WAIT
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         self._threads.clear()

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from datetime import UTC, tzinfo
-from typing import Any
+from datetime import UTC
+from typing import Any, cast
 
 from flowhunt._arrow import SUM_COLUMNS, TRANSACTION_COLUMNS, array, json_text
 from flowhunt._extras import extra
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.history import PAGE_SIZE, Window, iter_daily_credit_transactions
-from flowhunt.history._arguments import OnDifference, Timestamp, check_count, half_open
+from flowhunt.history._arguments import OnDifference, Timestamp, ZoneName, check_count, zone_of
 from flowhunt.history._batch import Batch
 from flowhunt.history._history import History
 from flowhunt.history._intervals import Zone
@@ -36,9 +36,8 @@ from flowhunt.models.transaction_type import TransactionType
 
 with extra("frames"):
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    from flowhunt.history._columns import COLUMNS, EXTRA, columns_of
+    from flowhunt.history._columns import COLUMNS, EXTRA, TIMESTAMP, ArrowBatch
 
 __all__ = [
     "SUM_SCHEMA",
@@ -48,16 +47,16 @@ __all__ = [
     "read_window",
 ]
 
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
-
 
 def _schema(names: Sequence[str]) -> pa.Schema:
-    types: dict[str, Any] = {"created_at": _TIMESTAMP, "amount": pa.int64(), "cnt": pa.int64()}
+    types: dict[str, Any] = {"created_at": TIMESTAMP, "amount": pa.int64(), "cnt": pa.int64()}
     return pa.schema([(name, types.get(name, pa.string())) for name in (*names, EXTRA)])
 
 
 TRANSACTION_SCHEMA = _schema(TRANSACTION_COLUMNS)
 """The columns of transactions: texts, ``created_at`` in microseconds UTC, ``amount`` as int64."""
+
+_NO_ROWS = pa.RecordBatch.from_pylist([], schema=TRANSACTION_SCHEMA)
 
 SUM_SCHEMA = _schema(SUM_COLUMNS)
 """The columns of sums: the same, and ``cnt``, the number of transactions, as int64."""
@@ -74,7 +73,7 @@ def iter_transaction_batches(
     newest_first: bool = False,
     workers: int = 1,
     on_difference: OnDifference = "raise",
-    zone: tzinfo = UTC,
+    zone: ZoneName = UTC,
     sleep: Sleep | None = None,
 ) -> Generator[pa.RecordBatch, None, None]:
     """Yield every transaction of a period, each exactly once, in batches of about ten pages.
@@ -89,39 +88,40 @@ def iter_transaction_batches(
     :param newest_first: the order, of the batches and of the rows in them
     :param workers: how many threads send requests; the client needs as many connections
     :param on_difference: as of ``iter_credit_transactions``
-    :param zone: the zone of timestamps without a UTC offset and of the days of the sums; it must
-        have the same offset all year
+    :param zone: the time zone, or its name, of timestamps without a UTC offset and of the days of
+        the sums
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the transactions cannot be read completely; those before that were yielded
     :raises ApiException: a call failed, also when it was retried
     :raises ApiValueError: an argument cannot be used, or an amount needs more than 64 bits
     """
     check_count("workers", workers)
-    request = {**half_open(since, until), "transaction_type": transaction_type}
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
     history = History(
         requests,
         COLUMNS,
-        request,
+        {"transaction_type": transaction_type},
         page_size,
         zone,
+        since=since,
+        until=until,
         on_difference=on_difference,
         newest_first=newest_first,
     )
-    return _batches(history, requests, workers, on_difference, Zone(zone))
+    return _batches(history, requests, workers, on_difference)
 
 
 def _batches(
-    history: History, requests: Requests, workers: int, on_difference: OnDifference, zone: Zone
+    history: History, requests: Requests, workers: int, on_difference: OnDifference
 ) -> Generator[pa.RecordBatch, None, None]:
     is_empty = True
     with closing(verified_parts(history, requests, workers, on_difference)) as parts:
         for part in parts:
             if len(part.batch):
                 is_empty = False
-                yield _record_batch(part.batch, zone)
+                yield _record_batch(part.batch)
     if is_empty:
-        yield pa.RecordBatch.from_pylist([], schema=TRANSACTION_SCHEMA)
+        yield _NO_ROWS
 
 
 def read_window(
@@ -131,7 +131,7 @@ def read_window(
     *,
     page_size: int = PAGE_SIZE,
     verify: bool = True,
-    zone: tzinfo = UTC,
+    zone: ZoneName = UTC,
     sleep: Sleep | None = None,
 ) -> pa.RecordBatch:
     """Read the transactions of a window of a plan, oldest first.
@@ -146,11 +146,11 @@ def read_window(
     """
     check_count("page_size", page_size)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
-    zone_sent = Zone(zone, sends_offset=window.since.tzinfo is not None)
+    zone_sent = Zone(zone_of(zone), sends_offset=window.since.tzinfo is not None)
     part = WindowReader(requests, COLUMNS, zone_sent, page_size).read(window, verify=verify)
     if part.error:
         raise part.error
-    return _record_batch(part.batch, zone_sent)
+    return _record_batch(part.batch)
 
 
 def read_sums(
@@ -162,7 +162,7 @@ def read_sums(
     grouping: GroupingPeriod | str = GroupingPeriod.DATE,
     transaction_type: TransactionType | str | None = None,
     page_size: int = PAGE_SIZE,
-    zone: tzinfo = UTC,
+    zone: ZoneName = UTC,
     sleep: Sleep | None = None,
 ) -> pa.Table:
     """Read the sums of a period, oldest first.
@@ -177,32 +177,33 @@ def read_sums(
     :raises HistoryError: the chart has an amount for a period and type without a sum
     :raises ApiException: a call failed, also when it was retried
     """
-    request = {
-        **half_open(since, until),
-        "grouping": grouping,
-        "transaction_type": transaction_type,
-    }
+    request = {"grouping": grouping, "transaction_type": transaction_type}
     sums = iter_daily_credit_transactions(
-        api, workspace_id, request, page_size=page_size, zone=zone, sleep=sleep
+        api,
+        workspace_id,
+        request,
+        since=since,
+        until=until,
+        page_size=page_size,
+        zone=zone,
+        sleep=sleep,
     )
     rows = list(sums)
+    in_utc = Zone(zone_of(zone)).in_utc
     columns: dict[str, Sequence[Any]] = {
         name: [getattr(row, name) for row in rows] for name in SUM_COLUMNS
     }
+    columns["created_at"] = [in_utc(timestamp) for timestamp in columns["created_at"]]
     columns[EXTRA] = [json_text(row.model_extra) for row in rows]
-    columns["created_at"] = Zone(zone).local(columns["created_at"])
-    return pa.Table.from_batches([_typed(columns, SUM_SCHEMA, Zone(zone))])
+    arrays = [
+        array(name, columns[name]).cast(SUM_SCHEMA.field(name).type) for name in SUM_SCHEMA.names
+    ]
+    return pa.Table.from_arrays(arrays, schema=SUM_SCHEMA)
 
 
-def _record_batch(batch: Batch, zone: Zone) -> pa.RecordBatch:
-    columns = {**columns_of(batch), "created_at": batch.timestamps}
-    return _typed(columns, TRANSACTION_SCHEMA, zone)
-
-
-def _typed(columns: dict[str, Sequence[Any]], schema: pa.Schema, zone: Zone) -> pa.RecordBatch:
-    """Columns as a batch; ``created_at`` is by the clock of the zone."""
-    arrays = {name: array(name, columns[name]) for name in schema.names}
-    if zone.offset:
-        arrays["created_at"] = pc.subtract(arrays["created_at"], pa.scalar(zone.offset))
-    arrays["created_at"] = arrays["created_at"].cast(_TIMESTAMP)
-    return pa.RecordBatch.from_arrays(list(arrays.values()), schema=schema)
+def _record_batch(batch: Batch) -> pa.RecordBatch:
+    if not len(batch):
+        return _NO_ROWS
+    table = cast("ArrowBatch", batch).table.select(TRANSACTION_SCHEMA.names)
+    record_batch: pa.RecordBatch = table.combine_chunks().to_batches()[0]
+    return record_batch

@@ -38,7 +38,7 @@ from histories import books, ids, made_at
 from raw_server import Connect, Connection, RawServer, Request, response
 
 FORMATS = ("parquet", "csv", "jsonl")
-ZONES: dict[str, Any] = {"naive": None, "utc": "UTC"}
+ZONES: dict[str, Any] = {"naive": "UTC", "utc": "UTC"}
 
 UNUSUAL: Rows = [
     *spread(60),
@@ -71,7 +71,8 @@ def schema(zone: Any) -> Any:
 
 
 def moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found.replace(tzinfo=found.tzinfo or timezone.utc)
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
 
 def read_csv(path: Path, zone: str | None) -> Rows:
     options = pyarrow.csv.ConvertOptions(
-        column_types=schema(zone),
+        column_types=schema("UTC"),
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,

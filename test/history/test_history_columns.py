@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import flowhunt
+from flowhunt._arrow import TRANSACTION_COLUMNS
 from flowhunt.api.credits_api import SEARCH_CREDIT_TRANSACTIONS
 from flowhunt.history import iter_credit_transactions, plan_credit_transactions
 from flowhunt.history._columns import SEARCH_COLUMNS
@@ -28,6 +29,7 @@ from test_history_hostile import HISTORY, api_of
 from wrong_service import START, WORKSPACE, Search, WrongService, evenly
 
 ROW = HISTORY[0]
+COLUMNS = [*TRANSACTION_COLUMNS, "extra"]
 TIMESTAMPS = [
     '"2026-01-01T00:00:00"',
     '"2026-01-01T00:00:00.1"',
@@ -40,6 +42,10 @@ TIMESTAMPS = [
     '"2026-01-01 00:00:00"',
     '"2026-01-01T00:00"',
     '"2026-01-01"',
+    '"2026-01-01T00"',
+    '"0000-01-01T00:00:00"',
+    '"2026-01-01T00:00:00,5"',
+    '"2026-01-01T00:00:00.5 "',
     '"2026-02-30T00:00:00"',
     '"2026-01-01T24:00:00"',
     '"9999-12-31T23:59:59.999999"',
@@ -59,13 +65,22 @@ TEXTS = ['"a"', '""', '"é☕"', '"\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', "
 KEYS = list(ROW)
 
 
+ALMOST_COMMON = st.builds(
+    lambda text, at, char: json.dumps(text[:at] + char + text[at + 1 :]),
+    st.sampled_from(["2026-01-31T23:59:59", "2026-01-31T23:59:59.123456", "2026-01-31T23:59:59Z"]),
+    st.integers(0, 26),
+    st.sampled_from(["", " ", *"0123456789-+:.,TtZz_"]),
+)
+"""Timestamps with one character more, fewer or other than usual."""
+
+
 @st.composite
 def rows_as_text(draw: st.DrawFn) -> str:
     """A transaction as JSON text: as it should be, or with something unusual."""
     fields = {key: json.dumps(value) for key, value in ROW.items()}
     for key in draw(st.lists(st.sampled_from(KEYS), max_size=2)):
         if key == "created_at":
-            fields[key] = draw(st.sampled_from(TIMESTAMPS))
+            fields[key] = draw(st.sampled_from(TIMESTAMPS) | ALMOST_COMMON)
         elif key == "amount":
             fields[key] = draw(st.sampled_from(AMOUNTS))
         else:
@@ -90,24 +105,22 @@ def columns_of_models(text: bytes) -> Any:
     models: list[CreditTransactionResponse] = SEARCH_CREDIT_TRANSACTIONS.decode(text)
     return [
         [
-            model.transaction_id,
-            model.created_at,
-            model.transaction_type.value,
-            model.amount,
-            model.workspace_id,
-            model.user_id,
-            model.context_id,
-            model.context_desc,
-            model.model_extra or None,
+            getattr(model, name).value if name == "transaction_type" else getattr(model, name)
+            for name in TRANSACTION_COLUMNS
         ]
+        + [model.model_extra or None]
         for model in models
     ]
 
 
 def columns(text: bytes) -> Any:
-    *fields, extras = SEARCH_COLUMNS.decode(text)
-    unknown = [json.loads(extra) if extra else None for extra in extras]
-    return [list(row) for row in zip(*fields, unknown, strict=True)]
+    found = SEARCH_COLUMNS.decode(text)
+    created_at = found["created_at"]
+    if isinstance(created_at, pa.Array):
+        found["created_at"] = created_at.to_pylist()
+    extras = found.setdefault("extra", [None] * len(created_at))
+    found["extra"] = [json.loads(extra) if extra else None for extra in extras]
+    return [list(row) for row in zip(*(found[name] for name in COLUMNS), strict=True)]
 
 
 @settings(max_examples=400, deadline=None)
@@ -120,6 +133,21 @@ def columns(text: bytes) -> Any:
 @example(json.dumps([ROW] * 2).encode() + b",")
 def test_columns_are_those_of_the_models_or_the_error_is_the_same(text: bytes) -> None:
     assert outcome(columns, text) == outcome(columns_of_models, text)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(ALMOST_COMMON, min_size=1, max_size=2))
+def test_timestamps_that_are_nearly_common_are_those_of_the_models(texts: list[str]) -> None:
+    rows = [json.dumps(ROW | {"created_at": "?"}).replace('"?"', text) for text in texts]
+    text = f"[{', '.join(rows)}]".encode()
+    assert outcome(columns, text) == outcome(columns_of_models, text)
+
+
+def test_large_amounts_add_up_exactly() -> None:
+    rows = [row | {"amount": 2**62, "transaction_type": "G"} for row in evenly(30, 1)]
+    with WrongService(rows) as service, api_of(service) as api:
+        (batch,) = iter_transaction_batches(api, WORKSPACE)
+    assert batch.column("amount").to_pylist() == [2**62] * 30
 
 
 @pytest.mark.parametrize(
@@ -145,10 +173,11 @@ def test_a_call_fails_with_the_same_text_in_both_forms(body: Any, connect: Conne
 
 
 def test_a_common_response_is_decoded_without_a_model_a_row() -> None:
-    fields = SEARCH_COLUMNS.decode(json.dumps(HISTORY).encode())
-    assert [len(column) for column in fields] == [len(HISTORY)] * 9
-    assert set(fields[-1]) == {None}
-    assert isinstance(fields[1][0], datetime)
+    found = SEARCH_COLUMNS.decode(json.dumps(HISTORY).encode())
+    assert {name: len(column) for name, column in found.items()} == dict.fromkeys(
+        TRANSACTION_COLUMNS, len(HISTORY)
+    )
+    assert isinstance(found["created_at"], pa.Array)
 
 
 @pytest.mark.parametrize("rows", [[], HISTORY], ids=["no rows", "rows"])

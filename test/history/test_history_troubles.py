@@ -7,7 +7,6 @@ import threading
 from typing import Any
 
 import pytest
-from dateutil import tz
 
 import flowhunt
 from flowhunt.history import iter_credit_transactions, iter_daily_credit_transactions, reconcile
@@ -155,7 +154,7 @@ def test_what_is_read_ahead_is_bounded() -> None:
         ({"created_at_from": "2025-02-01T00:00:00", "created_at_to": "2025-01-01T00:00:00"}, {}),
         ({}, {"page_size": 0}),
         ({}, {"page_size": True}),
-        ({}, {"zone": tz.gettz("Europe/Prague")}),
+        ({}, {"zone": "Europe/Prag"}),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_sent(
@@ -163,8 +162,6 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
 ) -> None:
     with RawServer(response([])) as server:
         with flowhunt.ApiClient(flowhunt.Configuration(host=server.url, api_key="k")) as client:
-            with pytest.raises(
-                ValueError, match=r"page_size|Extra|before it begins|one UTC offset"
-            ):
+            with pytest.raises(ValueError, match=r"page_size|Extra|before it begins|zone must be"):
                 read(flowhunt.CreditsApi(client), "w", request_, **settings)
         assert server.requests == []

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,7 +75,11 @@ class Endpoint:
     ignore_workspace: bool = False  # respond for WORKSPACE, whatever the request says
     foreign_every: int = 0  # each such row of a response is of FOREIGN_WORKSPACE; 1: all
     times: int = 1  # each row so often, beyond the limit
-    timestamps: Literal["as_given", "naive", "Z", "+02:00", "mixed"] = "as_given"
+    timestamps: Literal["as_given", "naive", "Z", "+02:00", "mixed", "local", "local_aware"] = (
+        "as_given"
+    )
+    local: tzinfo | None = None  # zone of bounds without an offset, of days and local timestamps
+    fold: int = 0  # which one of two times a bound without an offset means
     timespec: Literal["auto", "seconds", "milliseconds", "microseconds"] = "auto"
 
 
@@ -403,7 +407,19 @@ def _asked(request: Request, wrong: Endpoint, name: str) -> Any:
 
 def _window(request: Request, wrong: Endpoint) -> tuple[datetime | None, datetime | None]:
     low, high = (_asked(request, wrong, f"created_at_{end}") for end in ("from", "to"))
-    return _utc(low) if low else wrong.default_from, _utc(high) if high else None
+    return _bound(low, wrong) if low else wrong.default_from, _bound(high, wrong) if high else None
+
+
+def _bound(text: str, wrong: Endpoint) -> datetime:
+    at = datetime.fromisoformat(text)
+    if wrong.local and at.tzinfo is None:
+        offset = at.replace(tzinfo=wrong.local, fold=wrong.fold).utcoffset()
+        return _later(at, -(offset or timedelta()))
+    return _utc(text)
+
+
+def _by_clock(at: datetime, zone: tzinfo) -> datetime:
+    return at.replace(tzinfo=UTC).astimezone(zone)
 
 
 class _RefusedError(Exception):
@@ -476,6 +492,10 @@ def _page(request: Request, wrong: Endpoint, items: list[_Item]) -> list[_Item]:
 
 
 def _timestamp(at: datetime, style: str, wrong: Endpoint) -> str:
+    if wrong.local and style.startswith("local"):
+        local = _by_clock(at, wrong.local)
+        local = local if style == "local_aware" else local.replace(tzinfo=None)
+        return local.isoformat(timespec=wrong.timespec)
     if style == "+02:00":
         with suppress(OverflowError):  # the last hours of the year 9999
             return (at + timedelta(hours=2)).isoformat(timespec=wrong.timespec) + style
@@ -542,7 +562,7 @@ def _totals(kept: _Kept, request: Request, wrong: Totals) -> list[_Item]:
     """The sums per period and type, oldest first."""
     low, high = _window(request, wrong)
     grouping, unit, zone = _grouping(request, wrong), wrong.kept_by, wrong.zone
-    key = (low, high, grouping, unit, zone, wrong.edges, wrong.bounds, wrong.built_to)
+    key = (low, high, grouping, unit, zone, wrong.local, wrong.edges, wrong.bounds, wrong.built_to)
     if key in kept.cache:
         return kept.cache[key]
     if unit and wrong.edges == "touched":
@@ -551,6 +571,8 @@ def _totals(kept: _Kept, request: Request, wrong: Totals) -> list[_Item]:
     sums: dict[tuple[datetime, str], list[int]] = {}
     for at, _, row in kept.items[kept.between(low, high, wrong)]:
         local = _later(at, zone)
+        if wrong.local:
+            local = _by_clock(at, wrong.local).replace(tzinfo=None)
         if unit and wrong.edges == "inside":
             first = _start(local, unit)
             start, last = _later(first, -zone), _later(_last(first, unit), -zone)
