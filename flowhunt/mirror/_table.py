@@ -233,6 +233,9 @@ class MirrorTable:
         self._uri = location_of("table", location)
         self._zone = zone
         self.name = shown(self._uri)
+        path = local_path(self._uri)
+        if path is not None and path.is_file():
+            raise ApiValueError(f"{self.name} is a file, not a table: choose another location")
         with self._store():
             if not DeltaTable.is_deltatable(self._uri, self._options):
                 if not create:
@@ -348,7 +351,7 @@ class MirrorTable:
 
     def _holds_something(self) -> bool:
         if path := local_path(self._uri):
-            return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+            return path.is_dir() and any(path.iterdir())
         handler: Any = DeltaStorageHandler(self._uri, self._options)
         store = pyarrow.fs.PyFileSystem(handler)
         return bool(store.get_file_info(pyarrow.fs.FileSelector("")))

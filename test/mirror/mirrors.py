@@ -86,7 +86,7 @@ def facts_by_duckdb(table: Path) -> list[Fact]:
 
 
 def live_files(table: Path) -> list[Path]:
-    """The files of the current version, by the Delta log alone."""
+    """The files of the current version, by the Delta log alone; none if there is no table."""
     files: dict[str, bool] = {}
     for commit in sorted((table / "_delta_log").glob("*.json")):
         for line in commit.read_text("utf-8").splitlines():

@@ -287,15 +287,16 @@ def test_wrong_sums_cost_requests_and_never_rows(tmp_path: Path, wrong: dict[str
 
 
 def test_differences_that_stay_are_reported_and_the_rows_are_kept(tmp_path: Path) -> None:
-    wrong = Sums(counts={("2025-02-10", "G"): 99})
+    wrong = Sums(counts={("2025-02-10", "G"): 99, ("2025-02-01", "G"): 8})
     with served(history(), sums=wrong) as (service, configuration):
         report = sync(tmp_path / "t", configuration)
         assert facts_in(tmp_path / "t") == facts(service.rows)
-    (found,) = report.sums_differ
-    assert (found.workspace_id, found.difference.day) == (WORKSPACE, date(2025, 2, 10))
-    assert found.difference.summed.rows == 99
+    first, second = report.sums_differ
+    assert (first.workspace_id, first.difference.day) == (WORKSPACE, date(2025, 2, 1))
+    assert (second.workspace_id, second.difference.day) == (WORKSPACE, date(2025, 2, 10))
+    assert (first.difference.summed.rows, second.difference.summed.rows) == (8, 99)
     assert "the sums say 99" in str(report)
-    assert report.to_dict()["sums_differ"][0]["difference"]["summed"]["rows"] == 99
+    assert report.to_dict()["sums_differ"][1]["difference"]["summed"]["rows"] == 99
 
 
 def test_rows_that_cannot_all_be_read_are_no_success(tmp_path: Path) -> None:
