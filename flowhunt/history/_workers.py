@@ -89,8 +89,7 @@ class Workers(Generic[T]):
         """End the threads; one whose call does not finish soon ends after it."""
         if os.getpid() != self._process:
             return
-        for _ in self._threads:
-            self._tasks.put(None)
+        self._tasks.put(None)  # each thread passes it on
         end = time.monotonic() + FAREWELL
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
@@ -129,6 +128,7 @@ class Workers(Generic[T]):
                 outcome = None, error
             self._outcomes.put(outcome)
             del call, outcome  # the queue is all that keeps a result
+        self._tasks.put(None)
 
     def _outcome(self) -> Outcome[T]:
         while True:

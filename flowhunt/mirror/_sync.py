@@ -91,12 +91,14 @@ class Run:
             self.readers.append(reader)
             return reader
 
+        ended = self.in_all - len(self._remaining)
         rounds = Rounds(self._clients, dict(self._remaining), make_reader, self._workers)
         for task, read in rounds.run():
             yield task, read
             if task.error:
                 self._failed(task, task.error)
-            self._tell(Progress(self.in_all - len(self._remaining), self.in_all, self.rows_read))
+            ended += read is None
+            self._tell(Progress(ended, self.in_all, self.rows_read))
 
     def finished(self, task: Task) -> None:
         """Note that all of a workspace was read and committed."""
