@@ -213,8 +213,11 @@ class _Target:
         first: datetime | None = None
         last: datetime | None = None
         current = ""
-        with reported(progress, "export") as report, replacing(self._path) as out:
-            writer = self._writer(out, self._columns.schema)
+        with (
+            reported(progress, "export") as report,
+            replacing(self._path) as out,
+            self._writer(out, self._columns.schema) as writer,
+        ):
             for workspace_id, table in pieces():
                 finished += bool(current) and workspace_id != current
                 current = workspace_id
@@ -226,7 +229,6 @@ class _Target:
                     first = min(first or extent["min"], extent["min"])
                     last = max(last or extent["max"], extent["max"])
                 report(Progress(finished, workspaces, rows))
-            writer.finish()
             report(Progress(workspaces, workspaces, rows))
         return ExportReport(
             path=self._path,

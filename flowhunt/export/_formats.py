@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from datetime import datetime, timezone
 from decimal import Decimal
 from importlib import import_module
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
 from typing import Any, BinaryIO, Literal, get_args
 
 import pyarrow as pa
@@ -15,6 +18,7 @@ import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 from pydantic_core import to_json
+from typing_extensions import Self
 
 from flowhunt._extras import extra
 from flowhunt.exceptions import ApiValueError
@@ -67,6 +71,25 @@ class Writer(ABC):
     @abstractmethod
     def finish(self) -> None:
         """Write what belongs at the end of the file."""
+
+    def give_up(self) -> None:
+        """Leave the file as it is."""
+        with suppress(Exception):
+            self.finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc_type is None:
+            self.finish()
+        else:
+            self.give_up()
 
 
 class CsvWriter(Writer):
@@ -142,7 +165,12 @@ class XlsxWriter(Writer):
     def __init__(self, out: BinaryIO, schema: pa.Schema) -> None:
         with extra("xlsx"):
             xlsxwriter: Any = import_module("xlsxwriter")  # it has no types
-        options = {"constant_memory": True, "default_date_format": "yyyy-mm-dd hh:mm:ss.000"}
+        self._scratch = TemporaryDirectory()  # sheets are kept there, so that memory stays flat
+        options = {
+            "constant_memory": True,
+            "tmpdir": self._scratch.name,
+            "default_date_format": "yyyy-mm-dd hh:mm:ss.000",
+        }
         self._book = xlsxwriter.Workbook(out, options)
         self._header = self._book.add_format({"bold": True})
         self._credits = self._book.add_format({"num_format": "#,##0.000000"})
@@ -163,6 +191,12 @@ class XlsxWriter(Writer):
 
     def finish(self) -> None:
         self._book.close()
+        self._scratch.cleanup()
+
+    def give_up(self) -> None:
+        for sheet in self._book.worksheets():
+            sheet.row_data_fh.close()
+        self._scratch.cleanup()
 
     def _new_sheet(self) -> Any:
         number = next(self._numbers)
