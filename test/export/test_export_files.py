@@ -55,8 +55,8 @@ def source(service: WrongService) -> Callable[[str], flowhunt.Configuration]:
 
 
 def export(service: WrongService, path: Path, **settings: Any) -> Any:
-    settings = {"workspace_id": [WORKSPACE, OTHER], "progress": False} | settings
-    return export_credit_transactions(source(service), path=path, **settings)
+    given: dict[str, Any] = {"workspace_id": [WORKSPACE, OTHER], "progress": False}
+    return export_credit_transactions(source(service), path=path, **given | settings)
 
 
 def expected(rows: list[Row]) -> list[Row]:
@@ -115,7 +115,7 @@ def by_duckdb(path: Path) -> list[Row]:
         else:
             columns = ", ".join(f"'{name}': '{kind}'" for name, kind in DUCKDB.items())
             found = connection.sql(f"FROM read_json('{path}', columns = {{{columns}}})")
-        return found.to_arrow_table().to_pylist()
+        return list(found.to_arrow_table().to_pylist())
 
 
 def by_pyarrow(path: Path) -> list[Row]:
@@ -135,13 +135,8 @@ def by_pyarrow(path: Path) -> list[Row]:
 
 def by_pandas(path: Path) -> list[Row]:
     frame = pd.read_parquet(path)
-    return [
-        {
-            name: None if value is None or value is pd.NA or value != value else value
-            for name, value in row.items()
-        }
-        for row in frame.to_dict("records")
-    ]
+    rows: Any = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return list(rows)
 
 
 def by_python(path: Path) -> list[Row]:

@@ -52,8 +52,13 @@ def test_failing_calls_that_pass_are_waited_out(tmp_path: Path) -> None:
         with flowhunt.ApiClient(sandbox.configuration()) as client:
             clock = clock_without_waits()
             client.rest_client.clock = clock
-            for fault in ({"status": 429, "retry_after": "0"}, {"status": 503}, {"reset": True}):
-                sandbox.faults.add(probability=0.02, **fault)  # type: ignore[arg-type]
+            faults: list[dict[str, Any]] = [
+                {"status": 429, "retry_after": "0"},
+                {"status": 503},
+                {"reset": True},
+            ]
+            for fault in faults:
+                sandbox.faults.add(probability=0.02, **fault)
             report = export_credit_transactions(
                 flowhunt.CreditsApi(client),
                 sandbox.workspace_id,
@@ -212,9 +217,10 @@ def test_a_workspace_without_a_configuration_is_refused(tmp_path: Path) -> None:
         only = {WORKSPACE: source(service)(WORKSPACE)}
         with pytest.raises(flowhunt.ApiValueError, match=OTHER):
             export_credit_transactions(only, [WORKSPACE, OTHER], tmp_path / "rows.csv")
-        for wrong in ("key", None, lambda _: "key"):
+        wrong: list[Any] = ["key", None, str.upper]
+        for api in wrong:
             with pytest.raises(TypeError):
-                export_credit_transactions(wrong, WORKSPACE, tmp_path / "a.csv")  # type: ignore[arg-type]
+                export_credit_transactions(api, WORKSPACE, tmp_path / "a.csv")
         assert not service.requests
 
 
@@ -267,6 +273,6 @@ def test_what_the_callers_function_raises_ends_the_export(tmp_path: Path) -> Non
 
 
 def test_a_report_escapes_what_it_shows_in_a_notebook() -> None:
-    report = ExportReport(Path("<b>.csv"), "csv", 1, 0, 0, None, None, 0, 0.0)
+    report: Any = ExportReport(Path("<b>.csv"), "csv", 1, 0, 0, None, None, 0, 0.0)
     assert "<b>" not in report._repr_html_()
     assert "timestamps    none" in str(report)

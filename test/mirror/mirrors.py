@@ -22,10 +22,12 @@ FIELDS = ("transaction_id", "workspace_id", "created_at", "amount", "context_des
 Fact = tuple[Any, ...]
 
 
-def configuration_for(service: WrongService, **settings: Any) -> flowhunt.Configuration:
-    return flowhunt.Configuration(
-        **{"host": service.url, "api_key": "key-1", "trust_env": False, "retries": 0, **settings}
-    )
+def configuration_for(service: WrongService, api_key: str = "key-1") -> flowhunt.Configuration:
+    return flowhunt.Configuration(host=service.url, api_key=api_key, trust_env=False, retries=0)
+
+
+def no_wait(seconds: float) -> None:
+    pass
 
 
 @contextmanager
@@ -39,8 +41,8 @@ def served(
 
 def sync(table: Any, source: Any, workspaces: Any = WORKSPACE, **settings: Any) -> SyncReport:
     """A sync of small pages that never waits and shows no bar."""
-    settings = {"page_size": PAGE_SIZE, "progress": False, "sleep": lambda _: None} | settings
-    return sync_credit_transactions(workspaces, table, configuration=source, **settings)
+    given: dict[str, Any] = {"page_size": PAGE_SIZE, "progress": False, "sleep": no_wait}
+    return sync_credit_transactions(workspaces, table, configuration=source, **given | settings)
 
 
 def facts(rows: Iterable[Row]) -> list[Fact]:
@@ -102,3 +104,9 @@ def days_of(found: Iterable[Fact]) -> dict[tuple[str, str], Counter[Fact]]:
     for fact in found:
         days.setdefault((fact[1], fact[2][:10]), Counter())[fact] += 1
     return days
+
+
+def html_of(report: Any) -> str:
+    """What a notebook shows."""
+    shown: str = report._repr_html_()
+    return shown

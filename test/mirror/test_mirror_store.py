@@ -53,7 +53,8 @@ def s3() -> Iterator[dict[str, str]]:
 
 
 def test_a_table_on_s3_is_kept_like_one_on_a_disk(s3: dict[str, str], tmp_path: Path) -> None:
-    table, options = "s3://credits/table", {"storage_options": s3}
+    table = "s3://credits/table"
+    options: Any = {"storage_options": s3}
     here = set(Path.cwd().iterdir())
     with served(evenly(200, 60)) as (service, configuration):
         sync(table, configuration, **options)

@@ -18,7 +18,7 @@ import pytest
 import flowhunt
 from flowhunt.history import Difference, Tally
 from flowhunt.mirror import Failure, Progress, SumsDifference, SyncReport, WorkspaceError, verify
-from mirrors import configuration_for, facts, facts_by_duckdb, facts_in, served, sync
+from mirrors import configuration_for, facts, facts_by_duckdb, facts_in, html_of, served, sync
 from wrong_service import WORKSPACE, Request, Row, Search, WrongService, evenly
 
 IDS = ["workspace-a", "workspace-b", "workspace-c"]
@@ -155,7 +155,7 @@ def test_a_throttled_key_does_not_hold_all_threads(tmp_path: Path) -> None:
 
         report = sync(
             tmp_path / "t",
-            lambda each: limited if each in slow else own,
+            {**dict.fromkeys(slow, limited), **dict.fromkeys(fast, own)}.__getitem__,
             [*slow, *fast],
             workers=3,
             sleep=sleep,
@@ -241,7 +241,7 @@ def test_a_report_is_a_value_that_json_and_notebooks_take(tmp_path: Path) -> Non
     assert as_json["failures"][0]["workspace_id"] == script
     assert as_json["failures"][0]["error"]["type"] == "UnauthorizedException"
     assert as_json["changed"] == [IDS[0]]
-    html = report._repr_html_()
+    html = html_of(report)
     assert "&lt;script&gt;" in html
     assert "<script>" not in html
 
@@ -273,7 +273,7 @@ def test_credentials_are_in_no_report_and_no_error(tmp_path: Path) -> None:
         configuration = configuration_for(service, api_key="planted-secret-key")
         report = sync(tmp_path / "t", configuration, IDS)
         assert len(report.failures) == 1
-        shown = [str(report), repr(report), report._repr_html_(), json.dumps(report.to_dict())]
+        shown = [str(report), repr(report), html_of(report), json.dumps(report.to_dict())]
         assert not [text for text in shown if "planted-secret-key" in text]
 
 
