@@ -37,6 +37,7 @@ MODULES = [
     "export",
     "frames",
     "history",
+    "mirror",
     "models",
     "rest",
     "sandbox",

@@ -14,7 +14,7 @@ it is complete.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone, tzinfo
 from typing import Any
@@ -153,7 +153,7 @@ def export_table(
     spreadsheet: bool = False,
     progress: bool | Callback = True,
     zone: tzinfo = timezone.utc,
-    storage_options: dict[str, str] | None = None,
+    storage_options: Mapping[str, str] | None = None,
 ) -> ExportReport:
     """Write transactions of a table of ``flowhunt.mirror`` to one file.  [extra: mirror]
 

@@ -282,6 +282,6 @@ def _facts(run: Run) -> dict[str, Any]:
         "sums_differ": tuple(run.sums_differ),
         "rows_read": run.rows_read,
         "requests": sum(reader.sent for reader in run.readers),
-        "retries": sum(reader.retries for reader in run.readers),
+        "failed_requests": sum(reader.failed_requests for reader in run.readers),
         "seconds": time.monotonic() - run.began,
     }

@@ -72,7 +72,7 @@ class _Report:
     :ivar sums_differ: where rows and sums disagree: the rows count
     :ivar rows_read: how many transactions were read
     :ivar requests: how many requests were sent
-    :ivar retries: how many of these were sent because another had failed
+    :ivar failed_requests: how many of these failed, and were retried where that may help
     :ivar seconds: how long it took
     """
 
@@ -83,7 +83,7 @@ class _Report:
     sums_differ: tuple[SumsDifference, ...]
     rows_read: int
     requests: int
-    retries: int
+    failed_requests: int
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class _Report:
         return {
             "workspaces": f"{self.workspaces:,}, {len(self.failures):,} of them failed",
             "read": f"{self.rows_read:,} transactions",
-            "requests": f"{self.requests:,}, {self.retries:,} of them retries",
+            "requests": f"{self.requests:,}, {self.failed_requests:,} of them failed",
             "seconds": f"{self.seconds:.1f}",
         }
 

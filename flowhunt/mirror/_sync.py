@@ -72,7 +72,7 @@ class Run:
         self._remaining = dict(sources)
         self._settings = settings
         self._workers = workers
-        self._on_error = on_error
+        self.on_error = on_error
         self._tell = tell
         for failure in self.failures:
             self._raise_if_asked(failure)
@@ -95,25 +95,24 @@ class Run:
         rounds = Rounds(self._clients, dict(self._remaining), make_reader, self._workers)
         for task, read in rounds.run():
             yield task, read
-            if task.error:
-                self._failed(task, task.error)
             ended += read is None
             self._tell(Progress(ended, self.in_all, self.rows_read))
 
-    def finished(self, task: Task) -> None:
-        """Note that all of a workspace was read and committed."""
-        workspace_id = task.reader.workspace_id
-        if self._remaining.pop(workspace_id, None):
-            found = task.reader.differences
-            self.sums_differ += [SumsDifference(workspace_id, each) for each in found]
+    def end(self, task: Task) -> None:
+        """Note what came of a workspace: all of it was read and committed, or it failed.
 
-    def _failed(self, task: Task, error: Exception) -> None:
-        self.finished(task)
-        self.failures.append(Failure(task.reader.workspace_id, error))
-        self._raise_if_asked(self.failures[-1])
+        :raises WorkspaceError: it failed, and ``on_error="raise"`` was asked for
+        """
+        workspace_id = task.reader.workspace_id
+        del self._remaining[workspace_id]
+        found = task.reader.differences
+        self.sums_differ += [SumsDifference(workspace_id, each) for each in found]
+        if task.error:
+            self.failures.append(Failure(workspace_id, task.error))
+            self._raise_if_asked(self.failures[-1])
 
     def _raise_if_asked(self, failure: Failure) -> None:
-        if self._on_error == "raise":
+        if self.on_error == "raise":
             error = failure.error
             raise WorkspaceError(
                 failure.workspace_id, f"{type(error).__name__}: {error}"
@@ -131,7 +130,7 @@ class Sync:
         self.changed: set[str] = set()
         self.rows_written = self.commits = 0
         self._pending: list[Replacement] = []
-        self._waiting: list[Task] = []
+        self._ended: list[Task] = []
 
     def carry_out(self) -> None:
         """Make the table true.
@@ -149,15 +148,18 @@ class Sync:
                 return
 
     def _attempt(self) -> None:
-        self._pending, self._waiting = [], []
+        self._pending, self._ended = [], []
+        rows = 0
         for task, read in self._run.reads():
             if read is None:
-                self._waiting += [] if task.error else [task]
+                self._ended.append(task)
             elif read.is_news:
                 self._pending.append(read.replacement)
-            rows = sum(each.rows.num_rows for each in self._pending)
-            if rows >= ROWS_IN_A_COMMIT or len(self._pending) >= DAYS_IN_A_COMMIT or task.error:
+                rows += read.replacement.rows.num_rows
+            is_full = rows >= ROWS_IN_A_COMMIT or len(self._pending) >= DAYS_IN_A_COMMIT
+            if is_full or (task.error and self._run.on_error == "raise"):
                 self._commit()
+                rows = 0
         self._commit()
 
     def _commit(self) -> None:
@@ -167,9 +169,9 @@ class Sync:
             self.changed |= {each.workspace_id for each in self._pending}
             self.rows_written += sum(each.rows.num_rows for each in self._pending)
             self._pending = []
-        for task in self._waiting:
-            self._run.finished(task)
-        self._waiting = []
+        for task in self._ended:
+            self._run.end(task)
+        self._ended = []
 
 
 def differences_in(run: Run) -> list[TableDifference]:
@@ -178,8 +180,7 @@ def differences_in(run: Run) -> list[TableDifference]:
     snapshot = run.table.snapshot(())
     for task, read in run.reads():
         if read is None:
-            if not task.error:
-                run.finished(task)
+            run.end(task)
             continue
         workspace_id, interval = read.replacement.workspace_id, read.replacement.interval
         in_service = snapshot.totals_of(read.replacement.rows)

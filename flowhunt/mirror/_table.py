@@ -7,9 +7,10 @@ import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.acero
@@ -59,8 +60,8 @@ _SHORT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _HEX_DIGITS = 40
 _EXACT_SUM = pa.decimal128(38, 0)
 _NAIVE = pa.timestamp("us")
-_DAY_BITS, _SECONDS_BITS = 22, 18
-_SECONDS_IN_A_DAY = 86_400
+_DAY_BITS = 22
+_ZONE_MASK = (1 << 18) - 1
 
 
 class TableError(OpenApiException):
@@ -160,8 +161,7 @@ class Snapshot:
         return where
 
     def _utc(self, micros: int) -> Any:
-        utc = datetime_of(micros) - self._zone.offset
-        return pa.scalar(utc, _NAIVE).cast(pa.timestamp("us", tz="UTC"))
+        return pa.scalar(_in_utc(micros, self._zone), _NAIVE).cast(pa.timestamp("us", tz="UTC"))
 
     def totals_of(self, rows: pa.RecordBatch) -> dict[Key, Tally]:
         """The total of each day and transaction type of some rows."""
@@ -183,7 +183,7 @@ class Snapshot:
 
     def _totals(self, rows: Any, unit: str) -> Iterator[tuple[str, Key, Tally, int]]:
         """Workspace, first day and transaction type, total, and newest timestamp."""
-        local = pc.add(pc.field("created_at").cast(_NAIVE), pa.scalar(self._zone.offset))
+        local = _by_clock(pc.field("created_at"), self._zone)
         columns = {
             "workspace_id": pc.field("workspace_id"),
             "first_day": pc.floor_temporal(local, unit=unit).cast(pa.date32()),
@@ -237,7 +237,8 @@ class MirrorTable:
         if path is not None and path.is_file():
             raise ApiValueError(f"{self.name} is a file, not a table: choose another location")
         with self._store():
-            if not DeltaTable.is_deltatable(self._uri, self._options):
+            is_missing = path is not None and not path.exists()  # deltalake may make the folder
+            if is_missing or not DeltaTable.is_deltatable(self._uri, self._options):
                 if not create:
                     raise ApiValueError(f"there is no Delta table at {self.name}")
                 self._create()
@@ -279,7 +280,7 @@ class MirrorTable:
             try:
                 write_deltalake(
                     self.delta,
-                    _partitioned(rows),
+                    partitioned(rows),
                     mode="overwrite",
                     predicate=" OR ".join(
                         self._predicate(workspace_id, interval)
@@ -324,13 +325,10 @@ class MirrorTable:
         if (months := _months_in(interval, self._zone)) is not None:
             terms.append(f"{MONTH} IN ({', '.join(map(_quoted, months))})")
         if interval.start > ALL_TIME.start:
-            terms.append(f"created_at >= '{self._utc_text(interval.start)}'")
+            terms.append(f"created_at >= '{_in_utc(interval.start, self._zone).isoformat()}Z'")
         if interval.end < ALL_TIME.end:
-            terms.append(f"created_at < '{self._utc_text(interval.end)}'")
+            terms.append(f"created_at < '{_in_utc(interval.end, self._zone).isoformat()}Z'")
         return f"({' AND '.join(terms)})"
-
-    def _utc_text(self, micros: int) -> str:
-        return f"{(datetime_of(micros) - self._zone.offset).isoformat()}Z"
 
     def _create(self) -> None:
         if self._holds_something():
@@ -411,7 +409,7 @@ def in_order(rows: pa.Table) -> pa.Table:
     return rows.sort_by([("created_at", "ascending"), ("transaction_id", "ascending")])
 
 
-def _partitioned(rows: pa.Table) -> pa.Table:
+def partitioned(rows: pa.Table) -> pa.Table:
     """Rows with the partition columns."""
     ids: Any = rows["workspace_id"]
     partitions = {each: partition_of(each) for each in pc.unique(ids).to_pylist()}
@@ -430,20 +428,28 @@ def _months_in(interval: Interval, zone: Zone) -> list[str] | None:
     """The months in UTC of an interval; ``None`` where there are too many to name."""
     if interval.end - interval.start > 366 * DAY:
         return None
-    offset = zone.offset // timedelta(microseconds=1)
-    first, last = (
-        datetime_of(min(max(micros - offset, ALL_TIME.start), ALL_TIME.end - 1))
-        for micros in (interval.start, interval.end - 1)
-    )
+    first, last = (_in_utc(micros, zone) for micros in (interval.start, interval.end - 1))
     numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in numbers]
 
 
+def _in_utc(micros: int, zone: Zone) -> datetime:
+    """Microseconds by the clock of a zone as a timestamp in UTC, without a UTC offset."""
+    return datetime_of(
+        min(max(micros - zone.offset // timedelta(microseconds=1), 0), ALL_TIME.end - 1)
+    )
+
+
+def _by_clock(created_at: Any, zone: Zone) -> Any:
+    """A column of timestamps by the clock of a zone, without UTC offsets."""
+    return pc.add(created_at.cast(_NAIVE), pa.scalar(zone.offset))
+
+
 def _packed(covered: Interval, zone: Zone) -> int:
-    """Days and their zone as one integer, which is all that a transaction can hold."""
-    seconds = zone.offset // timedelta(seconds=1) + _SECONDS_IN_A_DAY
+    """Days and a hash of their zone as one integer, which is all that a transaction can hold."""
+    of_zone = crc32(str(zone.info).encode()) & _ZONE_MASK
     first, last = covered.start // DAY, -(-covered.end // DAY)
-    return (seconds << 2 * _DAY_BITS) | (first << _DAY_BITS) | last
+    return (of_zone << 2 * _DAY_BITS) | (first << _DAY_BITS) | last
 
 
 def _unpacked(version: int, zone: Zone) -> Interval | None:

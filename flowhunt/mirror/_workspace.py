@@ -94,8 +94,8 @@ class WorkspaceReader:
         return sum(requests.sent for requests in self._all_requests)
 
     @property
-    def retries(self) -> int:
-        """How many of them were sent because another had failed."""
+    def failed_requests(self) -> int:
+        """How many of them failed."""
         return sum(requests.sent - requests.calls for requests in self._all_requests)
 
     def close(self) -> None:

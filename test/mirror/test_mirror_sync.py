@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
@@ -186,6 +187,16 @@ def test_workspace_ids_may_have_any_length_and_script(tmp_path: Path, workspace_
         before = len(service.requests)
         sync(tmp_path / "t", configuration, workspace_id)
         assert len(service.requests) - before == 3
+
+
+def test_other_libraries_read_it_as_the_page_says(tmp_path: Path) -> None:
+    rows = history()
+    with served(rows) as (_, configuration):
+        sync(tmp_path / "t", configuration)
+    wanted = sum(row["amount"] for row in rows)
+    assert pl.scan_delta(str(tmp_path / "t")).select("amount").sum().collect().item() == wanted
+    assert DeltaTable(tmp_path / "t").to_pandas()["amount"].sum() == wanted
+    assert facts_by_duckdb(tmp_path / "t") == facts(rows)
 
 
 # Verify and compact

@@ -162,7 +162,7 @@ def test_a_throttled_key_does_not_hold_all_threads(tmp_path: Path) -> None:
             progress=tell,
         )
         assert not report.failures
-        assert report.retries == len(slow)
+        assert report.failed_requests == len(slow)
         assert facts_in(tmp_path / "t") == facts([*one.rows, *two.rows])
 
 
@@ -256,7 +256,7 @@ def test_a_long_report_says_how_much_more_there_is() -> None:
         sums_differ=tuple(SumsDifference(f"w{n}", found) for n in range(3)),
         rows_read=0,
         requests=0,
-        retries=0,
+        failed_requests=0,
         seconds=0.0,
         changed=(),
         rows_written=0,
