@@ -134,7 +134,7 @@ def test_many_small_workspaces_share_commits(tmp_path: Path) -> None:
 
 def test_a_throttled_key_does_not_hold_all_threads(tmp_path: Path) -> None:
     """All workspaces of one key wait until those of the other key are finished."""
-    slow, fast = [f"slow-{n}" for n in range(6)], [f"fast-{n}" for n in range(6)]
+    slow, fast = [f"1-slow-{n}" for n in range(6)], [f"2-fast-{n}" for n in range(6)]
     others_are_done = threading.Event()
 
     asked = Counter[str | None]()
@@ -147,7 +147,7 @@ def test_a_throttled_key_does_not_hold_all_threads(tmp_path: Path) -> None:
         limited, own = configuration_for(one), configuration_for(two)
 
         def sleep(seconds: float) -> None:
-            assert others_are_done.wait(30)
+            assert others_are_done.wait(15)
 
         def tell(now: Progress) -> None:
             if now.workspaces == len(fast):
