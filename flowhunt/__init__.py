@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flowhunt import export as export
     from flowhunt import frames as frames
     from flowhunt import history as history
+    from flowhunt import mirror as mirror
     from flowhunt import models as models
     from flowhunt import rest as rest
     from flowhunt import sandbox as sandbox
@@ -102,6 +103,7 @@ _MODULE_OF = {
     "export": "export",
     "frames": "frames",
     "history": "history",
+    "mirror": "mirror",
     "models": "models",
     "rest": "rest",
     "sandbox": "sandbox",

@@ -10,6 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from deltalake import DeltaTable
 from nbclient import NotebookClient
 
 from docs_blocks import ROOT
@@ -119,13 +120,15 @@ def test_it_shows_the_latest_month_by_type_largest_first(shown: Shown, rows: lis
     assert by_type == summed(rows, "transaction_type").most_common()
 
 
-def test_it_writes_the_files_of_that_month(shown: Shown, rows: list[Row]) -> None:
-    assert f"transactions  {len(rows)}, {len(rows)} of them read now" in shown.text("files")
-    (export,) = shown.folder.iterdir()
-    assert list(export.glob(f"*/month={month_of(rows[0])}/*.parquet"))
+def test_it_keeps_all_transactions_in_a_table(shown: Shown, sandbox: Sandbox) -> None:
+    every = sandbox.transactions()
+    assert shown.text("files") == f"{len(every):,} transactions were written\nrows and sums agree\n"
+    (table,) = shown.folder.iterdir()
+    found = DeltaTable(table).to_pyarrow_dataset().to_table(columns=["transaction_id"])
+    assert set(found["transaction_id"].to_pylist()) == {row["transaction_id"] for row in every}
 
 
-def test_it_shows_the_contexts_of_the_files_largest_first(shown: Shown, rows: list[Row]) -> None:
+def test_it_shows_the_contexts_of_the_table_largest_first(shown: Shown, rows: list[Row]) -> None:
     line = re.compile(r" ([0-9a-f-]{36}) +(\d+) +(-?\d+)$", re.MULTILINE)
     by_context = [
         (context, int(count), int(amount))
@@ -137,14 +140,16 @@ def test_it_shows_the_contexts_of_the_files_largest_first(shown: Shown, rows: li
     assert by_context == [(context, counts[context], amount) for context, amount in largest]
 
 
-def test_it_holds_no_outputs_and_no_traces_of_a_run() -> None:
+def test_it_holds_the_outputs_of_the_sandbox_and_no_other_traces_of_a_run(shown: Shown) -> None:
     notebook = read()
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     assert notebook.metadata.language_info == {"name": "python"}
+    kept = Shown(notebook, shown.folder)
     for cell in notebook.cells:
         assert cell.metadata == {}
-        assert cell.get("outputs", []) == []
-        assert cell.get("execution_count") is None
+        if cell.cell_type == "code":
+            assert kept.text(cell.id) == shown.text(cell.id)
+            assert kept.kinds(cell.id) == shown.kinds(cell.id)
 
 
 def test_it_is_written_as_jupyter_writes_it() -> None:

@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from html import escape
 from pathlib import Path
-
-from flowhunt.history import Difference
+from typing import Any
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export did, and what it holds now.
+    """What an export wrote.
 
-    :ivar destination: where it is
-    :ivar windows: how many windows it has
-    :ivar windows_read: how many of them were read this time
+    :ivar path: the file
+    :ivar format: its format
+    :ivar workspaces: how many workspaces were asked for
     :ivar rows: how many transactions it has
-    :ivar rows_read: how many of them were read this time
-    :ivar amount: the amounts of all of them together
-    :ivar requests: how many requests were sent
-    :ivar retries: how many of these were sent because another had failed
-    :ivar dropped: transactions that came again, or that nobody had asked for
-    :ivar differences: where the sums say something else, with the ID of the workspace
+    :ivar amount: their amounts together
+    :ivar first: the first timestamp, if there is any
+    :ivar last: the last timestamp
+    :ivar bytes: the size of the file
     :ivar seconds: how long it took
     """
 
-    destination: Path
-    windows: int
-    windows_read: int
+    path: Path
+    format: str
+    workspaces: int
     rows: int
-    rows_read: int
     amount: int
-    requests: int
-    retries: int
-    dropped: int
-    differences: tuple[tuple[str, Difference], ...]
+    first: datetime | None
+    last: datetime | None
+    bytes: int
     seconds: float
 
-    def __str__(self) -> str:
-        lines = {
-            "transactions": f"{self.rows:,}, {self.rows_read:,} of them read now",
-            "windows": f"{self.windows:,}, {self.windows_read:,} of them read now",
+    def to_dict(self) -> dict[str, Any]:
+        """The report as values that JSON can hold."""
+        texts = {"path": str(self.path)}
+        for name, value in (("first", self.first), ("last", self.last)):
+            texts |= {name: value.isoformat()} if value else {}
+        return {**asdict(self), **texts}
+
+    def _lines(self) -> dict[str, str]:
+        period = f"{self.first} to {self.last}" if self.first else "none"
+        return {
+            "transactions": f"{self.rows:,} of {self.workspaces:,} workspaces",
+            "timestamps": period,
             "amount": f"{self.amount:,}",
-            "requests": f"{self.requests:,}, {self.retries:,} of them again",
-            "dropped": f"{self.dropped:,} transactions that came again or were not asked for",
-            "differences": f"{len(self.differences):,}",
+            "size": f"{self.bytes:,} bytes of {self.format}",
             "seconds": f"{self.seconds:.1f}",
         }
-        return "\n".join(
-            [f"{self.destination}", *(f"  {name:12}  {text}" for name, text in lines.items())]
-            + [f"    {workspace_id}: {difference}" for workspace_id, difference in self.differences]
+
+    def __str__(self) -> str:
+        lines = [f"  {name:12}  {text}" for name, text in self._lines().items()]
+        return "\n".join([str(self.path), *lines])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left'>{escape(text)}</td></tr>"
+            for name, text in self._lines().items()
         )
+        return f"<table><caption>{escape(str(self.path))}</caption>{rows}</table>"

@@ -109,7 +109,6 @@ class RowsReader:
             after=self.limits.after,
             hours=self.limits.hours,
             hours_seen=self.limits.hours_seen,
-            observed=True,
             larger_helps=self.limits.larger_helps,
         )
         return RowsReader(

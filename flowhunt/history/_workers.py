@@ -7,6 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -87,11 +88,11 @@ class Workers(Generic[T]):
         """End the threads; one whose call does not finish soon ends after it."""
         if os.getpid() != self._process:
             return
-        for _ in self._threads:
-            self._tasks.put(None)
+        self._tasks.put(None)  # each thread passes it on
         end = time.monotonic() + CLOSING_WAIT
         for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
+            with suppress(RuntimeError):  # an interpreter that is ending waits for no daemon
+                thread.join(max(0.0, end - time.monotonic()))
         self._threads.clear()
 
     def __enter__(self) -> Self:
@@ -127,6 +128,7 @@ class Workers(Generic[T]):
                 outcome = None, error
             self._outcomes.put(outcome)
             del call, outcome  # the queue is all that keeps a result
+        self._tasks.put(None)
 
     def _outcome(self) -> Outcome[T]:
         while True:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from datetime import UTC
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from flowhunt._arrow import SUM_COLUMNS, TRANSACTION_COLUMNS, array, json_text
 from flowhunt._extras import extra
@@ -26,10 +26,11 @@ from flowhunt.api.credits_api import CreditsApi
 from flowhunt.history import PAGE_SIZE, Window, iter_daily_credit_transactions
 from flowhunt.history._arguments import OnDifference, Timestamp, ZoneName, check_count, zone_of
 from flowhunt.history._batch import Batch
+from flowhunt.history._errors import CrowdedInstantError, Difference, DifferenceError
 from flowhunt.history._history import History
-from flowhunt.history._intervals import Zone
+from flowhunt.history._intervals import ALL_TIME, NO_TIME, Interval, Zone
 from flowhunt.history._plan import WindowReader
-from flowhunt.history._reading import verified_parts
+from flowhunt.history._reading import parts_of, verified_parts
 from flowhunt.history._requests import Requests, RetryPolicy, Sleep
 from flowhunt.models.grouping_period import GroupingPeriod
 from flowhunt.models.transaction_type import TransactionType
@@ -207,3 +208,64 @@ def _record_batch(batch: Batch) -> pa.RecordBatch:
     table = cast("ArrowBatch", batch).table.select(TRANSACTION_SCHEMA.names)
     record_batch: pa.RecordBatch = table.combine_chunks().to_batches()[0]
     return record_batch
+
+
+class VerifiedBatch(NamedTuple):
+    """All transactions of some whole days.
+
+    :ivar interval: the time of the batch, by the clock of the zone
+    :ivar batch: its transactions, with the columns of ``TRANSACTION_SCHEMA``
+    :ivar differences: where the sums still disagree after both were read again, also with batches
+        before it
+    """
+
+    interval: Interval
+    batch: pa.RecordBatch
+    differences: Sequence[Difference] = ()
+
+
+def iter_verified_batches(
+    requests: Requests,
+    interval: Interval,
+    zone: Zone,
+    *,
+    page_size: int,
+    workers: int = 1,
+    newest_first: bool = False,
+) -> Generator[VerifiedBatch, None, None]:
+    """Yield all transactions of whole days, in batches that follow each other without a gap.
+
+    Sums that disagree are in ``differences``: the rows are the evidence.
+
+    :param interval: whole days, by the clock of the zone
+    :raises HistoryError: the transactions cannot be read completely
+    """
+    since, until = (
+        zone.sent(micros) if ALL_TIME.start < micros < ALL_TIME.end else None for micros in interval
+    )
+    history = History(
+        requests,
+        COLUMNS,
+        None,
+        page_size,
+        zone.info,
+        since=since,
+        until=until,
+        on_difference="warn",
+        newest_first=newest_first,
+    )
+    edge = interval.end if newest_first else interval.start
+    with closing(parts_of(history, requests, workers)) as parts:
+        for part in parts:
+            error = part.error
+            if error and (
+                isinstance(error, CrowdedInstantError) or not isinstance(error, DifferenceError)
+            ):
+                raise error
+            differences = error.differences if isinstance(error, DifferenceError) else ()
+            first, last = part.interval
+            if (last > edge) if newest_first else (first < edge):  # compared once more at the end
+                yield VerifiedBatch(NO_TIME, _record_batch(part.batch), differences)
+            else:
+                edge = first if newest_first else last
+                yield VerifiedBatch(part.interval, _record_batch(part.batch), differences)

@@ -131,7 +131,7 @@ def test_a_clock_that_is_frozen_without_a_call_loads_nothing_of_the_package() ->
 WITHOUT_EXTRAS = """
 import inspect, pydoc, sys
 from unittest.mock import create_autospec
-for missing in ("pyarrow", "filelock", "pandas", "polars", "rich", "starlette", "tqdm", "uvicorn"):
+for missing in ("pyarrow", "pandas", "polars", "rich", "starlette", "tqdm", "uvicorn"):
     sys.modules[missing] = None  # what "not installed" looks like
 import flowhunt
 """

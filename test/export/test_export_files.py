@@ -1,339 +1,344 @@
-"""The files hold exactly the rows, in every format, for every library that reads them."""
+"""The file holds exactly the rows, for every program that the page names."""
 
 from __future__ import annotations
 
-import hashlib
+import csv
 import json
-import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import openpyxl
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 
 import flowhunt
-from exports import (
-    SEARCH,
-    SINCE,
-    UNTIL,
-    Rows,
-    bytes_of,
-    export,
-    ids_in,
-    manifest_of,
-    rows_in,
-    spread,
-    table_of,
-    window_files,
-)
-from flowhunt.sandbox import Sandbox
-from histories import books, ids, made_at
-from raw_server import Connect, Connection, RawServer, Request, response
+from flowhunt.export import _formats, export_credit_transactions, export_table
+from flowhunt.history.arrow import TRANSACTION_SCHEMA
+from flowhunt.mirror import _table, sync_credit_transactions
+from wrong_service import WORKSPACE, Row, Search, WrongService, evenly, rows_at
 
-FORMATS = ("parquet", "csv", "jsonl")
-ZONES: dict[str, Any] = {"naive": "UTC", "utc": "UTC"}
-
-UNUSUAL: Rows = [
-    *spread(60),
-    *[
-        {"created_at": "2025-03-01T00:00:00.000001", "transaction_type": "K"} | fields
-        for fields in [
-            {"amount": 2**63 - 1, "transaction_type": "S"},
-            {"amount": -(2**63), "transaction_type": "T", "context_desc": ""},
-            {"amount": -1, "context_desc": 'a "word", and\nmore'},
-            {"amount": 0, "context_desc": " žluť 🟡\t\\N NULL "},
-            {"amount": 1, "transaction_type": "TOOL_WEATHER", "context_id": "NA"},
-        ]
-    ],
-]
+FORMATS = ("csv", "jsonl", "parquet", "xlsx")
+OTHER = "workspace-0"
+TEXTS = [
+    "=HYPERLINK(\"http://a\",\"b\")", "=1+1", " =1+1", "\t=1", "\n=1", "\r-1", "-1", "+1", "@a",
+    "\uff1d1", "\uff0b1", "\uff0d1", "\uff20a", "\u200b=1", "\ufeff=1", "\u00a0@a",
+]  # fmt: skip
+HARMLESS = ["", "a=1", "'=1", 'a "word", and\nmore', "NA", "null", "\\N", "žluť 🟡", "00123", "1e5"]
 
 
-def schema(zone: Any) -> Any:
-    columns: dict[str, Any] = {
-        "transaction_id": pa.string(),
-        "workspace_id": pa.string(),
-        "user_id": pa.string(),
-        "created_at": pa.timestamp("us", tz=zone),
-        "transaction_type": pa.string(),
-        "context_id": pa.string(),
-        "context_desc": pa.string(),
-        "amount": pa.int64(),
-        "extra": pa.string(),
-    }
-    return pa.schema(columns)
+def unkind() -> list[Row]:
+    """Nothing but nulls for long, then texts that formats stumble over."""
+    rows = evenly(300, 45, datetime(2025, 1, 1))
+    for row in rows[:200]:
+        row["context_desc"] = None
+    for row, text in zip(rows[200:], [*TEXTS, *HARMLESS], strict=False):
+        row["context_desc"] = text
+    rows[250]["amount"], rows[251]["amount"] = 2**63 - 1, -(2**63)
+    rows[299]["a new field"] = [1, {"b": None}]
+    other = evenly(40, 45, datetime(2025, 1, 1), workspace_id=OTHER, prefix="other-")
+    return [*rows, *other]
 
 
-def moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return found.replace(tzinfo=found.tzinfo or timezone.utc)
+def source(service: WrongService) -> Callable[[str], flowhunt.Configuration]:
+    configuration = flowhunt.Configuration(
+        host=service.url, api_key="key-1", trust_env=False, retries=0
+    )
+    return lambda workspace_id: configuration
 
 
-def shown(row: dict[str, Any]) -> dict[str, Any]:
-    """A transaction of the wire as files have it."""
-    return row | {"created_at": moment(row["created_at"]), "extra": None}
+def export(service: WrongService, path: Path, **settings: Any) -> Any:
+    given: dict[str, Any] = {"workspace_id": [WORKSPACE, OTHER], "progress": False}
+    return export_credit_transactions(source(service), path=path, **given | settings)
 
 
-def read_csv(path: Path, zone: str | None) -> Rows:
-    options = pyarrow.csv.ConvertOptions(
-        column_types=schema("UTC"),
+def expected(rows: list[Row]) -> list[Row]:
+    """Rows as files have them, by workspace and time."""
+    names = [name for name in TRANSACTION_SCHEMA.names if name != "extra"]
+    found = [
+        {name: row.get(name) for name in names}
+        | {"created_at": datetime.fromisoformat(row["created_at"]).replace(tzinfo=UTC)}
+        | {"extra": '{"a new field":[1,{"b":null}]}' if "a new field" in row else None}
+        for row in rows
+    ]
+    return sorted(
+        found, key=lambda row: (row["workspace_id"], row["created_at"], row["transaction_id"])
+    )
+
+
+# Every documented way to read a file
+
+POLARS: dict[str, Any] = {
+    "transaction_id": pl.String,
+    "workspace_id": pl.String,
+    "user_id": pl.String,
+    "created_at": pl.String,
+    "transaction_type": pl.String,
+    "context_id": pl.String,
+    "context_desc": pl.String,
+    "amount": pl.Int64,
+    "extra": pl.String,
+}
+DUCKDB = dict.fromkeys(POLARS, "VARCHAR") | {"created_at": "TIMESTAMPTZ", "amount": "BIGINT"}
+
+
+def by_polars(path: Path) -> list[Row]:
+    if path.suffix == ".parquet":
+        frame = pl.scan_parquet(path).collect()
+    elif path.suffix == ".csv":
+        frame = pl.scan_csv(path, schema=POLARS).collect()
+    else:
+        frame = pl.scan_ndjson(path, schema=POLARS).collect()
+    if path.suffix != ".parquet":
+        frame = frame.with_columns(pl.col("created_at").str.to_datetime(time_zone="UTC"))
+    return frame.to_dicts()
+
+
+def by_duckdb(path: Path) -> list[Row]:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        if path.suffix == ".parquet":
+            found = connection.read_parquet(str(path))
+        elif path.suffix == ".csv":
+            columns = ", ".join(f"'{name}': '{kind}'" for name, kind in DUCKDB.items())
+            found = connection.sql(
+                f"FROM read_csv('{path}', columns = {{{columns}}}, header = true, "
+                "quote = '\"', escape = '\"', delim = ',', allow_quoted_nulls = false)"
+            )
+        else:
+            columns = ", ".join(f"'{name}': '{kind}'" for name, kind in DUCKDB.items())
+            found = connection.sql(f"FROM read_json('{path}', columns = {{{columns}}})")
+        return list(found.to_arrow_table().to_pylist())
+
+
+def by_pyarrow(path: Path) -> list[Row]:
+    if path.suffix == ".parquet":
+        return list(pyarrow.parquet.read_table(path).to_pylist())
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=TRANSACTION_SCHEMA,
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
-    parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    rows: Rows = pyarrow.csv.read_csv(
-        path, convert_options=options, parse_options=parsing
-    ).to_pylist()
-    return rows
-
-
-def read_json_lines(path: Path, zone: str | None) -> Rows:
-    rows = [json.loads(line) for line in path.read_text("utf-8").split("\n")[:-1]]
-    return [row | {"created_at": moment(row["created_at"])} for row in rows]
-
-
-READERS: dict[str, Callable[[Path, str | None], Rows]] = {
-    "parquet": lambda path, zone: table_of(path).to_pylist(),
-    "csv": read_csv,
-    "jsonl": read_json_lines,
-}
-
-
-@pytest.mark.parametrize("timestamps", ZONES)
-@pytest.mark.parametrize("format", FORMATS)
-def test_files_hold_all_fields_of_all_rows_in_their_months(
-    tmp_path: Path, format: str, timestamps: Any
-) -> None:
-    with books(history=UNUSUAL, timestamps=timestamps) as served:
-        export(served.api, served.workspace_id, tmp_path, format=format)
-        found: Rows = []
-        for path in window_files(tmp_path):
-            rows = READERS[format](path, ZONES[timestamps])
-            assert [row["created_at"] for row in rows] == sorted(row["created_at"] for row in rows)
-            months = {row["created_at"].isoformat()[:7] for row in rows}
-            assert [f"month={month}" for month in months] == [path.parent.name]
-            assert path.parent.parent.name == f"workspace={served.workspace_id}"
-            assert path.suffix == f".{format}"
-            found += rows
-        assert len(window_files(tmp_path)) > 5
-        in_order = sorted(found, key=lambda row: (row["created_at"], row["transaction_id"]))
-        assert in_order == [shown(row) for row in served.kept()]
-
-
-@pytest.mark.parametrize("timestamps", ZONES)
-def test_the_schema_is_the_same_for_rows_and_for_none(tmp_path: Path, timestamps: Any) -> None:
-    with Sandbox(workspaces=2, history=spread(30), timestamps=timestamps) as sandbox:
-        everyone = sandbox.configuration(api_key=None)
-        with flowhunt.ApiClient(everyone) as client:
-            both = [workspace.workspace_id for workspace in sandbox.workspaces]
-            export(flowhunt.CreditsApi(client), both, tmp_path)
-        tables = [table_of(path) for path in window_files(tmp_path)]
-        assert {table.num_rows == 0 for table in tables} == {True, False}
-        for table in tables:
-            assert table.schema.equals(schema(ZONES[timestamps])), table.schema
-
-
-def test_the_schema_is_the_same_where_rows_came_after_none(tmp_path: Path) -> None:
-    with Sandbox(workspaces=2, history=[], timestamps="utc") as sandbox:
-        with flowhunt.ApiClient(sandbox.configuration(api_key=None)) as client:
-            api = flowhunt.CreditsApi(client)
-            both = [workspace.workspace_id for workspace in sandbox.workspaces]
-            assert export(api, both, tmp_path).rows == 0
-            for path in window_files(tmp_path):
-                assert table_of(path).schema.equals(schema(None))
-            sandbox.add_transactions(both[0], spread(1))
-            assert export(api, both, tmp_path).rows == 1
-        for path in window_files(tmp_path):
-            assert table_of(path).schema.equals(schema("UTC")), path
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_fields_that_the_contract_does_not_know_are_kept_as_json(
-    tmp_path: Path, format: str
-) -> None:
-    with books(history=made_at([datetime(2025, 2, 1), datetime(2025, 2, 2)])) as served:
-        first, second = served.kept()
-        answer = [first | {"new": {"a": [1, None]}, "extra": "mine"}, second]
-        served.sandbox.faults.add(operation=SEARCH, body=json.dumps(answer))
-        export(served.api, served.workspace_id, tmp_path, format=format)
-        (path,) = window_files(tmp_path)
-        texts = [row["extra"] for row in READERS[format](path, None)]
-        assert [text and json.loads(text) for text in texts] == [
-            {"new": {"a": [1, None]}, "extra": "mine"},
-            None,
-        ]
-
-
-# Read back
-
-COLUMNS = ["transaction_id", "amount", "month"]
-Found = list[tuple[str, int, str]]
-
-
-def by_arrow(directory: Path, format: str) -> Found:
-    name: Any = {"jsonl": "json"}.get(format, format)
-    found = pyarrow.dataset.dataset(directory, format=name, partitioning="hive")
-    return [tuple(row.values()) for row in found.to_table(columns=COLUMNS).to_pylist()]
-
-
-def by_pandas(directory: Path, format: str) -> Found:
-    return list(pd.read_parquet(directory)[COLUMNS].itertuples(index=False, name=None))
-
-
-def by_polars(directory: Path, format: str) -> Found:
-    pattern = f"{directory}/*/*/*.{format}"
-    if format == "parquet":
-        lazy = pl.scan_parquet(pattern, hive_partitioning=True, try_parse_hive_dates=False)
-    elif format == "csv":
-        lazy = pl.scan_csv(pattern, include_file_paths="month")
-    else:
-        lazy = pl.scan_ndjson(pattern, include_file_paths="month")
-    return lazy.select(COLUMNS).collect().rows()
-
-
-def by_duckdb(directory: Path, format: str) -> Found:
-    read = {"parquet": "read_parquet", "csv": "read_csv", "jsonl": "read_json"}[format]
-    files = f"'{directory}/*/*/*.{format}', hive_partitioning = true, hive_types_autocast = 0"
-    with duckdb.connect() as connection:
-        return connection.sql(f"FROM {read}({files})").project(", ".join(COLUMNS)).fetchall()
-
-
-@pytest.mark.parametrize("timestamps", ZONES)
-@pytest.mark.parametrize(
-    ("read", "format"),
-    [(by_pandas, "parquet")]
-    + [(read, format) for read in (by_arrow, by_polars, by_duckdb) for format in FORMATS],
-)
-def test_any_library_reads_all_of_them_at_once(
-    tmp_path: Path, read: Callable[[Path, str], Found], format: str, timestamps: Any
-) -> None:
-    with books(history=spread(60), timestamps=timestamps) as served:
-        export(served.api, served.workspace_id, tmp_path, format=format)
-        found = {str(row_id): (amount, month) for row_id, amount, month in read(tmp_path, format)}
-        kept = served.kept()
-        assert found.keys() == set(ids(kept))
-        for row in kept:
-            amount, month = found[row["transaction_id"]]
-            assert amount == row["amount"]
-            assert row["created_at"][:7] in month
-
-
-# Beside the rows
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_each_line_of_the_manifest_tells_of_its_file(tmp_path: Path, format: str) -> None:
-    with books(history=spread(200)) as served:
-        export(served.api, served.workspace_id, tmp_path, format=format)
-        lines = manifest_of(tmp_path)
-        files = [tmp_path / file["path"] for line in lines for file in line["files"]]
-        assert sorted(files) == window_files(tmp_path)
-        for line in lines:
-            (file,) = line["files"]
-            path = tmp_path / file["path"]
-            rows = READERS[format](path, None)
-            assert line["rows"] == len(rows)
-            assert line["amount"] == sum(row["amount"] for row in rows)
-            assert file["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-            assert line["workspace_id"] == served.workspace_id
-        bounds = [(line["window"]["since"], line["window"]["until"]) for line in lines]
-        assert [*bounds[0][:1], *(until for _, until in bounds)] == [
-            SINCE,
-            *(since for since, _ in bounds[1:]),
-            UNTIL,
-        ]
-
-
-def test_ids_with_what_paths_cannot_have_are_quoted(tmp_path: Path, connect: Connect) -> None:
-    workspace_id = "../a b/ç:*?%41\\=x"
-    row = {
-        "transaction_id": "t",
-        "workspace_id": workspace_id,
-        "user_id": "u",
-        "created_at": "2025-02-01T00:00:00",
-        "transaction_type": "G",
-        "context_id": "c",
-        "amount": 1,
-    }
-    answers = {
-        "/v2/credits/search": [row],
-        "/v2/credits/search_daily": [row | {"cnt": 1}],
-        "/v2/credits/daily/chart": {
-            "transaction_types": ["G"],
-            "per_day": [{"date": "2025-02-01", "transaction_types": {"G": 1}}],
-        },
-    }
-
-    def answer(connection: Connection) -> None:
-        target = Request.of(connection.request).target
-        connection.send(response(answers[target.partition("?")[0]]))
-
-    with RawServer(answer) as server:
-        export(connect(server), workspace_id, tmp_path / "credits")
-    assert [path.name for path in tmp_path.iterdir()] == ["credits"]
-    (path,) = window_files(tmp_path / "credits")
-    assert not set(path.parent.parent.name) & set(' /:*?\\çä"<>|')
-    (found,) = (
-        pyarrow.dataset.dataset(tmp_path / "credits", partitioning="hive")
-        .to_table(columns=["workspace", "workspace_id"])
-        .to_pylist()
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    return list(
+        pyarrow.csv.read_csv(path, convert_options=convert, parse_options=parse).to_pylist()
     )
-    assert found == {"workspace": workspace_id, "workspace_id": workspace_id}
 
 
-def test_rows_that_arrive_while_it_runs_are_in_files_of_their_months(tmp_path: Path) -> None:
-    history = made_at([datetime(2025, 1, 10), datetime(2025, 4, 5)])
-    with books(history=history) as served:
-        served.sandbox.faults.add(operation=SEARCH, status=401)
-        with pytest.raises(flowhunt.UnauthorizedException):
-            export(served.api, served.workspace_id, tmp_path)
-        served.sandbox.faults.clear()
-        late = ("2025-01-02", "2025-01-20", "2025-03-31", "2025-04-30", "2025-06-30")
-        served.sandbox.add_transactions(None, [{"created_at": f"{day}T12:00:00"} for day in late])
-        export(served.api, served.workspace_id, tmp_path)
-        assert ids_in(tmp_path) == ids(served.kept())
-        for path in window_files(tmp_path):
-            moments = table_of(path)["created_at"].to_pylist()
-            assert {f"month={moment:%Y-%m}" for moment in moments} <= {path.parent.name}
+def by_pandas(path: Path) -> list[Row]:
+    frame = pd.read_parquet(path)
+    rows: Any = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return list(rows)
 
 
-def test_moments_are_microseconds_whether_they_have_an_offset_or_not(tmp_path: Path) -> None:
-    with books(history=made_at([datetime(2025, 3, 1, 1, 2, 3, 4)]), timestamps="utc") as served:
-        export(served.api, served.workspace_id, tmp_path)
-        (row,) = rows_in(tmp_path)
-        assert row["created_at"] == datetime(2025, 3, 1, 1, 2, 3, 4, UTC)
+def by_python(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    return [row | {"created_at": datetime.fromisoformat(row["created_at"])} for row in rows]
+
+
+WAYS: list[tuple[str, Callable[[Path], list[Row]]]] = [
+    *((format, by) for format in ("csv", "jsonl", "parquet") for by in (by_polars, by_duckdb)),
+    ("csv", by_pyarrow),
+    ("parquet", by_pyarrow),
+    ("parquet", by_pandas),
+    ("jsonl", by_python),
+]
+
+
+@pytest.mark.parametrize(("format", "read"), WAYS)
+def test_each_documented_way_reads_unkind_rows(
+    tmp_path: Path, format: str, read: Callable[[Path], list[Row]]
+) -> None:
+    path = tmp_path / f"rows.{format}"
+    rows = unkind()
+    with WrongService(rows) as service:
+        export(service, path)
+        found = read(path)
+        assert [row["created_at"] for row in found] == [r["created_at"] for r in expected(rows)]
+        for row, wanted in zip(found, expected(rows), strict=True):
+            assert dict(row) == wanted
+
+
+@pytest.mark.parametrize(("format", "read"), WAYS)
+def test_the_types_do_not_depend_on_the_rows(
+    tmp_path: Path, format: str, read: Callable[[Path], list[Row]]
+) -> None:
+    path = tmp_path / f"rows.{format}"
+    with WrongService() as service:
+        report = export(service, path)
+    assert (report.rows, report.first, report.amount) == (0, None, 0)
+    if format != "jsonl":
+        assert read(path) == []
+    if format == "parquet":
+        assert pyarrow.parquet.read_schema(path).equals(TRANSACTION_SCHEMA)
+
+
+def test_excel_shows_text_as_text_and_rounds_no_number(tmp_path: Path) -> None:
+    rows = unkind()
+    with WrongService(rows) as service:
+        export(service, tmp_path / "rows.xlsx", unit="credits")
+    book = openpyxl.load_workbook(tmp_path / "rows.xlsx")
+    header, *found = book["transactions"].iter_rows()
+    names = [str(cell.value) for cell in header]
+    assert names == [*TRANSACTION_SCHEMA.names[:-1], "credits", "extra"]
+    for cells, wanted in zip(found, expected(rows), strict=True):
+        row = dict(zip(names, cells, strict=True))
+        assert {cell.data_type for cell in cells} <= {"s", "n", "d"}
+        made = wanted["created_at"].replace(tzinfo=None)
+        assert abs(row["created_at"].value - made) < timedelta(milliseconds=1)
+        amount = row["amount"].value
+        assert amount == (
+            str(wanted["amount"]) if abs(wanted["amount"]) > 10**15 else wanted["amount"]
+        )
+        text = wanted["context_desc"]
+        if "\r" not in (text or ""):  # openpyxl shows it as Excel encodes it
+            assert row["context_desc"].value == text
+
+
+def test_more_rows_than_a_sheet_holds_go_on_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_formats, "ROWS_IN_A_SHEET", 150)
+    with WrongService(unkind()) as service:
+        export(service, tmp_path / "rows.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "rows.xlsx")
+    assert {sheet.title: sheet.max_row for sheet in book} == {
+        "transactions": 151,
+        "transactions 2": 151,
+        "transactions 3": 41,
+    }
+
+
+def test_text_that_no_cell_can_hold_is_an_error_and_no_file(tmp_path: Path) -> None:
+    rows = evenly(3, 3)
+    rows[1]["context_desc"] = "x" * 40_000
+    with WrongService(rows) as service:
+        with pytest.raises(flowhunt.ApiValueError, match="40,000 characters"):
+            export(service, tmp_path / "rows.xlsx", workspace_id=WORKSPACE)
+        export(service, tmp_path / "rows.csv", workspace_id=WORKSPACE)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+# Forms
+
+
+def spreadsheet(service: WrongService, path: Path, **settings: Any) -> list[Row]:
+    export(service, path, spreadsheet=True, **settings)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_spreadsheet_sees_no_formula(tmp_path: Path) -> None:
+    rows = unkind()
+    with WrongService(rows) as service:
+        found = spreadsheet(service, tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    for row, wanted in zip(found, expected(rows), strict=True):
+        text = wanted["context_desc"] or ""
+        assert row["context_desc"] == ("'" + text if text in TEXTS else text)
+        made = wanted["created_at"].strftime("%Y-%m-%d %H:%M:%S")
+        assert (row["created_at"], row["amount"]) == (made, str(wanted["amount"]))
+
+
+def test_the_plain_form_is_what_was_received(tmp_path: Path) -> None:
+    rows = unkind()
+    with WrongService(rows) as service:
+        export(service, tmp_path / "rows.csv")
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        found = [row["context_desc"] for row in csv.DictReader(file)]
+    assert found == [row["context_desc"] or "" for row in expected(rows)]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_credits_are_exact_decimals_beside_the_integers(tmp_path: Path, format: str) -> None:
+    path = tmp_path / f"rows.{format}"
+    amounts = [1, -1, 1_250_000, 2**63 - 1, -(2**63), 0]
+    rows = [row | {"amount": amount} for row, amount in zip(evenly(6, 6), amounts, strict=True)]
+    with WrongService(rows) as service:
+        export(service, path, workspace_id=WORKSPACE, unit="credits", columns=["amount"])
+    found: list[tuple[Any, Any]]
+    if format == "csv":
+        lines = path.read_text().splitlines()
+        assert lines[0] == '"amount","credits"'
+        found = [(int(a), Decimal(b)) for a, b in (line.split(",") for line in lines[1:])]
+    elif format == "jsonl":
+        parsed = [json.loads(line) for line in path.read_text().splitlines()]
+        found = [(row["amount"], Decimal(row["credits"])) for row in parsed]
+    elif format == "parquet":
+        table = pyarrow.parquet.read_table(path)
+        assert table.schema.field("credits").type == pa.decimal128(25, 6)
+        found = [(row["amount"], row["credits"]) for row in table.to_pylist()]
+    else:
+        cells = openpyxl.load_workbook(path)["transactions"].iter_rows(min_row=2, values_only=True)
+        found = [(int(str(a)), Decimal(str(b))) for a, b in cells]
+    assert found == [(amount, Decimal(amount).scaleb(-6)) for amount in amounts]
+
+
+def test_columns_are_those_asked_for_in_their_order(tmp_path: Path) -> None:
+    with WrongService(evenly(3, 3)) as service:
+        columns = ["amount", "created_at"]
+        export(service, tmp_path / "rows.parquet", columns=columns, workspace_id=WORKSPACE)
+        assert pyarrow.parquet.read_schema(tmp_path / "rows.parquet").names == columns
+        export(service, tmp_path / "a.parquet", columns=["user_id"], unit="credits")
+        assert pyarrow.parquet.read_schema(tmp_path / "a.parquet").names == ["user_id", "credits"]
 
 
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
-    with books(history=spread(100)) as served:
-        for name, workers in ("one", 1), ("two", 8):
-            export(served.api, served.workspace_id, tmp_path / name, workers=workers)
-    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
+    with WrongService(unkind()) as service:
+        for format in ("csv", "jsonl", "parquet"):
+            export(service, tmp_path / f"a.{format}", workers=1, page_size=20)
+            export(service, tmp_path / f"b.{format}", workers=8, page_size=20)
+            a, b = ((tmp_path / f"{name}.{format}").read_bytes() for name in "ab")
+            if format != "parquet":  # whose row groups are as the batches came
+                assert a == b
 
 
-@pytest.mark.parametrize("module", ["filelock", "pyarrow"])
-def test_without_its_extra_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, module: str
+@pytest.mark.parametrize("timestamps", ["naive", "Z", "+02:00", "mixed"])
+def test_timestamps_are_in_utc_whatever_their_offset(tmp_path: Path, timestamps: Any) -> None:
+    rows = rows_at([datetime(2025, 3, 1, 1, 2, 3, 4)])
+    with WrongService(rows, search=Search(timestamps=timestamps)) as service:
+        export(service, tmp_path / "rows.parquet", workspace_id=WORKSPACE)
+    (row,) = pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert row["created_at"] == datetime(2025, 3, 1, 1, 2, 3, 4, UTC)
+
+
+# From a mirror
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+@pytest.mark.parametrize("rows_at_once", [200_000, 10])
+def test_a_mirror_gives_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, rows_at_once: int
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("flowhunt.export")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"{module}.*pip install '\.\[export\]'"):
-        import flowhunt.export  # noqa: F401
-
-
-def test_without_what_draws_bars_it_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    with books(history=spread(3)) as served:
-        with pytest.raises(ImportError, match=r"tqdm.*pip install '\.\[export\]'"):
-            export(served.api, served.workspace_id, tmp_path, progress=True)
-        assert export(served.api, served.workspace_id, tmp_path).rows == 3
+    monkeypatch.setattr(_table, "ROWS_AT_ONCE", rows_at_once)
+    period: Any = {"since": "2025-01-03T04:05:06.000700", "until": "2025-02-04T11:00:00"}
+    here, there = tmp_path / f"here.{format}", tmp_path / f"there.{format}"
+    rows = [*unkind(), *rows_at([datetime(2025, 1, 3, 4, 5, 6, 700)], prefix="first-")]
+    rows += rows_at([datetime(2025, 1, 3, 4, 5, 6, 699)], prefix="before-")
+    with WrongService(rows) as service:
+        ids = [WORKSPACE, OTHER]
+        configuration = source(service)
+        sync_credit_transactions(
+            ids, tmp_path / "table", configuration=configuration, progress=False
+        )
+        direct = export(service, here, **period)
+        requests = len(service.requests)
+        from_table = export_table(tmp_path / "table", there, progress=False, **period)
+        assert len(service.requests) == requests
+        assert here.read_bytes() == there.read_bytes()
+        assert (direct.rows, direct.amount) == (from_table.rows, from_table.amount)
+        assert 0 < direct.rows < len(rows)
+        export_table(tmp_path / "table", there, workspace_id=OTHER, progress=False)
+        export(service, here, workspace_id=OTHER)
+        assert here.read_bytes() == there.read_bytes()
+    with pytest.raises(flowhunt.ApiValueError, match="no Delta table"):
+        export_table(tmp_path / "nowhere", there)

@@ -10,17 +10,14 @@ import textwrap
 import threading
 import time
 from contextvars import ContextVar
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flowhunt.export import export_credit_transactions
 from flowhunt.history import iter_credit_transactions
 from test_history_hostile import HISTORY, Case, api_of, models
 from test_history_troubles import readers
-from wrong_service import WORKSPACE, Chart, Request, Search, WrongService, evenly, rows_at
+from wrong_service import WORKSPACE, Request, Search, WrongService, evenly
 
 SOON = 20.0
 """Seconds in which a process ends that ends at once, on a busy machine."""
@@ -58,7 +55,7 @@ READING = {
     "an export": """
         with tempfile.TemporaryDirectory() as directory:
             export_credit_transactions(
-                api, "workspace-1", directory, "2025-01-01", "2026-01-01",
+                api, "workspace-1", directory + "/t.csv", "2025-01-01", "2026-01-01",
                 workers={workers}, page_size=10, progress=False,
             )
         """,
@@ -192,38 +189,3 @@ def test_threads_of_a_reader_keep_the_context_of_the_caller() -> None:
         token.api_key["APIKeyHeader"] = lambda: seen.add(context.get()) or "key"  # type: ignore[func-returns-value]
         assert len(list(models(api, Case(page_size=10), workers=4))) == len(HISTORY)
     assert seen == {"the caller's"}
-
-
-def test_an_export_into_a_folder_that_is_there_takes_two_requests_without_news(
-    tmp_path: Path,
-) -> None:
-    rows = evenly(3000, 1095)  # three years, and two pages of monthly sums
-    with WrongService(rows) as service, api_of(service) as api:
-        settings: dict[str, Any] = {"progress": False}
-        period = ("2025-01-30", "2028-01-30")
-        export_credit_transactions(api, WORKSPACE, tmp_path, *period, **settings)
-        before = len(service.requests)
-        report = export_credit_transactions(api, WORKSPACE, tmp_path, *period, **settings)
-        assert (report.rows, report.windows_read) == (3000, 0)
-        assert len(service.requests) - before <= 2
-        service.add(*rows_at([datetime(2026, 7, 7, 7, 7)], prefix="late-"))
-        before = len(service.requests)
-        report = export_credit_transactions(api, WORKSPACE, tmp_path, *period, **settings)
-        assert (report.rows, report.windows_read) == (3001, 1)
-        assert len(service.requests) - before < 25
-
-
-def test_the_sums_of_several_workspaces_are_asked_for_side_by_side(tmp_path: Path) -> None:
-    ids = [f"workspace-{number}" for number in range(1, 5)]
-    rows = [row for each in ids for row in evenly(5, 3, prefix=f"{each}-", workspace_id=each)]
-    together = threading.Barrier(4)
-
-    def meet(request: Request) -> Chart:
-        together.wait(10)
-        return Chart()
-
-    with WrongService(rows, chart=meet) as service, api_of(service) as api:
-        report = export_credit_transactions(
-            api, ids, tmp_path, "2025-01-01", "2026-01-01", workers=4, progress=False
-        )
-        assert report.rows == len(rows)

@@ -1,0 +1,48 @@
+"""Where files and tables are: paths of this machine, and URIs."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from flowhunt.exceptions import ApiTypeError, ApiValueError
+
+Location = str | os.PathLike[str]
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://").match
+_BROKEN_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)").match
+
+
+def location_of(name: str, location: Location) -> str:
+    """A location as text: a URI as it is, a path made absolute, so that it stays the same.
+
+    :raises ApiTypeError: it is neither
+    :raises ApiValueError: it is empty, or a URI that became a ``Path``
+    """
+    if not isinstance(location, (str, os.PathLike)) or isinstance(os.fspath(location), bytes):
+        raise ApiTypeError(f"{name} must be a path or a URI, not {location!r}")
+    text = os.fspath(location)
+    if not text:
+        raise ApiValueError(f"{name} must be a path or a URI, and is empty")
+    if _BROKEN_URI(text):
+        raise ApiValueError(f"{name} {text!r} looks like a URI with one slash: give it as a str")
+    return text if _URI(text) else str(Path(text).expanduser().absolute())
+
+
+def local_path(location: str) -> Path | None:
+    """The path of a location on this machine; ``None`` of a remote one."""
+    if not _URI(location):
+        return Path(location)
+    parts = urlsplit(location)
+    return Path(url2pathname(unquote(parts.path))) if parts.scheme.lower() == "file" else None
+
+
+def shown(location: str) -> str:
+    """A location without what may be a credential."""
+    if not _URI(location):
+        return location
+    parts = urlsplit(location)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -1,0 +1,48 @@
+"""A file that is there as a whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from flowhunt._locations import Location, local_path, location_of, shown
+from flowhunt.exceptions import ApiValueError
+
+
+def file_path(path: Location) -> Path:
+    """Where to write: a file of this machine, as an absolute path.
+
+    :raises ApiValueError: it cannot be written there
+    """
+    location = location_of("path", path)
+    file = local_path(location)
+    if file is None:
+        raise ApiValueError(
+            f"exports are written to files of this machine, and not to {shown(location)}: upload "
+            "the file, or keep a table in an object store with flowhunt.mirror"
+        )
+    if file.is_dir():
+        raise ApiValueError(f"{file} is a folder, and an export is one file: add a name to it")
+    if not file.parent.is_dir():
+        raise ApiValueError(f"there is no folder {file.parent}")
+    return file
+
+
+@contextmanager
+def replacing(file: Path) -> Generator[BinaryIO, None, None]:
+    """A new file that takes the place of another one once it is complete."""
+    temporary = file.with_name(f".flowhunt-{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise

@@ -1,0 +1,122 @@
+"""Threads that go round the workspaces."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
+
+from flowhunt._clients import Clients, Source
+from flowhunt.api.credits_api import CreditsApi
+from flowhunt.exceptions import OpenApiException
+from flowhunt.history._workers import Workers
+from flowhunt.mirror._table import TableError
+from flowhunt.mirror._workspace import Read, WorkspaceReader
+
+MakeReader = Callable[[CreditsApi, str], WorkspaceReader]
+
+
+class Task:
+    """A workspace that is read, some days at a time.
+
+    :ivar error: why it could not be read
+    """
+
+    def __init__(self, reader: WorkspaceReader, source: Source) -> None:
+        self.reader = reader
+        self.source = source
+        self.error: Exception | None = None
+        self._reads: Generator[Read, None, None] = reader.reads()
+
+    def step(self) -> tuple[Task, Read | None]:
+        """Read some more days, in any thread; ``None`` if there are no more."""
+        try:
+            return self, next(self._reads, None)
+        except TableError:
+            raise
+        except OpenApiException as error:
+            self.error = error
+            return self, None
+
+
+class Rounds:
+    """Reads workspaces with some threads.
+
+    A thread that is free goes to the credential with the fewest threads, so that one which is
+    throttled does not hold all of them. Workspaces that were begun go before others, so that few
+    clients are open at once.
+
+    :param sources: what the requests of each workspace are sent with
+    :param make_reader: called as soon as a thread is free for a workspace
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        sources: Mapping[str, Source],
+        make_reader: MakeReader,
+        workers: int,
+    ) -> None:
+        self._clients = clients
+        self._sources = sources
+        self._make_reader = make_reader
+        self._workers = workers
+        self._busy = Counter[int]()
+        self._unfinished = Counter(map(id, sources.values()))
+        self._waiting: dict[int, deque[Task | str]] = {}
+        self._begun: set[Task] = set()
+        for workspace_id, source in sources.items():
+            self._waiting.setdefault(id(source), deque()).append(workspace_id)
+
+    def run(self) -> Iterator[tuple[Task, Read | None]]:
+        """The days that were read, and at the end of each workspace ``None``."""
+        with ExitStack() as stack:
+            threads: Workers[tuple[Task, Read | None]] = stack.enter_context(
+                Workers(self._workers, "flowhunt-mirror")
+            )
+            stack.callback(self._stop)  # before the threads are waited for
+            while self._waiting or threads.is_busy:
+                while self._waiting and threads.is_idle:
+                    threads.submit(self._next().step)
+                task, read = threads.next()
+                self._busy[id(task.source)] -= 1
+                if read is None:
+                    self._end(task)
+                else:
+                    self._put_first(task)
+                yield task, read
+
+    def _next(self) -> Task:
+        """The task for a thread that is free."""
+        idle = (source for source in self._waiting if not self._busy[source])
+        source = next(idle, None) or min(self._waiting, key=self._busy.__getitem__)
+        tasks = self._waiting[source]
+        task = tasks.popleft()
+        if not tasks:
+            del self._waiting[source]
+        self._busy[source] += 1
+        return self._begin(task) if isinstance(task, str) else task
+
+    def _begin(self, workspace_id: str) -> Task:
+        source = self._sources[workspace_id]
+        reader = self._make_reader(self._clients.api(source), workspace_id)
+        task = Task(reader, source)
+        self._begun.add(task)
+        return task
+
+    def _put_first(self, task: Task) -> None:
+        source = id(task.source)
+        tasks = self._waiting.pop(source, deque())
+        tasks.appendleft(task)
+        self._waiting = {source: tasks, **self._waiting}
+
+    def _end(self, task: Task) -> None:
+        source = id(task.source)
+        self._begun.discard(task)
+        self._unfinished[source] -= 1
+        if not self._unfinished[source]:
+            self._clients.close(task.source)
+
+    def _stop(self) -> None:
+        for task in self._begun:
+            task.reader.close()

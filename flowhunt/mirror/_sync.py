@@ -1,0 +1,197 @@
+"""One sync, or one comparison: days that differ are read, and replaced or reported."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Mapping
+from typing import Literal
+
+from flowhunt._clients import Clients, Source
+from flowhunt._progress import Callback, Progress
+from flowhunt.api.credits_api import CreditsApi
+from flowhunt.exceptions import OpenApiException
+from flowhunt.history import Tally
+from flowhunt.history._batch import Key
+from flowhunt.mirror._reports import Failure, SumsDifference, TableDifference
+from flowhunt.mirror._rounds import Rounds, Task
+from flowhunt.mirror._table import ConcurrentSyncError, MirrorTable, Replacement
+from flowhunt.mirror._workspace import Read, Settings, WorkspaceReader
+
+OnError = Literal["continue", "raise"]
+
+ROWS_IN_A_COMMIT = 50_000
+"""A commit is made as soon as so many rows are ready: bounds the memory."""
+DAYS_IN_A_COMMIT = 500
+"""The same for intervals of days, each of which is a condition of the commit."""
+ATTEMPTS = 8
+"""How often a sync begins anew because another process has committed to its workspaces."""
+
+
+class WorkspaceError(OpenApiException):
+    """A workspace could not be read, and ``on_error="raise"`` was asked for.
+
+    ``__cause__`` is what went wrong.
+
+    :ivar workspace_id: the workspace
+    """
+
+    def __init__(self, workspace_id: str, reason: str) -> None:
+        super().__init__(workspace_id, reason)
+        self.workspace_id, self.reason = workspace_id, reason
+
+    def __str__(self) -> str:
+        return f"the workspace {self.workspace_id} could not be read: {self.reason}"
+
+
+class Run:
+    """What a sync and a comparison have in common.
+
+    :param sources: what the requests of each workspace are sent with
+    :param failures: workspaces that have failed before anything was sent
+    """
+
+    def __init__(
+        self,
+        table: MirrorTable,
+        clients: Clients,
+        sources: Mapping[str, Source],
+        failures: Iterable[Failure],
+        settings: Settings,
+        *,
+        workers: int,
+        on_error: OnError,
+        tell: Callback,
+    ) -> None:
+        self.began = time.monotonic()
+        self.table = table
+        self.failures = list(failures)
+        self.sums_differ: list[SumsDifference] = []
+        self.readers: list[WorkspaceReader] = []
+        self.in_all = len(sources) + len(self.failures)
+        self._clients = clients
+        self._remaining = dict(sources)
+        self._settings = settings
+        self._workers = workers
+        self.on_error = on_error
+        self._tell = tell
+        for failure in self.failures:
+            self._raise_if_asked(failure)
+
+    @property
+    def rows_read(self) -> int:
+        """How many transactions were read."""
+        return sum(reader.rows_read for reader in self.readers)
+
+    def reads(self) -> Generator[tuple[Task, Read | None], None, None]:
+        """The days that were read, and at the end of each workspace ``None``."""
+        snapshot = self.table.snapshot(self._remaining)
+
+        def make_reader(api: CreditsApi, workspace_id: str) -> WorkspaceReader:
+            reader = WorkspaceReader(api, workspace_id, snapshot, self._settings)
+            self.readers.append(reader)
+            return reader
+
+        ended = self.in_all - len(self._remaining)
+        rounds = Rounds(self._clients, dict(self._remaining), make_reader, self._workers)
+        for task, read in rounds.run():
+            yield task, read
+            ended += read is None
+            self._tell(Progress(ended, self.in_all, self.rows_read))
+
+    def end(self, task: Task) -> None:
+        """Note what came of a workspace: all of it was read and committed, or it failed.
+
+        :raises WorkspaceError: it failed, and ``on_error="raise"`` was asked for
+        """
+        workspace_id = task.reader.workspace_id
+        del self._remaining[workspace_id]
+        found = task.reader.differences
+        self.sums_differ += [SumsDifference(workspace_id, each) for each in found]
+        if task.error:
+            self.failures.append(Failure(workspace_id, task.error))
+            self._raise_if_asked(self.failures[-1])
+
+    def _raise_if_asked(self, failure: Failure) -> None:
+        if self.on_error == "raise":
+            error = failure.error
+            raise WorkspaceError(
+                failure.workspace_id, f"{type(error).__name__}: {error}"
+            ) from error
+
+
+class Sync:
+    """Replaces days of a table by what the service has.
+
+    :ivar changed: the workspaces of which days were replaced
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.changed: set[str] = set()
+        self.rows_written = self.commits = 0
+        self._pending: list[Replacement] = []
+        self._ended: list[Task] = []
+
+    def carry_out(self) -> None:
+        """Make the table true.
+
+        :raises ConcurrentSyncError: another process has committed to it again and again
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._attempt()
+            except ConcurrentSyncError:
+                if attempt == ATTEMPTS:
+                    raise
+                self._run.table.reload()
+            else:
+                return
+
+    def _attempt(self) -> None:
+        self._pending, self._ended = [], []
+        rows = 0
+        for task, read in self._run.reads():
+            if read is None:
+                self._ended.append(task)
+            elif read.is_news:
+                self._pending.append(read.replacement)
+                rows += read.replacement.rows.num_rows
+            is_full = rows >= ROWS_IN_A_COMMIT or len(self._pending) >= DAYS_IN_A_COMMIT
+            if is_full or (task.error and self._run.on_error == "raise"):
+                self._commit()
+                rows = 0
+        self._commit()
+
+    def _commit(self) -> None:
+        if self._pending:
+            self._run.table.replace(self._pending)
+            self.commits += 1
+            self.changed |= {each.workspace_id for each in self._pending}
+            self.rows_written += sum(each.rows.num_rows for each in self._pending)
+            self._pending = []
+        for task in self._ended:
+            self._run.end(task)
+        self._ended = []
+
+
+def differences_in(run: Run) -> list[TableDifference]:
+    """The days and types that a table does not have as the service has them."""
+    found: list[TableDifference] = []
+    snapshot = run.table.snapshot(())
+    for task, read in run.reads():
+        if read is None:
+            run.end(task)
+            continue
+        workspace_id, interval = read.replacement.workspace_id, read.replacement.interval
+        in_service = snapshot.totals_of(read.replacement.rows)
+        found += _differences(workspace_id, snapshot.days(workspace_id, interval), in_service)
+    return found
+
+
+def _differences(
+    workspace_id: str, in_table: Mapping[Key, Tally], in_service: Mapping[Key, Tally]
+) -> Generator[TableDifference, None, None]:
+    for key in sorted(in_table.keys() | in_service.keys()):
+        totals = in_table.get(key, Tally()), in_service.get(key, Tally())
+        if totals[0] != totals[1]:
+            yield TableDifference(workspace_id, *key, *totals)

@@ -1,0 +1,458 @@
+"""The Delta table of a mirror: what it has, and how days of it are replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import quote
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.acero
+import pyarrow.compute
+import pyarrow.fs
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.fs import DeltaStorageHandler
+
+from flowhunt._locations import Location, local_path, location_of, shown
+from flowhunt.exceptions import ApiValueError, OpenApiException
+from flowhunt.history import Tally
+from flowhunt.history._batch import Key
+from flowhunt.history._intervals import (
+    ALL_TIME,
+    DAY,
+    Interval,
+    Zone,
+    between_edges,
+    micros_of,
+    neighbours_joined,
+    period,
+)
+from flowhunt.history.arrow import TRANSACTION_SCHEMA
+from flowhunt.models.grouping_period import GroupingPeriod
+
+# The stubs of pyarrow know too little of these.
+pc: Any = pyarrow.compute
+acero: Any = pyarrow.acero
+
+WORKSPACE, MONTH = "workspace", "month"
+"""The partition columns: a short form of the workspace ID, and the month in UTC, as 2026-01."""
+SCHEMA = pa.schema(
+    [*TRANSACTION_SCHEMA, pa.field(WORKSPACE, pa.string()), pa.field(MONTH, pa.string())]
+)
+"""The columns of a mirror: those of ``TRANSACTION_SCHEMA``, then the partition columns."""
+
+StorageOptions = Mapping[str, str]
+
+ROWS_AT_ONCE = 200_000
+"""Rows of a month that are read at once; of a month with more, each day."""
+
+_APPLICATION = "flowhunt.mirror/"
+"""Begins the application IDs of transactions of the Delta log: one for each workspace."""
+_SHORT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+_HEX_DIGITS = 40
+_EXACT_SUM = pa.decimal128(38, 0)
+_NAIVE = pa.timestamp("us")
+_DAY_BITS = 22
+_ZONE_MASK = (1 << 18) - 1
+
+
+class TableError(OpenApiException):
+    """The store of the table failed. The text shows no storage option."""
+
+
+class ConcurrentSyncError(TableError):
+    """Another process replaces the same days of the table."""
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """All rows of a workspace in some days, to take the place of those in the table.
+
+    :ivar interval: the days, by the clock of the zone
+    :ivar rows: with the columns of ``TRANSACTION_SCHEMA``
+    :ivar covered: the days that were read without a gap, once this is committed
+    """
+
+    workspace_id: str
+    interval: Interval
+    rows: pa.RecordBatch
+    covered: Interval
+
+
+class Snapshot:
+    """One version of the table. It never changes, so threads may share it.
+
+    :ivar months: the total of each month and transaction type, by workspace
+    :ivar newest: the newest timestamp of each workspace
+    """
+
+    def __init__(self, table: DeltaTable, zone: Zone) -> None:
+        self._table = table
+        self._zone = zone
+        self._dataset = table.to_pyarrow_dataset()
+        self.months: dict[str, dict[Key, Tally]] = {}
+        self.newest: dict[str, int] = {}
+
+    def add_up(self, workspace_ids: Collection[str] | None) -> None:
+        """Fill in ``months`` and ``newest`` of some workspaces, or of all."""
+        where = pc.scalar(True)
+        if workspace_ids is not None:
+            partitions = sorted(set(map(partition_of, workspace_ids)))
+            where = pc.field(WORKSPACE).isin(pa.array(partitions, pa.string()))
+        rows = self._stored(where)
+        for workspace_id, key, tally, newest in self._totals(rows, "month"):
+            self.months.setdefault(workspace_id, {})[key] = tally
+            self.newest[workspace_id] = max(newest, self.newest.get(workspace_id, newest))
+
+    def days(self, workspace_id: str, interval: Interval) -> dict[Key, Tally]:
+        """The total of each day and transaction type in an interval of whole days."""
+        rows = self._stored(self._where(workspace_id, interval))
+        return {key: tally for _, key, tally, _ in self._totals(rows, "day")}
+
+    def rows(self, workspace_id: str, interval: Interval) -> pa.Table:
+        """The rows in an interval, in order."""
+        # The Delta log has the newest timestamp of a file in milliseconds, rounded down.
+        whole = Interval(interval.start // 1000 * 1000, interval.end)
+        with _without_secrets({}):
+            found = self._dataset.to_table(
+                columns=TRANSACTION_SCHEMA.names, filter=self._where(workspace_id, whole)
+            )
+        if whole != interval:
+            found = found.filter(pc.field("created_at") >= self._utc(interval.start))
+        return in_order(found)
+
+    def in_order(self, workspace_id: str, interval: Interval) -> Iterator[pa.Table]:
+        """The rows in an interval, in order, by month, or by day where a month has many."""
+        rows: dict[date, int] = {}
+        for (first_day, _), tally in self.months.get(workspace_id, {}).items():
+            rows[first_day] = rows.get(first_day, 0) + tally.rows
+        for first_day in sorted(rows):
+            month = period(first_day, GroupingPeriod.MONTH).within(interval)
+            parts = [month]
+            if rows[first_day] > ROWS_AT_ONCE:
+                parts = between_edges(month, range(month.start // DAY * DAY, month.end, DAY))
+            for part in parts:
+                if part.length and (found := self.rows(workspace_id, part)).num_rows:
+                    yield found
+
+    def covered(self, workspace_id: str) -> Interval | None:
+        """The days that were read without a gap, if any; those of another zone do not count."""
+        version = self._table.transaction_version(_APPLICATION + workspace_id)
+        return None if version is None else _unpacked(version, self._zone)
+
+    def _where(self, workspace_id: str, interval: Interval) -> Any:
+        where = pc.field(WORKSPACE) == partition_of(workspace_id)
+        where &= pc.field("workspace_id") == workspace_id
+        months = _months_in(interval, self._zone)
+        if months is not None:
+            where &= pc.field(MONTH).isin(pa.array(months, pa.string()))
+        if interval.start > ALL_TIME.start:
+            where &= pc.field("created_at") >= self._utc(interval.start)
+        if interval.end < ALL_TIME.end:
+            where &= pc.field("created_at") < self._utc(interval.end)
+        return where
+
+    def _utc(self, micros: int) -> Any:
+        return pa.scalar(_in_utc(micros, self._zone), _NAIVE).cast(pa.timestamp("us", tz="UTC"))
+
+    def totals_of(self, rows: pa.RecordBatch) -> dict[Key, Tally]:
+        """The total of each day and transaction type of some rows."""
+        source = acero.TableSourceNodeOptions(pa.Table.from_batches([rows]))
+        found = self._totals(acero.Declaration("table_source", source), "day")
+        return {key: tally for _, key, tally, _ in found}
+
+    def _stored(self, where: Any) -> Any:
+        """The rows of the table that conditions are true of."""
+        names = ("workspace_id", "transaction_type", "created_at", "amount", WORKSPACE, MONTH)
+        columns = {name: pc.field(name) for name in names}
+        scan = acero.ScanNodeOptions(self._dataset, columns=columns, filter=where)
+        return acero.Declaration.from_sequence(
+            [
+                acero.Declaration("scan", scan),
+                acero.Declaration("filter", acero.FilterNodeOptions(where)),
+            ]
+        )
+
+    def _totals(self, rows: Any, unit: str) -> Iterator[tuple[str, Key, Tally, int]]:
+        """Workspace, first day and transaction type, total, and newest timestamp."""
+        local = _by_clock(pc.field("created_at"), self._zone)
+        columns = {
+            "workspace_id": pc.field("workspace_id"),
+            "first_day": pc.floor_temporal(local, unit=unit).cast(pa.date32()),
+            "transaction_type": pc.field("transaction_type"),
+            "local": local,
+            "amount": pc.field("amount").cast(_EXACT_SUM),
+        }
+        aggregates = [
+            ("amount", "hash_count", None, "rows"),
+            ("amount", "hash_sum", None, "amount"),
+            ("local", "hash_max", None, "newest"),
+        ]
+        project = acero.ProjectNodeOptions(list(columns.values()), list(columns))
+        aggregate = acero.AggregateNodeOptions(aggregates, keys=list(columns)[:3])
+        with _without_secrets({}):
+            found = acero.Declaration.from_sequence(
+                [
+                    rows,
+                    acero.Declaration("project", project),
+                    acero.Declaration("aggregate", aggregate),
+                ]
+            ).to_table()
+        for row in found.to_pylist():
+            key = row["first_day"], row["transaction_type"]
+            tally = Tally(row["rows"], int(row["amount"]))
+            yield row["workspace_id"], key, tally, micros_of(row["newest"])
+
+
+class MirrorTable:
+    """The Delta table of a mirror, open for one writer.
+
+    :param location: a path or a URI
+    :param create: make the table if there is nothing yet
+    :raises ApiValueError: the location holds something else
+    :raises TableError: the store failed
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        zone: Zone,
+        storage_options: StorageOptions | None = None,
+        *,
+        create: bool = False,
+    ) -> None:
+        self._options = dict(storage_options or {})
+        self._uri = location_of("table", location)
+        self._zone = zone
+        self.name = shown(self._uri)
+        path = local_path(self._uri)
+        if path is not None and path.is_file():
+            raise ApiValueError(f"{self.name} is a file, not a table: choose another location")
+        with self._store():
+            is_missing = path is not None and not path.exists()  # deltalake may make the folder
+            if is_missing or not DeltaTable.is_deltatable(self._uri, self._options):
+                if not create:
+                    raise ApiValueError(f"there is no Delta table at {self.name}")
+                self._create()
+            self.delta = DeltaTable(self._uri, storage_options=self._options)
+        self._check()
+
+    @property
+    def version(self) -> int:
+        """The version that was read or written last."""
+        return self.delta.version()
+
+    def reload(self) -> None:
+        """Take over what other processes have committed."""
+        with self._store():
+            self.delta.update_incremental()
+
+    def snapshot(self, workspace_ids: Collection[str] | None) -> Snapshot:
+        """What the table has now, of some workspaces or of all."""
+        with self._store():
+            delta = DeltaTable(self._uri, self.version, storage_options=self._options)
+            snapshot = Snapshot(delta, self._zone)
+            snapshot.add_up(workspace_ids)
+        return snapshot
+
+    def replace(self, replacements: Sequence[Replacement]) -> None:
+        """Replace the rows of some days, all in one commit.
+
+        :raises ConcurrentSyncError: another process has committed to one of these workspaces
+        """
+        days: dict[str, list[Replacement]] = {}
+        for replacement in replacements:
+            days.setdefault(replacement.workspace_id, []).append(replacement)
+        covered = [
+            Transaction(_APPLICATION + workspace_id, _packed(group[-1].covered, self._zone))
+            for workspace_id, group in days.items()
+        ]
+        rows = pa.Table.from_batches([each.rows for each in replacements], TRANSACTION_SCHEMA)
+        with self._store():
+            try:
+                write_deltalake(
+                    self.delta,
+                    partitioned(rows),
+                    mode="overwrite",
+                    predicate=" OR ".join(
+                        self._predicate(workspace_id, interval)
+                        for workspace_id, group in days.items()
+                        for interval in neighbours_joined(each.interval for each in group)
+                    ),
+                    commit_properties=CommitProperties(app_transactions=covered),
+                )
+            except CommitFailedError as error:
+                raise ConcurrentSyncError(
+                    f"another process is writing to {self.name}: {error}"
+                ) from error
+
+    @property
+    def files(self) -> int:
+        """How many files the current version has."""
+        with self._store():
+            return len(self.delta.file_uris())
+
+    def compact(self, keep_days: int) -> int:
+        """Join small files, and delete those that were replaced so many days ago.
+
+        :return: how many files were deleted
+        """
+        with self._store():
+            try:
+                self.delta.optimize.compact()
+                deleted = self.delta.vacuum(keep_days * 24, dry_run=False)
+            except CommitFailedError as error:
+                raise ConcurrentSyncError(
+                    f"another process is writing to {self.name}: {error}"
+                ) from error
+            self.delta.create_checkpoint()
+            self.delta.cleanup_metadata()
+        return len(deleted)
+
+    def _predicate(self, workspace_id: str, interval: Interval) -> str:
+        terms = [
+            f"{WORKSPACE} = '{partition_of(workspace_id)}'",
+            f"workspace_id = {_quoted(workspace_id)}",
+        ]
+        if (months := _months_in(interval, self._zone)) is not None:
+            terms.append(f"{MONTH} IN ({', '.join(map(_quoted, months))})")
+        if interval.start > ALL_TIME.start:
+            terms.append(f"created_at >= '{_in_utc(interval.start, self._zone).isoformat()}Z'")
+        if interval.end < ALL_TIME.end:
+            terms.append(f"created_at < '{_in_utc(interval.end, self._zone).isoformat()}Z'")
+        return f"({' AND '.join(terms)})"
+
+    def _create(self) -> None:
+        if self._holds_something():
+            raise ApiValueError(
+                f"{self.name} holds something that is not a Delta table: choose another location"
+            )
+        try:
+            DeltaTable.create(
+                self._uri,
+                SCHEMA,
+                partition_by=[WORKSPACE, MONTH],
+                name="FlowHunt credit transactions",
+                storage_options=self._options,
+            )
+        except DeltaError:
+            if not DeltaTable.is_deltatable(self._uri, self._options):
+                raise  # else another process has just created it
+
+    def _holds_something(self) -> bool:
+        if path := local_path(self._uri):
+            return path.is_dir() and any(path.iterdir())
+        handler: Any = DeltaStorageHandler(self._uri, self._options)
+        store = pyarrow.fs.PyFileSystem(handler)
+        return bool(store.get_file_info(pyarrow.fs.FileSelector("")))
+
+    def _check(self) -> None:
+        """Whether it is the table of a mirror.
+
+        :raises ApiValueError: it is another one
+        """
+        arrow: Any = self.delta.schema().to_arrow()
+        found = pa.schema(arrow)
+        partitions = self.delta.metadata().partition_columns
+        if not found.equals(SCHEMA) or partitions != [WORKSPACE, MONTH]:
+            raise ApiValueError(
+                f"{self.name} is a Delta table with other columns than those of a mirror: "
+                f"{', '.join(found.names)}, partitioned by {', '.join(partitions) or 'nothing'}. "
+                "Choose another location"
+            )
+
+    @contextmanager
+    def _store(self) -> Generator[None, None, None]:
+        with _without_secrets(self._options):
+            yield
+
+
+@contextmanager
+def _without_secrets(options: StorageOptions) -> Generator[None, None, None]:
+    """Turn errors of the store into ours, without the values of storage options.
+
+    :raises TableError: the store failed
+    """
+    try:
+        yield
+    except (DeltaError, OSError, pa.ArrowException) as error:
+        text = str(error)
+        for value in options.values():
+            for form in (value, quote(value, safe="")):
+                if len(form) > 3:
+                    text = text.replace(form, "***")
+        text = re.sub(r"([?&](?:sig|signature|X-Amz-[A-Za-z-]+)=)[^&\s\"']+", r"\1***", text)
+        raise TableError(f"the store of the table failed: {text}") from None
+
+
+def partition_of(workspace_id: str) -> str:
+    """The partition of a workspace: its ID where that is short and plain, or else a hash of it.
+
+    Partitions are the names of directories, which may have neither any length nor any character.
+    """
+    if _SHORT_ID(workspace_id):
+        return workspace_id
+    digest = hashlib.sha256(workspace_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"sha256-{digest[:_HEX_DIGITS]}"
+
+
+def in_order(rows: pa.Table) -> pa.Table:
+    """Rows by timestamp and ID."""
+    return rows.sort_by([("created_at", "ascending"), ("transaction_id", "ascending")])
+
+
+def partitioned(rows: pa.Table) -> pa.Table:
+    """Rows with the partition columns."""
+    ids: Any = rows["workspace_id"]
+    partitions = {each: partition_of(each) for each in pc.unique(ids).to_pylist()}
+    workspaces = pa.array(list(partitions.values()), pa.string()).take(
+        pc.index_in(ids, pa.array(list(partitions), pa.string()))
+    )
+    months = pc.strftime(rows["created_at"].cast(_NAIVE), format="%Y-%m")
+    return pa.table([*rows.columns, workspaces, months], schema=SCHEMA)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _months_in(interval: Interval, zone: Zone) -> list[str] | None:
+    """The months in UTC of an interval; ``None`` where there are too many to name."""
+    if interval.end - interval.start > 366 * DAY:
+        return None
+    first, last = (_in_utc(micros, zone) for micros in (interval.start, interval.end - 1))
+    numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
+    return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in numbers]
+
+
+def _in_utc(micros: int, zone: Zone) -> datetime:
+    """Microseconds by the clock of a zone as a timestamp in UTC, without a UTC offset."""
+    return zone.in_utc(zone.sent(min(micros, ALL_TIME.end - 1)))
+
+
+def _by_clock(created_at: Any, zone: Zone) -> Any:
+    """A column of timestamps by the clock of a zone, without UTC offsets."""
+    if not zone.varies:
+        return pc.add(created_at.cast(_NAIVE), pa.scalar(zone.offset))
+    return pc.local_timestamp(created_at.cast(pa.timestamp("us", tz=str(zone.info))))
+
+
+def _packed(covered: Interval, zone: Zone) -> int:
+    """Days and a hash of their zone as one integer, which is all that a transaction can hold."""
+    of_zone = crc32(str(zone.info).encode()) & _ZONE_MASK
+    first, last = covered.start // DAY, -(-covered.end // DAY)
+    return (of_zone << 2 * _DAY_BITS) | (first << _DAY_BITS) | last
+
+
+def _unpacked(version: int, zone: Zone) -> Interval | None:
+    mask = (1 << _DAY_BITS) - 1
+    first, last = version >> _DAY_BITS & mask, version & mask
+    covered = Interval(first * DAY, min(last * DAY, ALL_TIME.end))
+    return covered if _packed(covered, zone) == version else None

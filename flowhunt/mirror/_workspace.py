@@ -1,0 +1,274 @@
+"""What of one workspace has to be read, and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Set
+from contextlib import closing
+from datetime import date
+from threading import Lock
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from flowhunt.api.credits_api import CreditsApi
+from flowhunt.exceptions import ApiException
+from flowhunt.history import Difference, Tally
+from flowhunt.history._batch import Key
+from flowhunt.history._columns import COLUMNS
+from flowhunt.history._intervals import (
+    ALL_TIME,
+    DAY,
+    Interval,
+    Zone,
+    neighbours_joined,
+    period,
+    periods_in,
+)
+from flowhunt.history._requests import Cancelled, Requests, RetryPolicy, Sleep
+from flowhunt.history._rows import RowsReader
+from flowhunt.history._sums import SumsReader
+from flowhunt.history._tiling import ServiceLimits
+from flowhunt.history._verified import Tallies, by_month, differing_days, differing_keys
+from flowhunt.history.arrow import iter_verified_batches
+from flowhunt.mirror._table import Replacement, Snapshot, in_order
+from flowhunt.models.grouping_period import GroupingPeriod
+
+SUMS_AT_ONCE = 1000
+"""The ``limit`` to ask for sums with: those of some years in one response."""
+
+
+class Settings(NamedTuple):
+    """How workspaces are read.
+
+    :ivar period: whole days, by the clock of the zone
+    :ivar workers: threads for one workspace
+    """
+
+    period: Interval
+    zone: Zone
+    page_size: int
+    workers: int
+    sleep: Sleep | None
+
+
+class Read(NamedTuple):
+    """Days that were read.
+
+    :ivar is_news: whether the table has other rows in them, or does not know that it has all
+    """
+
+    replacement: Replacement
+    is_news: bool
+
+
+class Run(NamedTuple):
+    """Days to read one after the other."""
+
+    interval: Interval
+    newest_first: bool = False
+
+
+class WorkspaceReader:
+    """Finds the days of a workspace that the table does not have as the service has them.
+
+    :ivar differences: where rows and sums disagree, so that the rows count
+    :ivar rows_read: how many rows were read
+    """
+
+    def __init__(
+        self, api: CreditsApi, workspace_id: str, snapshot: Snapshot, settings: Settings
+    ) -> None:
+        self.workspace_id = workspace_id
+        self.differences: list[Difference] = []
+        self.rows_read = 0
+        self._api = api
+        self._snapshot = snapshot
+        self._settings = settings
+        self._all_requests: list[Requests] = []
+        self._opening = Lock()
+        self._is_closed = False
+
+    @property
+    def sent(self) -> int:
+        """How many requests were sent."""
+        return sum(requests.sent for requests in self._all_requests)
+
+    @property
+    def failed_requests(self) -> int:
+        """How many of them failed."""
+        return sum(requests.sent - requests.calls for requests in self._all_requests)
+
+    def close(self) -> None:
+        """Send no more requests; one under way is finished."""
+        with self._opening:
+            self._is_closed = True
+            for requests in self._all_requests:
+                requests.policy.closing.set()
+
+    def reads(self) -> Generator[Read, None, None]:
+        """Read the days that differ, oldest first, then those before the covered time.
+
+        :raises HistoryError: some days cannot be read completely
+        :raises ApiException: a call failed
+        """
+        covered = self._snapshot.covered(self.workspace_id)
+        asked = self._settings.period
+        if covered and not (covered.start <= asked.end and asked.start <= covered.end):
+            covered = None
+        for run in self._runs(covered):
+            for interval, rows in self._read(run):
+                grown = _grown(covered, interval, asked)
+                is_news = grown != covered or self._differs(interval, rows)
+                covered = grown
+                yield Read(Replacement(self.workspace_id, interval, rows, grown), is_news)
+
+    # What to read
+
+    def _runs(self, covered: Interval | None) -> list[Run]:
+        asked = self._settings.period
+        if covered is None:
+            return [Run(asked)]
+        inside = asked.within(covered)
+        days = self._changed_days(inside) if inside.length else set[Interval]()
+        newest = self._snapshot.newest.get(self.workspace_id, covered.start - 1)
+        after = Interval(min(newest + 1, covered.end), asked.end)
+        if after.length > 0 and not self._is_empty(after):
+            days.add(Interval(max(after.start // DAY * DAY, asked.start), asked.end))
+        runs = [Run(interval) for interval in neighbours_joined(days)]
+        if asked.start < covered.start:
+            runs.append(Run(Interval(asked.start, covered.start), newest_first=True))
+        return runs
+
+    def _changed_days(self, inside: Interval) -> set[Interval]:
+        """The days in covered time whose sums are not what the table has."""
+        known = self._known_months(inside)
+        sums = self._sums(inside)
+        found = sums.tallies(inside, GroupingPeriod.MONTH, strict=False)
+        charted = self._charted(sums, inside)
+        if (known.keys() | charted) - found.keys():  # a response may have lacked sums
+            found = sums.tallies(inside, GroupingPeriod.MONTH)
+        only_charted = {first_day for first_day, _ in charted - known.keys() - found.keys()}
+        changed = {*map(_month, only_charted)}
+        changed |= _unknown(known, found, GroupingPeriod.MONTH, inside)
+        for first_day in {first_day for first_day, _ in differing_keys(known, found)}:
+            of_month = {key: tally for key, tally in found.items() if key[0] == first_day}
+            changed |= self._changed_in(_month(first_day).within(inside), of_month)
+        return changed
+
+    def _changed_in(self, time: Interval, of_month: dict[Key, Tally]) -> set[Interval]:
+        """The days of a month that differ: all of them if their sums are not that of the month."""
+        known = self._snapshot.days(self.workspace_id, time)
+        sums: dict[Key, Tally] = {}
+        for strict in False, True:
+            sums = self._sums(time).tallies(time, GroupingPeriod.DATE, strict=strict)
+            if by_month(sums) == of_month:
+                return _differing(known, sums, time)
+        is_whole = time == periods_in(time, GroupingPeriod.MONTH)
+        return {time} if is_whole else _differing(known, sums, time)
+
+    def _known_months(self, inside: Interval) -> dict[Key, Tally]:
+        """What the table has of each month; of a month that bounds split, its days inside."""
+        known: dict[Key, Tally] = {}
+        partly = set[date]()
+        for key, tally in self._snapshot.months.get(self.workspace_id, {}).items():
+            month = _month(key[0])
+            if inside.covers(month):
+                known[key] = tally
+            elif month.within(inside).length:
+                partly.add(key[0])
+        for first_day in partly:
+            time = _month(first_day).within(inside)
+            known |= by_month(self._snapshot.days(self.workspace_id, time))
+        return known
+
+    def _charted(self, sums: SumsReader, inside: Interval) -> Set[Key]:
+        """The months and types that the chart has an amount of."""
+        try:
+            found = sums.charted(periods_in(inside, GroupingPeriod.MONTH), GroupingPeriod.MONTH)
+        except ApiException:
+            return set()  # it is no witness then
+        return {key for key in found if inside.covers(_month(key[0]))}
+
+    def _sums(self, time: Interval) -> SumsReader:
+        first = time.start or -1
+        last = time.end - (time.end < ALL_TIME.end)
+        reader = SumsReader(self._requests(), self._settings.zone, None, SUMS_AT_ONCE)
+        return reader.within(first, last)
+
+    def _is_empty(self, time: Interval) -> bool:
+        """Whether one response shows that the service has no rows in some time."""
+        page_size = self._settings.page_size
+        # Without an overlap, or the newest row of the table would be returned.
+        limits = ServiceLimits(page_size, before=0, after=0)
+        reader = RowsReader(self._requests(), COLUMNS, self._settings.zone, page_size, {}, limits)
+        page = reader.fetch(time)
+        return page.complete and not len(page.batch.between(time))
+
+    # Reading
+
+    def _read(self, run: Run) -> Iterator[tuple[Interval, pa.RecordBatch]]:
+        batches = iter_verified_batches(
+            self._requests(),
+            run.interval,
+            self._settings.zone,
+            page_size=self._settings.page_size,
+            workers=self._settings.workers,
+            newest_first=run.newest_first,
+        )
+        with closing(batches):
+            for found in batches:
+                self.differences += found.differences
+                if found.interval.length:
+                    self.rows_read += found.batch.num_rows
+                    yield found.interval, found.batch
+
+    def _differs(self, interval: Interval, rows: pa.RecordBatch) -> bool:
+        """Whether the table has other rows in some days than these."""
+        months = self._snapshot.months.get(self.workspace_id, {})
+        if not any(_month(month).within(interval).length for month, _ in months):
+            return rows.num_rows > 0
+        read = in_order(pa.Table.from_batches([rows]))
+        return not self._snapshot.rows(self.workspace_id, interval).equals(read)
+
+    def _requests(self) -> Requests:
+        with self._opening:
+            if self._is_closed:
+                raise Cancelled
+            policy = RetryPolicy(self._settings.sleep)
+            requests = Requests(self._api, self.workspace_id, policy)
+            self._all_requests.append(requests)
+        return requests
+
+
+def _grown(covered: Interval | None, interval: Interval, asked: Interval) -> Interval:
+    """Covered days with those that were read now."""
+    if covered is None:
+        return Interval(asked.start, interval.end)
+    if interval.start > covered.end or interval.end < covered.start:
+        return covered
+    return Interval(min(covered.start, interval.start), max(covered.end, interval.end))
+
+
+def _differing(known: Tallies, sums: Tallies, time: Interval) -> set[Interval]:
+    """The days that differ, and those that the sums may not know yet."""
+    return differing_days(known, sums) | _unknown(known, sums, GroupingPeriod.DATE, time)
+
+
+def _unknown(
+    known: Tallies, sums: Tallies, grouping: GroupingPeriod, time: Interval
+) -> set[Interval]:
+    """The time around periods of the table that have no sums, up to the next ones that have some.
+
+    Sums that lack one period may lack its neighbours too, of which the table has no rows.
+    """
+    summed = sorted({period(first_day, grouping) for first_day, _ in sums})
+    found: set[Interval] = set()
+    for lacking in {period(first_day, grouping) for first_day, _ in known} - set(summed):
+        start = max((each.end for each in summed if each < lacking), default=time.start)
+        end = min((each.start for each in summed if each > lacking), default=time.end)
+        found.add(Interval(start, end))
+    return found
+
+
+def _month(first_day: date) -> Interval:
+    return period(first_day, GroupingPeriod.MONTH)

@@ -1,0 +1,40 @@
+"""Syncs or exports, is interrupted in the middle, and says what it then sees.
+
+The first argument is ``sync``, ``export`` or ``silent``, the second the URL of the service, the
+third where to write. It prints a line once it has begun. ``silent`` has no standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import flowhunt
+from flowhunt.export import export_credit_transactions
+from flowhunt.mirror import sync_credit_transactions
+
+WORKSPACE = "workspace-1"
+
+
+def main(what: str, host: str, target: str) -> None:
+    configuration = flowhunt.Configuration(host=host, api_key="key-1", trust_env=False, retries=0)
+    source = {WORKSPACE: configuration}
+    if what == "silent":
+        sys.stderr = None
+    try:
+        if what == "export":
+            export_credit_transactions(source, WORKSPACE, f"{target}.csv", page_size=20)
+        else:
+            sync_credit_transactions(source, target, page_size=20)
+    except KeyboardInterrupt:
+        for thread in threading.enumerate():
+            if thread.name.startswith("flowhunt"):
+                thread.join(10)
+        left = [each.name for each in threading.enumerate() if each.name.startswith("flowhunt")]
+        sys.stdout.write(f"interrupted, left: {left}\n")
+    else:
+        sys.stdout.write("finished\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
