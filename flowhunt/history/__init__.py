@@ -23,7 +23,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, date, timezone
+from datetime import UTC, date
 from typing import Any, Literal, NamedTuple
 
 from flowhunt.api.credits_api import CreditsApi

@@ -125,7 +125,7 @@ def sync_credit_transactions(
     :param progress: show a bar if the output is a terminal or a notebook; or a function to call
         with a ``Progress``
     :param zone: the zone of timestamps without a UTC offset and of the days of the sums, or its
-        name, such as ``\"Europe/Prague\"``
+        name, such as ``"Europe/Prague"``
     :param storage_options: options of the store, as ``deltalake`` takes them; never shown
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises ApiValueError: an argument cannot be used, or the location holds something else
