@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ Sum = tuple[str, str, str, int, int]
 
 
 @contextmanager
-def served(**settings: Any) -> Iterator[Sandbox]:
+def served(**settings: Any) -> Generator[Sandbox, None, None]:
     """A sandbox that ``configuration`` finds, also in processes that are started meanwhile."""
     settings = {"workspaces": 3, "transactions": 250, **settings}
     with Sandbox(seed=7, **settings) as sandbox:
