@@ -117,7 +117,7 @@ def read(service: LimitedService, waits: list[float], **settings: Any) -> list[s
         batches = read_transactions(
             [Slice(WORKSPACE)], configuration, sleep=waits.append, **settings
         )
-        return [row for batch in batches for row in batch["transaction_id"].to_pylist()]
+        return [str(row) for batch in batches for row in batch["transaction_id"].to_pylist()]
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -10,18 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from served import (
-    CONFIGURATION,
-    SINCE,
-    UNTIL,
-    as_sums,
-    configuration,
-    in_order,
-    ledger,
-    month_sums,
-    served,
-    workspace_ids,
-)
 
 import flowhunt
 from flowhunt import slices
@@ -33,6 +21,18 @@ from flowhunt.slices import (
     configurations,
     read_sums,
     read_transactions,
+)
+from served import (
+    CONFIGURATION,
+    SINCE,
+    UNTIL,
+    as_sums,
+    configuration,
+    in_order,
+    ledger,
+    month_sums,
+    served,
+    workspace_ids,
 )
 from wrong_service import WORKSPACE, Chart, Sums, WrongService, evenly
 
