@@ -2,7 +2,7 @@
 
     python benchmark/scale.py
     python benchmark/scale.py --workspaces 2000 --rows 40000
-    python benchmark/scale.py --shared-limit      six processes on one credential, for real
+    python benchmark/scale.py --shared-limit      six processes on one credential, ten minutes
 
 Requests and CPU are measured for one workspace, with a sandbox in a process of its own, and then
 multiplied. A rate limit is assumed to bind each workspace apart from the others.
@@ -32,7 +32,7 @@ CODES = ("G", "K", "D", "M_T", "DDG", "TOOL_REDDIT")
 SINCE, UNTIL = "2023-01-01", "2026-01-01"
 RATES = (1, 5, 20)
 TASKS = (8, 64, 512)
-PROCESSES, THREADS, RATE, SHARED_ROWS = 6, 8, 0.5, 1_500
+PROCESSES, THREADS, RATE, SHARED_ROWS = 6, 8, 0.5, 600
 LATENCY = 0.1
 """Seconds that a response takes, where no rate limit makes it slower."""
 
@@ -220,7 +220,7 @@ def limited(host: str) -> Iterator[tuple[str, list[int]]]:
                 with urlopen(Request(host + self.path, body, headers)) as response:  # noqa: S310
                     data = response.read()
             self.send_response(200 if is_free else 429)
-            self.send_header("Retry-After", f"{1 / RATE:.0f}")
+            self.send_header("Retry-After", f"{max(1, 1 / RATE):.0f}")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
