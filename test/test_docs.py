@@ -32,7 +32,7 @@ from flowhunt.sandbox import Sandbox
 
 PATIENCE = 100
 README = ROOT / "README.md"
-DATA = {"text", "json", "toml"}
+DATA = {"text", "json", "sql", "toml"}
 MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for path in sorted(ROOT.glob("flowhunt/**/*.py"))
@@ -87,8 +87,10 @@ def test_a_python_block_runs_and_prints_what_is_shown(
         slow = ["-p", "no:anyio", "-p", "no:schemathesis"]  # plugins that no page uses
         run(sys.executable, "-m", "pytest", "-q", "-W", "error", *slow, cwd=tmp_path)
         return
-    at_its_line = "\n" * block.line + block.text
-    exec(compile(at_its_line, block.page, "exec"), {"__name__": "__main__"})  # noqa: S102
+    code = compile("\n" * block.line + block.text, block.page, "exec")
+    if block.not_run:
+        return
+    exec(code, {"__name__": "__main__"})  # noqa: S102
     assert_printed(block, capsys.readouterr().out)
 
 

@@ -30,12 +30,11 @@ from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
     ZoneName,
-    asked_for,
     check_choice,
     check_count,
+    half_open,
 )
 from flowhunt.history._requests import Sleep
-from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
 
 with extra("export"):
     import pyarrow as pa
@@ -111,7 +110,8 @@ def export_credit_transactions(
     """
     check_count("workers", workers)
     check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
-    asked_for(CreditTransactionSearchRequest, None, since, until, page_size, zone)
+    check_count("page_size", page_size)
+    half_open(since, until, zone)
     ids = ids_of(workspace_id)
     target = _Target(path, format, columns, unit, spreadsheet=spreadsheet)
     with Clients(api) as clients:
@@ -166,7 +166,7 @@ def export_table(
     """
     with extra("mirror"):
         from flowhunt.mirror._table import MirrorTable
-    asked = asked_for(CreditTransactionSearchRequest, None, since, until, PAGE_SIZE, zone)
+    asked = half_open(since, until, zone)
     ids = None if workspace_id is None else ids_of(workspace_id)
     target = _Target(path, format, columns, unit, spreadsheet=spreadsheet)
     snapshot = MirrorTable(table, asked.zone, storage_options).snapshot(ids)

@@ -86,6 +86,16 @@ def asked_for(
     return Asked(asked, zone_asked, interval, bool(start or first), bool(last or end))
 
 
+def half_open(
+    since: Timestamp | None, until: Timestamp | None, zone: ZoneName = UTC
+) -> Asked[CreditTransactionSearchRequest]:
+    """The time from ``since`` up to ``until``, which is not in it.
+
+    :raises ApiValueError: there is none, or the zone is none
+    """
+    return asked_for(CreditTransactionSearchRequest, None, since, until, 1, zone)
+
+
 def zone_of(zone: ZoneName) -> tzinfo:
     """A time zone, by its name if that was given.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from flowhunt.history._batch import Key
 from flowhunt.history._errors import HistoryError
@@ -44,10 +44,13 @@ def iter_sums(
 
 
 def _compared(
-    reader: SumsReader, interval: Interval, grouping: GroupingPeriod, charted: Iterable[Key]
+    reader: SumsReader, interval: Interval, grouping: GroupingPeriod, charted: Mapping[Key, int]
 ) -> Sums:
     """The sums of some periods, with those of all types that the chart has."""
     time = periods_in(interval, grouping)
+    sums = reader.read(interval, grouping, strict=False)
+    if _agree(charted, sums, time, grouping) and not reader.duplicates:
+        return sums
     sums = reader.read(interval, grouping)
     for code in sorted({code for _, code in _missing(charted, sums, time, grouping)}):
         sums |= reader.of_type(code).read(interval, grouping)
@@ -62,8 +65,20 @@ def _compared(
     return dict(sorted(sums.items()))
 
 
+def _agree(
+    charted: Mapping[Key, int], sums: Sums, time: Interval, grouping: GroupingPeriod
+) -> bool:
+    """Whether chart and sums have the same amounts of some time."""
+    summed = {key: row.amount for key, row in sums.items() if row.amount}
+    return summed == {
+        key: amount
+        for key, amount in charted.items()
+        if time.contains(period(key[0], grouping).start)
+    }
+
+
 def _missing(
-    charted: Iterable[Key], sums: Sums, time: Interval, grouping: GroupingPeriod
+    charted: Mapping[Key, int], sums: Sums, time: Interval, grouping: GroupingPeriod
 ) -> list[Key]:
     """What the chart has of some time and the sums have not."""
     return [

@@ -32,13 +32,12 @@ from flowhunt.exceptions import ApiTypeError, ApiValueError
 from flowhunt.history._arguments import (
     Timestamp,
     ZoneName,
-    asked_for,
     check_choice,
     check_count,
+    half_open,
 )
 from flowhunt.history._intervals import Zone
 from flowhunt.history._requests import Sleep
-from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
 
 with extra("mirror"):
     from flowhunt.mirror._reports import (
@@ -223,7 +222,8 @@ def _settings(
     sleep: Sleep | None,
 ) -> Settings:
     check_count("workers", workers)
-    asked = asked_for(CreditTransactionSearchRequest, None, since, until, page_size, zone)
+    check_count("page_size", page_size)
+    asked = half_open(since, until, zone)
     if asked.zone.varies and not isinstance(asked.zone.info, ZoneInfo):
         raise ApiValueError(
             f"the days of a mirror need a zone that has a name, not {zone!r}: "

@@ -1,0 +1,336 @@
+"""A source of dlt: transactions and sums of many workspaces, in any destination.  [extra: dlt]
+
+::
+
+    import dlt
+    from flowhunt.dlt import flowhunt_source
+
+    pipeline = dlt.pipeline("flowhunt", destination="duckdb", dataset_name="credits")
+    pipeline.run(flowhunt_source(["workspace-1", "workspace-2"], since="2026-01-01"))
+
+A run asks for the monthly sums of each workspace, two requests, and compares them with those of
+the run before. Months that differ are read again and replaced, however old they are. Of the month
+in which the last run ended, only new days are read if nothing else changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from flowhunt._extras import extra
+from flowhunt.configuration import Configuration
+from flowhunt.exceptions import ApiValueError, OpenApiException
+from flowhunt.history._arguments import OnDifference, Timestamp, half_open
+from flowhunt.slices import (
+    SUM_SCHEMA,
+    TRANSACTION_SCHEMA,
+    Configurations,
+    Slice,
+    configurations,
+    read_sums,
+    read_transactions,
+)
+
+with extra("dlt"):
+    import dlt
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from dlt.common.schema.typing import TColumnSchema
+
+__all__ = ["flowhunt_source"]
+
+Period = tuple[datetime, datetime]
+Loaded = dict[str, Any]
+"""What was loaded of a workspace: ``since``, ``until``, and a digest of the sums of each month."""
+
+_LOGGER = logging.getLogger("flowhunt")
+
+_SUMS_KEY = ("workspace_id",)
+_KEY = ("workspace_id", "day")
+_HINTS: dict[str, TColumnSchema] = {"deleted": {"hard_delete": True}}
+
+
+def _keyed(fields: Iterable[pa.Field[Any]], key: Sequence[str]) -> pa.Schema:
+    """A schema in which the columns of a key are never null, as dlt has them."""
+    return pa.schema([field.with_nullable(field.name not in key) for field in fields])
+
+
+_SUMS = _keyed((field for field in SUM_SCHEMA if field.name != "error"), _SUMS_KEY)
+_TRANSACTIONS = _keyed(
+    [*TRANSACTION_SCHEMA, pa.field("day", pa.date32()), pa.field("deleted", pa.bool_())], _KEY
+)
+"""The columns of ``credit_transactions``. A row that is ``deleted`` is never loaded: it makes dlt
+remove the rows of its workspace and day, also where no other rows take their place."""
+
+
+@dlt.source(name="flowhunt", section="flowhunt", max_table_nesting=0)
+def flowhunt_source(
+    workspaces: Sequence[str] = dlt.config.value,
+    since: str = dlt.config.value,
+    until: str | None = None,
+    api_keys: dict[str, str] | None = dlt.secrets.value,
+    credentials: str | None = None,
+    base_url: str | None = None,
+    on_difference: OnDifference = "raise",
+) -> Any:
+    """The resources ``credit_transactions`` and ``credit_sums``.
+
+    A workspace that cannot be read is a row of ``credit_failures``, and a warning of the logger
+    ``flowhunt``. What was loaded of it before stays, and other workspaces are loaded. What was
+    loaded once is kept up to date, also where a later run asks for a shorter period.
+
+    :param workspaces: the workspaces to load
+    :param since: the first day; the month that it is in is loaded from its beginning
+    :param until: the timestamp after the last; by default the midnight of UTC that began today
+    :param api_keys: the key of each workspace, by its ID
+    :param credentials: ``"package.module:function"``, which is called with a workspace ID for its
+        ``flowhunt.Configuration``, instead of ``api_keys``
+    :param base_url: URL of the service, where ``api_keys`` are used
+    :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
+    :raises ApiValueError: an argument cannot be used
+    """
+    first, end = _period(since, until)
+    found = configurations(credentials) if credentials else _by_key(api_keys, base_url)
+
+    @dlt.resource(name="workspaces", selected=False)
+    def listed() -> Iterator[str]:
+        yield from dict.fromkeys(workspaces)
+
+    @dlt.transformer(data_from=listed, name="workspace_sums", selected=False, parallelized=True)
+    def asked(workspace_id: str) -> Iterator[_Asked]:
+        yield _ask(workspace_id, first, end, _loaded().get(workspace_id), found)
+
+    @dlt.transformer(
+        data_from=asked, name="credit_sums", write_disposition="merge", merge_key=_SUMS_KEY
+    )
+    def credit_sums(asked: _Asked) -> Iterator[Any]:
+        if asked.error:
+            yield _failure("credit_sums", asked.workspace_id, asked.error)
+        else:
+            yield asked.sums.select(_SUMS.names).cast(_SUMS)
+
+    @dlt.transformer(
+        data_from=asked,
+        name="credit_transactions",
+        write_disposition="merge",
+        merge_key=_KEY,
+        columns=_HINTS,
+        parallelized=True,
+    )
+    def credit_transactions(asked: _Asked) -> Iterator[Any]:
+        try:
+            if asked.error:
+                raise asked.error
+            loaded = _loaded()
+            periods = asked.changed(loaded.get(asked.workspace_id), found)
+            pieces = [Slice(asked.workspace_id, *period) for period in periods]
+            rows = read_transactions(pieces, found, on_difference=on_difference)
+            days = [day for period in periods for day in _days(*period)]
+            yield from _complete_days(asked.workspace_id, days, rows)
+            loaded[asked.workspace_id] = asked.state()
+        except OpenApiException as error:
+            yield _failure("credit_transactions", asked.workspace_id, error)
+
+    return credit_transactions, credit_sums
+
+
+# What is asked for
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the service says of a workspace.
+
+    :ivar sums: its monthly sums
+    :ivar error: why there are none
+    """
+
+    workspace_id: str
+    since: datetime
+    until: datetime
+    sums: pa.Table
+    error: OpenApiException | None = None
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Six bytes for the sums of each month, as text."""
+        months: dict[str, list[Any]] = {}
+        for row in self.sums.to_pylist():
+            if row["cnt"] or row["amount"]:
+                total = row["transaction_type"], row["cnt"], row["amount"]
+                months.setdefault(row["period"].isoformat(), []).append(total)
+        return {month: _digest(totals) for month, totals in months.items()}
+
+    def changed(self, loaded: Loaded | None, found: Configurations) -> list[Period]:
+        """What to read: time that was never loaded, and months whose sums are not as they were.
+
+        Of the month in which the last run ended, it is what came later, if the sums of the days
+        before are as they were.
+        """
+        if loaded is None:
+            return [(self.since, self.until)]
+        known_since, known_until = (datetime.fromisoformat(loaded[k]) for k in ("since", "until"))
+        periods = [(self.since, known_since)]
+        now, before = self.digests, loaded["sums"]
+        for start in _months(known_since, self.until):
+            month = start.date().isoformat()
+            if now.get(month) == before.get(month):
+                continue
+            if start < known_until < min(_next(start), self.until):
+                cut = _ask(self.workspace_id, start, known_until, None, found)
+                if cut.digests.get(month) == before.get(month):
+                    start = _midnight(known_until)
+            periods.append((start, min(_next(start), self.until)))
+        return [(start, end) for start, end in periods if start < end]
+
+    def state(self) -> Loaded:
+        """What the next run compares with."""
+        return {
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "sums": self.digests,
+        }
+
+
+def _ask(
+    workspace_id: str,
+    since: datetime,
+    until: datetime,
+    loaded: Loaded | None,
+    found: Configurations,
+) -> _Asked:
+    if loaded:  # what was loaded once is kept up to date
+        since = min(since, datetime.fromisoformat(loaded["since"]))
+        until = max(until, datetime.fromisoformat(loaded["until"]))
+    batches: list[pa.RecordBatch] = []
+    failure: OpenApiException | None = None
+    try:
+        batches += read_sums([Slice(workspace_id, since, until)], found)
+    except OpenApiException as error:
+        failure = error
+    sums = pa.Table.from_batches(batches, SUM_SCHEMA)
+    return _Asked(workspace_id, since, until, sums, failure)
+
+
+def _loaded() -> dict[str, Loaded]:
+    """What was loaded of each workspace; dlt keeps it with the rows."""
+    state: dict[str, Loaded] = dlt.current.resource_state("credit_transactions")
+    return state
+
+
+def _period(since: Timestamp, until: Timestamp | None) -> Period:
+    """The beginning of the first month, and the end; both in UTC."""
+    end = until or datetime.now(UTC).date()
+    asked = half_open(since, end)
+    first, last = (_in_utc(asked.zone.sent(bound)) for bound in asked.interval)
+    return _midnight(first).replace(day=1), last
+
+
+def _by_key(api_keys: dict[str, str] | None, base_url: str | None) -> Configurations:
+    if not api_keys:
+        raise ApiValueError(
+            "there is no API key: set sources.flowhunt.api_keys in secrets.toml, a key for each "
+            "workspace ID, or name a function that returns configurations as credentials"
+        )
+
+    def found(workspace_id: str) -> Configuration:
+        return Configuration(base_url, api_key=api_keys[workspace_id])
+
+    return found
+
+
+# Rows
+
+
+def _complete_days(
+    workspace_id: str, days: Sequence[date], batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.Table]:
+    """The rows as tables of complete days: an error later leaves no half of a day behind.
+
+    :param days: what the rows are of, in order
+    """
+    held = _TRANSACTIONS.empty_table()
+    for batch in batches:
+        held = pa.concat_tables([held, _with_day(batch)])
+        last = held["day"][-1]
+        if held["day"][0] != last:
+            is_last = pc.equal(held["day"], last)
+            done = bisect_left(days, last.as_py())
+            removed, days = _removed(workspace_id, days[:done]), days[done:]
+            yield pa.concat_tables([removed, held.filter(pc.invert(is_last))])
+            held = held.filter(is_last)
+    if days:
+        yield pa.concat_tables([_removed(workspace_id, days), held])
+
+
+def _removed(workspace_id: str, days: Iterable[date]) -> pa.Table:
+    """Rows that make dlt remove what is in a destination of these days."""
+    rows = [{"workspace_id": workspace_id, "day": day, "deleted": True} for day in days]
+    return pa.Table.from_pylist(rows, _TRANSACTIONS)
+
+
+def _with_day(batch: pa.RecordBatch) -> pa.Table:
+    in_utc: Any = batch["created_at"].cast(pa.timestamp("us"))
+    day = pc.floor_temporal(in_utc, unit="day").cast(pa.date32())
+    columns = [*batch.columns, day, pa.nulls(batch.num_rows, pa.bool_())]
+    return pa.table(columns, schema=_TRANSACTIONS)
+
+
+def _failure(resource: str, workspace_id: str, error: OpenApiException) -> Any:
+    """A row of ``credit_failures``."""
+    text = f"{type(error).__name__}: {error}"
+    _LOGGER.warning("%s of %s were not loaded: %s", resource, workspace_id, text)
+    row = {
+        "failed_at": datetime.now(UTC),
+        "resource": resource,
+        "workspace_id": workspace_id,
+        "error": text,
+    }
+    hints = dlt.mark.make_hints(
+        table_name="credit_failures", write_disposition="append", merge_key="", columns={}
+    )
+    return dlt.mark.with_hints(row, hints, create_table_variant=True)
+
+
+# Days and months
+
+
+def _days(since: datetime, until: datetime) -> list[date]:
+    """The days that a period has a part of."""
+    count = -(-(until - _midnight(since)) // timedelta(days=1))
+    return [since.date() + timedelta(days=number) for number in range(count)]
+
+
+def _months(since: datetime, until: datetime) -> list[datetime]:
+    """The beginnings of the months that a period has a part of."""
+    months: list[datetime] = []
+    start = _midnight(since).replace(day=1)
+    while start < until:
+        months.append(start)
+        start = _next(start)
+    return months
+
+
+def _next(month: datetime) -> datetime:
+    """The beginning of the month after."""
+    return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def _midnight(timestamp: datetime) -> datetime:
+    return timestamp.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _in_utc(timestamp: datetime) -> datetime:
+    return timestamp.astimezone(UTC) if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+
+
+def _digest(totals: Iterable[Any]) -> str:
+    digest = hashlib.blake2b(repr(sorted(totals)).encode(), digest_size=6).digest()
+    return base64.b64encode(digest).decode()

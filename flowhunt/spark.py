@@ -1,0 +1,265 @@
+"""Transactions and sums of many workspaces as DataFrames of Spark 4.  [extra: spark]
+
+::
+
+    from flowhunt.spark import FlowHuntDataSource
+
+    spark.dataSource.register(FlowHuntDataSource)
+    rows = (
+        spark.read.format("flowhunt")
+        .option("workspaces", "workspace-1 workspace-2")
+        .option("since", "2026-01-01")
+        .option("credentials", "acme.keys:configuration")
+        .load()
+    )
+
+Each task reads complete workspaces, and asks the function that ``credentials`` names for their
+configurations. No credential is in a plan, an event log, a file of Spark or a pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from flowhunt import slices
+from flowhunt._extras import extra
+from flowhunt.exceptions import ApiValueError
+from flowhunt.history._arguments import OnDifference, half_open
+from flowhunt.slices import SUM_SCHEMA, TRANSACTION_SCHEMA, Configurations, Slice
+
+with extra("spark"):
+    import pyarrow as pa
+
+try:
+    from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
+except ImportError as error:
+    raise ImportError(
+        "PySpark 4 is not installed. Clusters have it; elsewhere: pip install 'pyspark>=4'",
+        name=error.name,
+    ) from error
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
+
+__all__ = ["FlowHuntDataSource", "read_sums", "read_transactions"]
+
+_SCHEMAS = {"transactions": TRANSACTION_SCHEMA, "sums": SUM_SCHEMA}
+_OPTIONS = {
+    "table",
+    "workspaces",
+    "since",
+    "until",
+    "transaction_type",
+    "partitions",
+    "credentials",
+}
+_SETTINGS = {"transactions": {"workers", "on_difference"}, "sums": {"grouping", "on_error"}}
+_LOOK_LIKE_SECRETS = ("auth", "credential", "key", "password", "secret", "token")
+_SQL_TYPES = {
+    pa.string(): "string",
+    pa.int64(): "bigint",
+    pa.date32(): "date",
+    pa.timestamp("us", tz="UTC"): "timestamp",
+}
+
+
+class FlowHuntDataSource(DataSource):
+    """The format ``flowhunt``, after ``spark.dataSource.register(FlowHuntDataSource)``.
+
+    Options, all of them texts:
+
+    - ``workspaces``: IDs, separated by spaces or commas, or ``@`` and the path of a file with them
+    - ``since``: the first timestamp; without, all time before ``until``
+    - ``until``: the timestamp after the last; by default the midnight of UTC that began today
+    - ``transaction_type``: only transactions of this type
+    - ``table``: ``transactions`` (the default) or ``sums``
+    - ``partitions``: how many tasks there are at most; by default one for each workspace
+    - ``credentials``: ``package.module:function``, which a task calls with a workspace ID for its
+      ``flowhunt.Configuration``; by default the ``FLOWHUNT_*`` variables of the worker
+    - of ``transactions``: ``workers``, how many threads of a task send requests (1), and
+      ``on_difference`` (``raise``)
+    - of ``sums``: ``grouping``, ``date``, ``week`` or ``month`` (the default), and ``on_error``,
+      ``raise`` (the default) or ``row``
+    """
+
+    def __init__(self, options: MutableMapping[str, str]) -> None:
+        super().__init__(options)
+        _check(options)
+        self._table = options.get("table", "transactions")
+
+    @classmethod
+    def name(cls) -> str:
+        """The name to give to ``spark.read.format``."""
+        return "flowhunt"
+
+    def schema(self) -> str:
+        """The columns, which do not depend on what the service returns."""
+        return _ddl(self._table)
+
+    def reader(self, schema: StructType) -> _Reader:
+        """What Spark plans the read with, and sends to each task."""
+        options = self.options
+        settings: dict[str, Any] = {
+            name: options[name] for name in _SETTINGS[self._table] if name in options
+        }
+        if "workers" in settings:
+            settings["workers"] = _count(options, "workers")
+        return _Reader(
+            _Read(self._table, options.get("credentials"), settings),
+            _slices(options),
+            _count(options, "partitions") if "partitions" in options else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """How slices are read. It is pickled to each task, and holds no credential."""
+
+    table: str
+    credentials: str | None
+    settings: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.batches(())  # the settings are checked, and nothing is read
+
+    def batches(self, pieces: Iterable[Slice]) -> Iterator[pa.RecordBatch]:
+        """The rows of slices."""
+        read = slices.read_sums if self.table == "sums" else slices.read_transactions
+        return read(pieces, self._configurations(), **self.settings)
+
+    def mapped(self, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The rows of slices that are rows of a DataFrame themselves."""
+        return self.batches([Slice(**row) for batch in rows for row in batch.to_pylist()])
+
+    def _configurations(self) -> Configurations:
+        if self.credentials is None:
+            return slices.from_environment
+        return slices.configurations(self.credentials)
+
+
+class _Reader(DataSourceReader):
+    """Splits a read into tasks, and reads in them."""
+
+    def __init__(self, read: _Read, pieces: list[Slice], count: int | None) -> None:
+        self._read = read
+        self._pieces = pieces
+        self._count = min(count or len(pieces), len(pieces))
+
+    def partitions(self) -> list[InputPartition]:
+        """Tasks of about the same number of workspaces."""
+        return [InputPartition(self._pieces[n :: self._count]) for n in range(self._count)]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        """The rows of one task."""
+        return self._read.batches(partition.value)
+
+
+def read_transactions(
+    df: DataFrame,
+    *,
+    credentials: str | None = None,
+    workers: int = 1,
+    on_difference: OnDifference = "raise",
+) -> DataFrame:
+    """The transactions of workspaces that are rows of a table.
+
+    :param df: a row a slice, with ``workspace_id``, ``since``, ``until`` and, if all types are not
+        wanted, ``transaction_type``; each of its partitions is read by one task, so
+        ``df.repartition(n, "workspace_id")`` makes n tasks of complete workspaces
+    :param credentials: ``"package.module:function"``, which a task calls with a workspace ID for
+        its ``flowhunt.Configuration``; ``None`` for the ``FLOWHUNT_*`` variables of the worker
+    :param workers: how many threads of a task send requests
+    :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
+    :raises ApiValueError: a column is missing, or ``credentials`` is not of that form
+    """
+    return _mapped(df, "transactions", credentials, workers=workers, on_difference=on_difference)
+
+
+def read_sums(
+    df: DataFrame,
+    *,
+    credentials: str | None = None,
+    grouping: slices.Grouping = "month",
+    on_error: Literal["raise", "row"] = "raise",
+) -> DataFrame:
+    """The sums of workspaces that are rows of a table, by period and type.
+
+    :param df: as of ``read_transactions``
+    :param credentials: as of ``read_transactions``
+    :param grouping: the length of a period: ``"date"``, ``"week"`` or ``"month"``
+    :param on_error: what to do where a workspace cannot be read: fail the task, or return a row
+        that has the error as text in ``error``
+    :raises ApiValueError: a column is missing, or ``credentials`` is not of that form
+    """
+    return _mapped(df, "sums", credentials, grouping=grouping, on_error=on_error)
+
+
+def _mapped(df: DataFrame, table: str, credentials: str | None, **settings: Any) -> DataFrame:
+    missing = {"workspace_id", "since", "until"} - set(df.columns)
+    if missing:
+        raise ApiValueError(f"the table of slices has no column {', '.join(sorted(missing))}")
+    columns = [name for name in Slice._fields if name in df.columns]
+    read = _Read(table, credentials, settings)
+    return df.select(*columns).mapInArrow(read.mapped, _ddl(table))
+
+
+def _ddl(table: str) -> str:
+    """The columns of a table in the language of Spark's SQL."""
+    return ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in _SCHEMAS[table])
+
+
+# Options
+
+
+def _check(options: Mapping[str, str]) -> None:
+    """Whether all options are known. No message shows a value that may be a secret.
+
+    :raises ApiValueError: one is not
+    """
+    table = options.get("table", "transactions")
+    if table not in _SCHEMAS:
+        raise ApiValueError(f"the option table must be transactions or sums, not {table!r}")
+    allowed = _OPTIONS | _SETTINGS[table]
+    for name in sorted({name.lower() for name in options} - allowed):
+        if any(word in name for word in _LOOK_LIKE_SECRETS):
+            raise ApiValueError(
+                f"the option {name} is refused, since plans and logs show options: name a function "
+                "that returns configurations instead, as credentials=package.module:function"
+            )
+        raise ApiValueError(
+            f"table {table} has no option {name}: there are {', '.join(sorted(allowed))}"
+        )
+
+
+def _slices(options: Mapping[str, str]) -> list[Slice]:
+    since, until = options.get("since"), options.get("until")
+    until = until or datetime.now(UTC).date().isoformat()
+    half_open(since, until)
+    return [
+        Slice(workspace_id, since, until, options.get("transaction_type"))
+        for workspace_id in _workspaces(options.get("workspaces", ""))
+    ]
+
+
+def _workspaces(text: str) -> list[str]:
+    if text.startswith("@"):
+        text = Path(text[1:]).read_text(encoding="utf-8")
+    found = list(dict.fromkeys(text.replace(",", " ").split()))
+    if not found:
+        raise ApiValueError(
+            "the option workspaces must name one at least: IDs, separated by spaces, or @ and the "
+            "path of a file with them"
+        )
+    return found
+
+
+def _count(options: Mapping[str, str], name: str) -> int:
+    text = options[name]
+    if not text.isdecimal() or int(text) < 1:
+        raise ApiValueError(f"the option {name} must be a positive integer, not {text!r}")
+    return int(text)

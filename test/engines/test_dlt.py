@@ -1,0 +1,270 @@
+"""The source of dlt into DuckDB: after each night, it has what the ledger says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+
+import flowhunt
+from docs_blocks import ROOT, blocks
+from flowhunt.dlt import flowhunt_source
+from flowhunt.sandbox import Sandbox
+from served import (
+    CONFIGURATION,
+    UNTIL,
+    as_sums,
+    in_order,
+    ledger,
+    month_sums,
+    served,
+    workspace_ids,
+)
+from wrong_service import WORKSPACE, WrongService, evenly
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:dlt"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+AUDIT = next(block.text for block in blocks("sql") if block.page == ROOT / "docs" / "engines.md")
+
+
+class Night:
+    """A pipeline into a file of DuckDB."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pipeline = dlt.pipeline(
+            "credits",
+            pipelines_dir=str(folder / "pipelines"),
+            destination=dlt.destinations.duckdb(str(folder / "lake.duckdb")),
+            dataset_name="credits",
+        )
+
+    def load(self, sandbox: Sandbox, since: str = "2026-01-01", **settings: Any) -> int:
+        """Run the source; returns how many requests that took."""
+        before = len(sandbox.requests)
+        keys = {each.workspace_id: each.api_key for each in sandbox.workspaces}
+        settings = {"api_keys": keys, "base_url": sandbox.url, "until": UNTIL, **settings}
+        self.pipeline.run(flowhunt_source(workspace_ids(sandbox), since, **settings))
+        return len(sandbox.requests) - before
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        with self.pipeline.sql_client() as client, client.execute_query(sql) as cursor:
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def transactions(self) -> list[dict[str, Any]]:
+        rows = self.rows(
+            "SELECT transaction_id, workspace_id, user_id, created_at, transaction_type, "
+            "context_id, context_desc, amount FROM credit_transactions"
+        )
+        return in_order(rows)
+
+    def assert_is(self, sandbox: Sandbox) -> None:
+        """All that the ledger has is there once, and the sums say the same."""
+        assert self.transactions() == ledger(sandbox)
+        assert as_sums(self.rows("SELECT * FROM credit_sums")) == month_sums(ledger(sandbox))
+        assert self.rows(AUDIT) == []
+
+
+@pytest.fixture
+def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Night]:
+    for name, value in {
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        "DLT_DATA_DIR": str(tmp_path / "data"),
+        "DLT_PROJECT_DIR": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield Night(tmp_path)
+    dlt.pipeline("credits", pipelines_dir=str(tmp_path / "pipelines")).drop()
+
+
+def late(**fields: Any) -> dict[str, Any]:
+    return {"transaction_type": "G", "amount": 7, **fields}
+
+
+def test_months_of_nights_leave_what_the_ledger_says(night: Night) -> None:
+    with served(transactions=150) as sandbox:
+        assert night.load(sandbox, "2026-04-15") < 40
+        first = night.transactions()
+        assert first == [row for row in ledger(sandbox) if row["created_at"].month >= 4]
+
+        assert night.load(sandbox, "2026-04-15") == 2 * 3, "a repeat asks for sums alone"
+        assert night.transactions() == first
+
+        night.load(sandbox)
+        night.assert_is(sandbox)
+
+        # Five months late, and of a type that nobody knows.
+        old = late(created_at="2026-01-31T23:59:59.999999", transaction_type="FROM_THE_FUTURE")
+        sandbox.add_transactions(None, [old])
+        assert night.load(sandbox) < 15, "one month of one workspace is read again"
+        night.assert_is(sandbox)
+
+        assert night.load(sandbox, "2026-06-01", until="2026-06-02") == 2 * 3
+        night.assert_is(sandbox)
+        secrets = [each.api_key.encode() for each in sandbox.workspaces]
+    files = [path for path in night.folder.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert [p for p in files if any(secret in p.read_bytes() for secret in secrets)] == []
+
+
+def test_deleted_rows_go_also_where_a_month_has_no_other(night: Night) -> None:
+    history = evenly(60, 170)  # January to July
+    only = {**history[0], "transaction_id": "only", "created_at": "2025-09-09T00:00:00"}
+    with WrongService([*history, only]) as service:
+
+        def load() -> list[str]:
+            source = flowhunt_source(
+                [WORKSPACE],
+                "2025-01-01",
+                until="2026-01-01",
+                api_keys={WORKSPACE: "key"},
+                base_url=service.url,
+            )
+            night.pipeline.run(source)
+            rows = night.rows("SELECT transaction_id FROM credit_transactions")
+            return sorted(row["transaction_id"] for row in rows)
+
+        def kept() -> list[str]:
+            return sorted(row["transaction_id"] for row in service.rows)
+
+        assert load() == kept()
+        service.remove("only", history[30]["transaction_id"])
+        assert load() == kept()
+        assert night.rows(AUDIT) == []
+        before = len(service.requests)
+        assert load() == kept()
+        assert len(service.requests) - before == 2
+
+
+def test_a_normal_night_reads_only_new_days(night: Night) -> None:
+    with served(workspaces=1, transactions=2000) as sandbox:
+        night.load(sandbox, until="2026-06-29")
+        assert night.load(sandbox, until="2026-06-30") <= 8
+        assert night.load(sandbox) <= 8
+        night.assert_is(sandbox)
+
+        # The same month, but a day that was loaded long ago: all of it is read again.
+        night.load(sandbox, until="2026-07-10")
+        rows = [late(created_at=f"2026-07-{day}T00:00:00") for day in ("05", "11")]
+        sandbox.add_transactions(None, rows)
+        night.load(sandbox, until="2026-07-12")
+        night.assert_is(sandbox)
+
+
+def test_a_crash_between_extract_and_load_loses_nothing(night: Night) -> None:
+    with served(transactions=120) as sandbox:
+        keys = {each.workspace_id: each.api_key for each in sandbox.workspaces}
+        source = flowhunt_source(
+            workspace_ids(sandbox), "2026-01-01", UNTIL, api_keys=keys, base_url=sandbox.url
+        )
+        night.pipeline.extract(source)
+        after_the_crash = Night(night.folder)
+        sandbox.add_transactions(None, [late(created_at="2026-02-03T04:05:06")])
+        after_the_crash.load(sandbox)
+        after_the_crash.load(sandbox)
+        after_the_crash.assert_is(sandbox)
+
+
+def test_a_new_machine_goes_on_with_the_state_of_the_destination(
+    night: Night, tmp_path: Path
+) -> None:
+    with served(transactions=120) as sandbox:
+        night.load(sandbox)
+        night.pipeline.drop()
+        again = Night(night.folder)
+        again.pipeline.sync_destination()
+        assert again.load(sandbox) == 2 * 3
+        again.assert_is(sandbox)
+
+
+def test_a_workspace_that_fails_is_reported_and_the_others_are_loaded(
+    night: Night, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(transactions=120) as sandbox:
+        night.load(sandbox)
+        wrong = workspace_ids(sandbox)[1]
+        keys = {each.workspace_id: each.api_key for each in sandbox.workspaces}
+        rows = [late(created_at="2026-03-01T00:00:00")]
+        for each in workspace_ids(sandbox):
+            sandbox.add_transactions(each, rows)
+        night.load(sandbox, api_keys={**keys, wrong: "wrong-key"})
+
+        failures = night.rows("SELECT * FROM credit_failures")
+        assert {row["workspace_id"] for row in failures} == {wrong}
+        assert {row["resource"] for row in failures} == {"credit_sums", "credit_transactions"}
+        assert all("401" in row["error"] for row in failures)
+        assert wrong in caplog.text
+        assert "wrong-key" not in caplog.text + str(failures)
+        loaded = night.transactions()
+        missing = [row for row in ledger(sandbox) if row not in loaded]
+        assert [row["workspace_id"] for row in missing] == [wrong]
+
+        night.load(sandbox)
+        night.assert_is(sandbox)
+
+
+def test_an_error_in_the_middle_leaves_no_half_of_a_day(night: Night) -> None:
+    with served(workspaces=1, transactions=900) as sandbox:
+        night.load(sandbox)
+        rows = [late(created_at=f"2026-0{month}-01T00:00:00") for month in range(1, 7)]
+        sandbox.add_transactions(None, rows)
+        sandbox.faults.add(
+            status=400,
+            operation="search_credit_transactions",
+            requests=list(range(6, 1000)),
+        )
+        night.load(sandbox)
+        (failure,) = night.rows("SELECT * FROM credit_failures")
+        assert failure["resource"] == "credit_transactions"
+        found = {row["transaction_id"] for row in night.transactions()}
+        old = [row["transaction_id"] for row in ledger(sandbox) if row["amount"] != 7]
+        assert set(old) <= found
+        sandbox.faults.clear()
+        night.load(sandbox)
+        night.assert_is(sandbox)
+
+
+def test_settings_come_from_dlts_own_configuration(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(workspaces=1, transactions=50) as sandbox:
+        first = sandbox.workspace_id
+        monkeypatch.setenv("SOURCES__FLOWHUNT__WORKSPACES", f'["{first}"]')
+        monkeypatch.setenv("SOURCES__FLOWHUNT__SINCE", "2026-01-01")
+        monkeypatch.setenv("SOURCES__FLOWHUNT__UNTIL", UNTIL)
+        monkeypatch.setenv("SOURCES__FLOWHUNT__BASE_URL", sandbox.url)
+        keys = f'{{"{first}": "{sandbox.api_key}"}}'
+        monkeypatch.setenv("SOURCES__FLOWHUNT__API_KEYS", keys)
+        night.pipeline.run(flowhunt_source())
+        night.assert_is(sandbox)
+
+
+def test_a_function_can_find_the_configurations(night: Night) -> None:
+    with served(workspaces=2, transactions=50) as sandbox:
+        night.load(sandbox, api_keys=None, base_url=None, credentials=CONFIGURATION)
+        night.assert_is(sandbox)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"since": "soon"}, "'soon'"),
+        ({"until": "2025-01-01"}, "2026-01-01 until 2025-01-01"),
+        ({"api_keys": None}, r"sources\.flowhunt\.api_keys"),
+        ({"api_keys": None, "credentials": "planted-key"}, r"package\.module:function"),
+    ],
+)
+def test_bad_settings_are_refused_at_once(
+    night: Night, settings: dict[str, Any], message: str
+) -> None:
+    settings = {"since": "2026-01-01", "api_keys": {"w": "planted-key"}, **settings}
+    with pytest.raises(flowhunt.ApiValueError, match=message) as caught:
+        flowhunt_source(["w"], **settings)
+    assert "planted-key" not in str(caught.value)
