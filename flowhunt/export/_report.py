@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from flowhunt._display import Sheet, report_sheet
 from flowhunt.history import Difference
+
+if TYPE_CHECKING:
+    import rich.table
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,25 @@ class ExportReport:
     seconds: float
 
     def __str__(self) -> str:
-        lines = {
+        return "\n".join(
+            [
+                f"{self.destination}",
+                *(f"  {name:12}  {text}" for name, text in self._facts().items()),
+            ]
+            + [f"    {difference}" for difference in self._named_differences()]
+        )
+
+    def _repr_html_(self) -> str:
+        return self._sheet().html()
+
+    def __rich__(self) -> rich.table.Table:
+        return self._sheet().rich()
+
+    def _sheet(self) -> Sheet:
+        return report_sheet(self.destination, self._facts(), self._named_differences())
+
+    def _facts(self) -> dict[str, str]:
+        return {
             "transactions": f"{self.rows:,}, {self.rows_read:,} of them read now",
             "windows": f"{self.windows:,}, {self.windows_read:,} of them read now",
             "amount": f"{self.amount:,}",
@@ -47,7 +70,6 @@ class ExportReport:
             "differences": f"{len(self.differences):,}",
             "seconds": f"{self.seconds:.1f}",
         }
-        return "\n".join(
-            [f"{self.destination}", *(f"  {name:12}  {text}" for name, text in lines.items())]
-            + [f"    {workspace_id}: {difference}" for workspace_id, difference in self.differences]
-        )
+
+    def _named_differences(self) -> list[str]:
+        return [f"{workspace_id}: {difference}" for workspace_id, difference in self.differences]

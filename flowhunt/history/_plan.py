@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import groupby, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from typing_extensions import Self
 
+from flowhunt._display import plan_sheet
 from flowhunt.exceptions import ApiException
 from flowhunt.history._batch import Key
 from flowhunt.history._errors import Tally
@@ -36,6 +37,9 @@ from flowhunt.history._verified import (
     expectations_of,
 )
 from flowhunt.models.grouping_period import GroupingPeriod
+
+if TYPE_CHECKING:
+    import rich.table
 
 DaySums = dict[date, dict[str, Tally]]
 """What there is of each day and transaction type."""
@@ -121,6 +125,12 @@ class Plan(BaseModel):
 
     def __repr__(self) -> str:
         return f"<Plan: {self}>"
+
+    def _repr_html_(self) -> str:
+        return plan_sheet(self).html()
+
+    def __rich__(self) -> rich.table.Table:
+        return plan_sheet(self).rich()
 
 
 class WindowReader:
