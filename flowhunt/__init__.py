@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from flowhunt import frames as frames
     from flowhunt import history as history
     from flowhunt import models as models
+    from flowhunt import report as report
     from flowhunt import rest as rest
     from flowhunt import sandbox as sandbox
+    from flowhunt import spend as spend
     from flowhunt.api.credits_api import CreditsApi as CreditsApi
     from flowhunt.api_client import ApiClient as ApiClient
     from flowhunt.api_response import ApiResponse as ApiResponse
@@ -102,8 +104,10 @@ _MODULES = {
     "frames": "frames",
     "history": "history",
     "models": "models",
+    "report": "report",
     "rest": "rest",
     "sandbox": "sandbox",
+    "spend": "spend",
 }
 _WHERE = {
     "CreditsApi": "api.credits_api",

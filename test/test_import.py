@@ -38,8 +38,10 @@ MODULES = [
     "frames",
     "history",
     "models",
+    "report",
     "rest",
     "sandbox",
+    "spend",
 ]
 
 
