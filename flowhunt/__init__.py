@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from flowhunt import history as history
     from flowhunt import mirror as mirror
     from flowhunt import models as models
+    from flowhunt import report as report
     from flowhunt import rest as rest
     from flowhunt import sandbox as sandbox
+    from flowhunt import spend as spend
     from flowhunt.api.credits_api import CreditsApi as CreditsApi
     from flowhunt.api_client import ApiClient as ApiClient
     from flowhunt.api_response import ApiResponse as ApiResponse
@@ -105,8 +107,10 @@ _MODULE_OF = {
     "history": "history",
     "mirror": "mirror",
     "models": "models",
+    "report": "report",
     "rest": "rest",
     "sandbox": "sandbox",
+    "spend": "spend",
     "CreditsApi": "api.credits_api",
     "ApiClient": "api_client",
     "ApiResponse": "api_response",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
 from pydantic_core import to_json
 
 from flowhunt._extras import extra
+from flowhunt.credits import UNITS_PER_CREDIT
 from flowhunt.exceptions import ApiValueError
 
 TRANSACTION_COLUMNS = (
@@ -65,6 +67,20 @@ def check_integer(value: int, where: str) -> None:
     """
     if value not in _INT64:
         raise ApiValueError(f"{where} does not fit into a column of 64-bit integers")
+
+
+def in_credits(amounts: Any, unit: int = UNITS_PER_CREDIT) -> Any:
+    """A column of amounts as exact decimals of credits.
+
+    :param unit: units of an amount that are one credit, a power of ten
+    """
+    pa = pyarrow()
+    from pyarrow import compute
+
+    scale = len(str(unit)) - 1
+    credit = pa.scalar(Decimal((0, (1,), -scale)), pa.decimal128(max(scale, 1), scale))
+    exact = compute.multiply(amounts.cast(pa.decimal128(19, 0)), credit)
+    return exact.cast(pa.decimal128(38, scale))
 
 
 def json_text(fields: dict[str, Any] | None) -> str | None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import wraps
 from itertools import chain
 from traceback import walk_tb
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 P = ParamSpec("P")
@@ -137,12 +137,14 @@ def _scrub(error: BaseException | None, stop: BaseException | None) -> None:
         error = waiting.pop()
         if error is not None and error is not stop and id(error) not in seen:
             seen.add(id(error))
-            _clear_frames(error.__traceback__)
+            cleared = _clear_frames(error.__traceback__)
+            if "IPython" in sys.modules:  # it complains of frames whose arguments are cleared
+                error.__traceback__ = _without(error.__traceback__, cleared)
             waiting += error.__cause__, error.__context__
 
 
-def _clear_frames(traceback: TracebackType | None) -> None:
-    """Clear the frames that hold a request, and no others of the caller's.
+def _clear_frames(traceback: TracebackType | None) -> set[FrameType]:
+    """Clear the frames that hold a request, and no others of the caller's; return those cleared.
 
     Tools that observe urllib3 have their frames between ours and urllib3's. The caller's own code,
     a signal handler for example, has no frame of urllib3 below it.
@@ -151,11 +153,24 @@ def _clear_frames(traceback: TracebackType | None) -> None:
     modules = [str(frame.f_globals.get("__name__")) for frame in frames]
     holders = {i for i, name in enumerate(modules) if name.partition(".")[0] in _HOLD_REQUESTS}
     sent_by_us = calls_urllib3 = False
+    cleared: set[FrameType] = set()
     for index, (frame, module) in enumerate(zip(frames, modules, strict=True)):
         if module.partition(".")[0] == "flowhunt":
             sent_by_us = module not in _CALL_THE_CALLER
             calls_urllib3 = frame.f_code.co_qualname == _CALLS_URLLIB3
         observes = sent_by_us and (calls_urllib3 or index < max(holders))
         if index in holders or observes:
+            cleared.add(frame)
             with suppress(RuntimeError):  # it still runs
                 frame.clear()
+    return cleared
+
+
+def _without(traceback: TracebackType | None, frames: set[FrameType]) -> TracebackType | None:
+    """A traceback without some of its frames."""
+    if traceback is None:
+        return None
+    rest = _without(traceback.tb_next, frames)
+    if traceback.tb_frame in frames:
+        return rest
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)

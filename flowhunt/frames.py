@@ -1,47 +1,63 @@
-"""Answers as tables, for pandas, polars, DuckDB and whatever else reads Arrow.  [extra: frames]
+"""Responses as tables, for pandas, polars, DuckDB and whatever else reads Arrow.  [extra: frames]
 
     from flowhunt import frames
 
     frames.transactions(api.search_credit_transactions(workspace_id, {})).to_pandas()
 
 ``transactions``, ``daily`` and ``chart`` make a ``Table``; ``plot_daily_chart`` draws. The columns
-are the same for every answer, one without rows too: integers have 64 bits, moments microseconds,
-transaction types are their codes. Fields that the contract does not know yet are JSON text in the
-column ``extra``, null where there are none.
+are the same for every response, one without rows too: integers have 64 bits, timestamps
+microseconds, transaction types are their codes. Fields that the API specification does not have are
+JSON text in the column ``extra``, null where there are none.
 
-No amount is converted: the API documents no unit. See ``flowhunt.credits``.
+``amount`` stays the integer of the service, which documents no unit; ``unit="credits"`` adds a
+column of what it is likely to be. See ``flowhunt.credits``.
 """
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from datetime import date, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel
 
 from flowhunt._arrow import (
     SUM_COLUMNS,
     TRANSACTION_COLUMNS,
     array,
     check_integer,
+    in_credits,
     json_text,
     pyarrow,
 )
+from flowhunt._axes import label_amounts, label_days, say
+from flowhunt._display import HEAD, Sheet, counted, rows_sheet
 from flowhunt._extras import extra
+from flowhunt._zone import time_zone
+from flowhunt.api_response import ApiResponse
+from flowhunt.credits import UNITS_PER_CREDIT
+from flowhunt.exceptions import ApiTypeError, ApiValueError
 from flowhunt.models.credit_daily_chart_response import CreditDailyChartResponse
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
 from flowhunt.models.credit_transaction_response import CreditTransactionResponse
+from flowhunt.models.grouping_period import GroupingPeriod
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow as pa
+    import rich.table
     from matplotlib.axes import Axes
 
 __all__ = ["Table", "chart", "daily", "plot_daily_chart", "transactions"]
 
+Unit = Literal["credits"]
+
 _DATE = "date"
+_MOST_APART = 60
+"""Bars with a gap between them; more stand close, since gaps narrower than a pixel flicker."""
 
 _COLOURS = (  # Paul Tol's scheme "muted", which colour-blind people can tell apart
     "#332288",
@@ -72,7 +88,7 @@ class Table:
         return self._arrow
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A ``pandas.DataFrame``, dates and moments as ``datetime64``.  [extra: pandas]
+        """A ``pandas.DataFrame``, dates and timestamps as ``datetime64``.  [extra: pandas]
 
         :raises ImportError: pandas is not installed
         """
@@ -89,6 +105,10 @@ class Table:
             import polars
         return polars.DataFrame(self._arrow)
 
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The rows as dicts of Python objects."""
+        return self._arrow.to_pylist()
+
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._arrow.__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call]
 
@@ -98,44 +118,81 @@ class Table:
     def __repr__(self) -> str:
         return f"<Table of {self._arrow.num_rows} rows: {', '.join(self._arrow.column_names)}>"
 
+    def __str__(self) -> str:
+        return self._sheet().text()
 
-def transactions(rows: Iterable[CreditTransactionResponse]) -> Table:
+    def _repr_html_(self) -> str:
+        return self._sheet().html()
+
+    def __rich__(self) -> rich.table.Table:
+        return self._sheet().rich()
+
+    def _sheet(self) -> Sheet:
+        """The first rows, for people."""
+        rows = self._arrow.slice(0, HEAD).to_pylist()
+        return Sheet(
+            counted(self._arrow.num_rows, "row"),
+            self._arrow.column_names,
+            [list(row.values()) for row in rows],
+        )
+
+
+def transactions(
+    rows: Iterable[CreditTransactionResponse],
+    *,
+    unit: Unit | None = None,
+    zone: str | tzinfo | None = None,
+) -> Table:
     """One row a transaction, in the order given.
 
     ``created_at`` is in UTC if the service sent UTC offsets, and has no zone if it sent none or if
     there are no rows.
 
-    :raises ApiValueError: an amount needs more than 64 bits, or some moments have a UTC offset and
-        others none
+    :param unit: ``"credits"`` adds the column ``credits``, the amounts as exact decimals, of which
+        1,000,000 units are one: likely, and not documented
+    :param zone: the zone of ``created_at``, such as ``"Europe/Prague"``, also where there are no
+        rows; a timestamp without a UTC offset is taken to be UTC
+    :raises ApiValueError: an amount needs more than 64 bits, some timestamps have a UTC offset and
+        others none, or the zone does not exist
+    :raises ApiTypeError: the rows are of another kind
     :raises ImportError: pyarrow is not installed
     """
-    return _table(TRANSACTION_COLUMNS, rows)
+    return _table("transactions", CreditTransactionResponse, TRANSACTION_COLUMNS, rows, unit, zone)
 
 
-def daily(rows: Iterable[CreditDailyTransactionResponse]) -> Table:
+def daily(
+    rows: Iterable[CreditDailyTransactionResponse],
+    *,
+    unit: Unit | None = None,
+    zone: str | tzinfo | None = None,
+) -> Table:
     """One row a period and transaction type, in the order given.
 
+    :param unit: as of ``transactions``
+    :param zone: as of ``transactions``
     :raises ApiValueError: as of ``transactions``
+    :raises ApiTypeError: as of ``transactions``
     :raises ImportError: pyarrow is not installed
     """
-    return _table(SUM_COLUMNS, rows)
+    return _table("daily", CreditDailyTransactionResponse, SUM_COLUMNS, rows, unit, zone)
 
 
 def chart(chart: CreditDailyChartResponse) -> Table:
     """One row a period, earliest first: its ``date``, then a column of amounts a transaction type.
 
-    The types come as the answer lists them, then those that only its rows have; an amount that is
-    missing is 0. ``date`` is text, as it came, if one of them is not YYYY-MM-DD. A type whose code
-    is ``date`` has the column ``date_``.
+    The types come as the response lists them, then those that only its rows have; an amount that
+    is missing is 0. ``date`` is the text of the response if one of them is not YYYY-MM-DD. A type
+    whose code is ``date`` has the column ``date_``.
 
-    Only amounts are in these columns: fields that the contract does not know stay behind, in the
-    answer's ``model_extra``.
+    Only amounts are in these columns: fields that the API specification does not have stay behind,
+    in the ``model_extra`` of the response.
 
     :raises ApiValueError: an amount needs more than 64 bits
+    :raises ApiTypeError: it is no chart
     :raises ImportError: pyarrow is not installed
     """
     pa = pyarrow()
-    periods, amounts = _wide(chart)
+    periods, amounts = _wide(_checked_chart("chart", chart))
     days = _days(periods)
     dates = pa.array(periods, pa.string()) if days is None else pa.array(days, pa.date32())
     renamed = {_DATE: _free_name(_DATE, amounts)}
@@ -145,46 +202,149 @@ def chart(chart: CreditDailyChartResponse) -> Table:
     return Table(pa.table({_DATE: dates, **columns}))
 
 
-def plot_daily_chart(chart: CreditDailyChartResponse, ax: Axes | None = None) -> Axes:
-    """Draw a chart as stacked bars, a bar a period, with matplotlib.  [extra: plot]
+def plot_daily_chart(
+    chart: CreditDailyChartResponse,
+    ax: Axes | None = None,
+    *,
+    unit: Unit | None = "credits",
+    grouping: GroupingPeriod | str | None = None,
+) -> Axes:
+    """Draw a chart as stacked bars, each over its period, with matplotlib.  [extra: plot]
 
     Amounts below zero stack downwards. The nine types with the largest amounts, whatever their
-    sign, have a colour each; all others share one.
+    sign, have a colour each; all others share one. A chart without amounts says so.
 
     :param ax: the axes to draw on; those of a new figure if none
+    :param unit: ``"credits"`` draws amounts divided by 1,000,000, which is likely to be their unit
+        and not documented; ``None`` draws amounts
+    :param grouping: how long a period is, as it was asked for; ``None``: months if all periods
+        begin with a month, weeks if all begin with the same weekday, or else days
     :return: the axes
-    :raises ApiValueError: an amount needs more than 64 bits
+    :raises ApiValueError: an amount needs more than 64 bits, or there is no such unit or grouping
+    :raises ApiTypeError: it is no chart
     :raises ImportError: matplotlib is not installed
     """
     with extra("plot"):
         from matplotlib import pyplot
-        from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+    periods, amounts = _wide(_checked_chart("plot_daily_chart", chart))
+    divisor = UNITS_PER_CREDIT if _checked_unit(unit) else 1
+    days = _days(periods)
+    lengths = _lengths(days or [], None if grouping is None else _checked_grouping(grouping))
     if ax is None:
         _, ax = pyplot.subplots(figsize=(10, 5), layout="constrained")
 
-    periods, amounts = _wide(chart)
-    _draw_bars(ax, periods, amounts)
+    _draw_bars(ax, days or periods, lengths, amounts, divisor)
+    if not any(any(values) for values in amounts.values()):
+        say(ax, "no amounts in this chart")
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_title("Amounts by period and transaction type")
-    ax.set_xlabel("first day of the period")
-    ax.set_ylabel("amount, in the service's own unit")
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    ax.grid(axis="y", alpha=0.3)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_ylabel("credits, if 1,000,000 are one" if unit else "amount, in the service's own unit")
+    label_amounts(ax, integers=not unit)
     return ax
+
+
+# Lists in IPython
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext flowhunt.frames``: show lists of transactions and of sums as tables.
+
+    The lists stay lists.
+    """
+    _html_formatter(shell).for_type(list, _html_of_rows)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext flowhunt.frames``: show them as before."""
+    _html_formatter(shell).pop(list, None)
+
+
+def _html_formatter(shell: Any) -> Any:
+    return shell.display_formatter.formatters["text/html"]
+
+
+def _html_of_rows(rows: list[Any]) -> str | None:
+    """HTML for rows of one kind; ``None`` leaves other lists to IPython."""
+    kinds = set(map(type, rows))
+    if len(kinds) == 1 and kinds <= _ROW_KINDS.keys():
+        return rows_sheet(rows).html()
+    return None
+
+
+# Checks
+
+_ROW_KINDS: dict[type, str] = {
+    CreditTransactionResponse: "transactions",
+    CreditDailyTransactionResponse: "daily",
+}
+
+
+def _checked_rows(name: str, kind: type, rows: Iterable[Any]) -> list[Any]:
+    wanted = f"frames.{name} takes rows of {kind.__name__}"
+    if isinstance(rows, BaseModel) or not isinstance(rows, Iterable):
+        raise ApiTypeError(f"{wanted}, not {type(rows).__name__}{_remedy(rows)}")
+    listed = list(rows)
+    for index, row in enumerate(listed):
+        if not isinstance(row, kind):
+            raise ApiTypeError(f"{wanted}; rows[{index}] is {type(row).__name__}{_remedy(row)}")
+    return listed
+
+
+def _checked_chart(name: str, chart: Any) -> CreditDailyChartResponse:
+    if not isinstance(chart, CreditDailyChartResponse):
+        raise ApiTypeError(
+            f"frames.{name} takes a CreditDailyChartResponse, not {type(chart).__name__}"
+            f"{_remedy(chart)}"
+        )
+    return chart
+
+
+def _remedy(value: object) -> str:
+    if isinstance(value, ApiResponse):
+        return ": use its .data"
+    if isinstance(value, CreditDailyChartResponse):
+        return ": use frames.chart"
+    name = _ROW_KINDS.get(type(value))
+    return f": use frames.{name}" if name else ""
+
+
+def _checked_unit(unit: Unit | None) -> Unit | None:
+    if unit not in (None, "credits"):
+        raise ApiValueError(f'unit must be "credits" or None, not {unit!r}')
+    return unit
+
+
+def _checked_grouping(grouping: str) -> GroupingPeriod:
+    try:
+        return GroupingPeriod(grouping)
+    except ValueError:
+        known = ", ".join(GroupingPeriod)
+        raise ApiValueError(f"grouping must be one of {known}, not {grouping!r}") from None
 
 
 # Rows to columns
 
 
-def _table(names: Sequence[str], rows: Iterable[Any]) -> Table:
+def _table(
+    name: str,
+    kind: type,
+    names: Sequence[str],
+    rows: Iterable[Any],
+    unit: Unit | None,
+    zone: str | tzinfo | None,
+) -> Table:
     pa = pyarrow()
-    rows = list(rows)
+    _checked_unit(unit)
+    zone = None if zone is None else time_zone(zone)
+    rows = _checked_rows(name, kind, rows)
     columns = {name: array(name, [getattr(row, name) for row in rows]) for name in names}
-    texts = [json_text(row.model_extra) for row in rows]
-    return Table(pa.table({**columns, "extra": pa.array(texts, pa.string())}))
+    if zone is not None:
+        in_utc = columns["created_at"].cast(pa.timestamp("us", tz="UTC"))
+        columns["created_at"] = in_utc.cast(pa.timestamp("us", tz=zone))
+    columns["extra"] = pa.array([json_text(row.model_extra) for row in rows], pa.string())
+    if unit:
+        columns["credits"] = in_credits(columns["amount"])
+    return Table(pa.table(columns))
 
 
 # Charts
@@ -222,43 +382,62 @@ def _free_name(name: str, taken: Iterable[str]) -> str:
 # Drawing
 
 
-def _draw_bars(ax: Axes, periods: list[str], amounts: dict[str, list[int]]) -> None:
-    places, width = _places(ax, periods)
+def _draw_bars(
+    ax: Axes,
+    periods: Sequence[Any],
+    lengths: Sequence[int],
+    amounts: dict[str, list[int]],
+    divisor: int,
+) -> None:
+    """Draw periods that are days from their first day on, and others side by side."""
+    if lengths:
+        _draw_time(ax, periods, lengths)
+    elif not periods:
+        ax.set_xticks([])
+    filled = 1.0 if len(periods) > _MOST_APART else 0.9
+    widths = [filled * length for length in lengths] or [0.8] * len(periods)
+    align: Literal["edge", "center"] = "edge" if lengths else "center"
     rising: dict[Any, float] = defaultdict(float)
     falling: dict[Any, float] = defaultdict(float)
     entries = []
     for label, colour, values in _series(amounts):
+        heights = [value / divisor for value in values]
         bottoms = []
-        for place, value in zip(places, values, strict=True):
-            stack = falling if value < 0 else rising
-            bottoms.append(stack[place] if value else 0.0)  # no margin is kept above a bottom
-            stack[place] += value
-        heights = [float(value) for value in values]
-        bars = ax.bar(places, heights, width, bottoms, color=colour)
+        for place, height in zip(periods, heights, strict=True):
+            stack = falling if height < 0 else rising
+            bottoms.append(stack[place] if height else 0.0)  # no margin is kept above a bottom
+            stack[place] += height
+        bars = ax.bar(periods, heights, widths, bottoms, align=align, color=colour, linewidth=0)
         if label:
             entries.append((bars, label))
     if entries:
         _draw_legend(ax, entries)
 
 
-def _places(ax: Axes, periods: list[str]) -> tuple[list[Any], float]:
-    """Where on the axis the bars stand, and how wide: by time, or evenly where it is not known."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+def _draw_time(ax: Axes, days: Sequence[date], lengths: Sequence[int]) -> None:
+    label_days(ax)
+    end = days[-1] + timedelta(days=lengths[-1])
+    # A view of less than a week would have hours on its axis.
+    margin = timedelta(days=3 if end - days[0] < timedelta(days=8) else 1)
+    view: list[Any] = [days[0] - margin, end + margin]
+    ax.set_xlim(*view)
 
-    if not periods:
-        ax.set_xticks([])
-    days = _days(periods)
-    if not days:
-        return list(periods), 0.8
-    locator = AutoDateLocator()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    if days[-1] - days[0] < timedelta(days=7):  # a narrower view would have hours on its axis
-        margin = timedelta(days=3)
-        view: list[Any] = [days[0] - margin, days[-1] + margin]
-        ax.set_xlim(*view)
-    closest = min((b - a for a, b in pairwise(days) if a != b), default=timedelta(days=1))
-    return list(days), 0.8 * closest.days
+
+def _lengths(days: Sequence[date], grouping: GroupingPeriod | None) -> list[int]:
+    """How many days each period has."""
+    grouping = grouping or _guessed(days)
+    if grouping == GroupingPeriod.MONTH:
+        return [monthrange(day.year, day.month)[1] - day.day + 1 for day in days]
+    return [7 if grouping == GroupingPeriod.WEEK else 1] * len(days)
+
+
+def _guessed(days: Sequence[date]) -> GroupingPeriod:
+    distinct = set(days)
+    if len(distinct) > 1 and {day.day for day in distinct} == {1}:
+        return GroupingPeriod.MONTH
+    if len(distinct) > 1 and len({day.weekday() for day in distinct}) == 1:
+        return GroupingPeriod.WEEK
+    return GroupingPeriod.DATE
 
 
 def _series(amounts: dict[str, list[int]]) -> Iterator[tuple[str, str, Sequence[int]]]:

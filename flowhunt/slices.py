@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from flowhunt._extras import extra
 from flowhunt._shared_limit import SharedLimitClient
@@ -41,6 +41,7 @@ from flowhunt.history._arguments import (
 )
 from flowhunt.history._intervals import ALL_TIME, Interval, Zone, first_day_of, neighbours_joined
 from flowhunt.history._requests import Sleep
+from flowhunt.models.grouping_period import GroupingPeriod
 
 with extra("frames"):
     import pyarrow as pa
@@ -81,8 +82,6 @@ SUM_SCHEMA = pa.schema(_SUM_TYPES)
 PAGE_SIZE = 100
 SUMS_PAGE_SIZE = 1000
 """One response of this size holds the monthly sums of years."""
-
-_UNITS: dict[str, Any] = {"date": "day", "week": "week", "month": "month"}
 
 
 class Slice(NamedTuple):
@@ -184,7 +183,7 @@ def read_sums(
     :raises ApiValueError: an argument cannot be used
     """
     check_count("page_size", page_size)
-    check_choice("grouping", grouping, tuple(_UNITS))
+    check_choice("grouping", grouping, get_args(Grouping))
     check_choice("on_error", on_error, ("raise", "row"))
     pieces = _joined(slices, zone)
     options = {"grouping": grouping, "page_size": page_size, "zone": zone, "sleep": sleep}
@@ -230,12 +229,11 @@ def _sums(
             row = {"workspace_id": piece.workspace_id, "error": f"{type(error).__name__}: {error}"}
             yield pa.RecordBatch.from_pylist([row], schema=SUM_SCHEMA)
         else:
-            yield from _by_period(
-                sums, options["grouping"], Zone(zone_of(options["zone"]))
-            ).to_batches()
+            zone = Zone(zone_of(options["zone"]))
+            yield from _by_period(sums, GroupingPeriod(options["grouping"]), zone).to_batches()
 
 
-def _by_period(sums: pa.Table, grouping: Grouping, zone: Zone) -> pa.Table:
+def _by_period(sums: pa.Table, grouping: GroupingPeriod, zone: Zone) -> pa.Table:
     """Sums with the columns of ``SUM_SCHEMA``."""
     days = zone.days(sums["created_at"].to_pylist())
     columns = {

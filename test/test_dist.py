@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = {
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "flowhunt").rglob("*")
-    if path.suffix in {".py", ".typed", ".md"}
+    if path.suffix in {".py", ".typed", ".md", ".sql", ".html"}
 }
 DEPENDENCIES = {"pydantic", "python-dateutil", "typing-extensions", "urllib3"}
 

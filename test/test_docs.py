@@ -234,7 +234,7 @@ def test_every_public_name_is_documented(name: str) -> None:
     assert documented(name)
 
 
-@pytest.mark.parametrize("module", ["export", "frames", "history", "mirror"])
+@pytest.mark.parametrize("module", ["export", "frames", "history", "mirror", "spend"])
 def test_every_name_and_parameter_of_an_extra_is_documented(module: str) -> None:
     names = set()
     for name in getattr(flowhunt, module).__all__:

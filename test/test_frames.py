@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import matplotlib as mpl
@@ -27,12 +28,15 @@ from matplotlib.axes import Axes
 
 import flowhunt
 from flowhunt import (
+    ApiResponse,
+    ApiTypeError,
     ApiValueError,
     CreditDailyChartResponse,
     CreditDailyTransactionResponse,
     CreditTransactionResponse,
     frames,
 )
+from flowhunt.credits import to_decimal
 from flowhunt.sandbox import Sandbox
 
 mpl.use("agg")
@@ -459,6 +463,11 @@ def _no_figure_stays_open() -> Iterator[None]:
     pyplot.close("all")
 
 
+def amounts_of(chart: CreditDailyChartResponse, ax: Axes | None = None) -> Axes:
+    """The picture with the amounts as they are."""
+    return frames.plot_daily_chart(chart, ax, unit=None)
+
+
 def legend_of(ax: Axes) -> list[str]:
     legend = ax.get_legend()
     return [text.get_text() for text in legend.get_texts()] if legend else []
@@ -493,7 +502,7 @@ def test_bars_stack_up_and_down_from_zero() -> None:
         }
     )
 
-    ax = frames.plot_daily_chart(chart)
+    ax = amounts_of(chart)
 
     draw(ax)
     assert reach_of(ax) == [(-4, 6), (-3, 8), (0, 0)]
@@ -506,7 +515,7 @@ def test_bars_stack_up_and_down_from_zero() -> None:
 def test_there_is_room_above_the_highest_bar() -> None:
     chart = chart_of({"2026-01-01": {"G": 10}, "2026-02-01": {"G": 1, "K": 1}})
 
-    ax = frames.plot_daily_chart(chart)
+    ax = amounts_of(chart)
 
     assert ax.get_ylim()[1] > 10
 
@@ -515,7 +524,7 @@ def test_there_is_room_above_the_highest_bar() -> None:
 def test_past_nine_types_the_small_ones_share_a_colour(sign: int) -> None:
     amounts = {f"T{number:02}": sign * number for number in range(1, 13)} | {"DOWN": -sign}
 
-    ax = frames.plot_daily_chart(chart_of({"2026-01-01": amounts}))
+    ax = amounts_of(chart_of({"2026-01-01": amounts}))
 
     assert legend_of(ax) == ["other (4)", *(f"T{number:02}" for number in range(4, 13))]
     assert [tuple(sorted((sign * low, sign * high))) for low, high in reach_of(ax)] == [(-1, 78)]
@@ -524,7 +533,7 @@ def test_past_nine_types_the_small_ones_share_a_colour(sign: int) -> None:
 
 
 def test_nine_types_have_a_colour_each() -> None:
-    ax = frames.plot_daily_chart(chart_of({"2026-01-01": {f"T{n}": 10 - n for n in range(9)}}))
+    ax = amounts_of(chart_of({"2026-01-01": {f"T{n}": 10 - n for n in range(9)}}))
 
     assert legend_of(ax) == [f"T{n}" for n in reversed(range(9))]
 
@@ -543,20 +552,20 @@ def test_nine_types_have_a_colour_each() -> None:
     ids=["empty", "no rows", "no types", "zero", "large", "no days", "long"],
 )
 def test_any_chart_can_be_drawn(chart: CreditDailyChartResponse) -> None:
-    ax = frames.plot_daily_chart(chart)
+    ax = amounts_of(chart)
 
     draw(ax)
     assert len(reach_of(ax)) == (len(chart.per_day) if legend_of(ax) else 0)
 
 
 def test_a_chart_without_periods_shows_no_days() -> None:
-    ax = frames.plot_daily_chart(chart_of({}))
+    ax = amounts_of(chart_of({}))
 
     assert list(ax.get_xticks()) == []
 
 
 def test_small_amounts_have_each_label_once() -> None:
-    ax = frames.plot_daily_chart(chart_of({"2026-01-01": {"G": 2}}))
+    ax = amounts_of(chart_of({"2026-01-01": {"G": 2}}))
 
     draw(ax)
     labels = [label.get_text() for label in ax.get_yticklabels()]
@@ -567,7 +576,7 @@ def test_rows_of_the_same_period_share_a_bar() -> None:
     chart = chart_of({"2026-01-01": {"G": 2}})
     chart.per_day = [*chart.per_day, *chart.per_day]
 
-    ax = frames.plot_daily_chart(chart)
+    ax = amounts_of(chart)
 
     draw(ax)
     assert reach_of(ax) == [(0, 4)]
@@ -578,7 +587,7 @@ def test_rows_of_the_same_period_share_a_bar() -> None:
 def test_codes_are_shown_as_they_are() -> None:
     codes = ["_hidden", "$\\x$", "a$b$", "%", "é", " "]
 
-    ax = frames.plot_daily_chart(chart_of({"2026-01-01": dict.fromkeys(codes, 1)}))
+    ax = amounts_of(chart_of({"2026-01-01": dict.fromkeys(codes, 1)}))
 
     draw(ax)
     assert sorted(legend_of(ax)) == sorted(codes)
@@ -591,7 +600,7 @@ def test_bars_do_not_overlap_and_days_have_no_hours(
     chart = api.get_daily_chart_data(sandbox.workspace_id, {"grouping": grouping})
     chart.per_day = chart.per_day[:40]
 
-    ax = frames.plot_daily_chart(chart)
+    ax = amounts_of(chart)
 
     draw(ax)
     spans = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars_of(ax)[0])
@@ -602,7 +611,7 @@ def test_bars_do_not_overlap_and_days_have_no_hours(
 
 @pytest.mark.parametrize("days", [1, 2, 7])
 def test_few_days_have_no_hours_on_their_axis(days: int) -> None:
-    ax = frames.plot_daily_chart(chart_of({f"2026-01-0{n + 1}": {"G": 1} for n in range(days)}))
+    ax = amounts_of(chart_of({f"2026-01-0{n + 1}": {"G": 1} for n in range(days)}))
 
     draw(ax)
     shown = [label.get_text() for label in ax.get_xticklabels()]
@@ -613,7 +622,7 @@ def test_few_days_have_no_hours_on_their_axis(days: int) -> None:
 def test_axes_can_be_given() -> None:
     _, (left, right) = pyplot.subplots(1, 2)
 
-    ax = frames.plot_daily_chart(chart_of({"2026-01-01": {"G": 1}}), ax=right)
+    ax = amounts_of(chart_of({"2026-01-01": {"G": 1}}), ax=right)
 
     assert ax is right
     assert reach_of(right) == [(0, 1)]
@@ -621,10 +630,202 @@ def test_axes_can_be_given() -> None:
     assert len(pyplot.get_fignums()) == 1
 
 
-def test_labels_name_no_unit_that_the_service_does_not() -> None:
-    ax = frames.plot_daily_chart(chart_of({"2026-01-01": {"G": 1_000_000}}))
+def test_amounts_have_no_unit_that_the_service_does_not_name() -> None:
+    ax = amounts_of(chart_of({"2026-01-01": {"G": 1_000_000}}))
 
     draw(ax)
     assert ax.get_ylabel() == "amount, in the service's own unit"
-    assert ax.get_xlabel() == "first day of the period"
     assert "150,000" in [label.get_text() for label in ax.get_yticklabels()]
+
+
+# Credits, periods, and charts of nothing
+
+
+def test_bars_are_in_credits_unless_amounts_are_asked_for() -> None:
+    ax = frames.plot_daily_chart(chart_of({"2026-01-01": {"G": 2_500_000, "K": -500_000}}))
+
+    draw(ax)
+    assert reach_of(ax) == [(-0.5, 2.5)]
+    assert ax.get_ylabel() == "credits, if 1,000,000 are one"
+    labels = [float(label.get_text()) for label in ax.get_yticklabels()]
+    assert 2 <= max(labels) <= 4
+    assert any(label % 1 for label in labels)
+
+
+def days_of(ax: Axes) -> list[tuple[date, date]]:
+    """The first day of each bar of the first colour, and the last day that it reaches into."""
+    from matplotlib.dates import num2date
+
+    convert: Any = num2date
+    spans = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars_of(ax)[0]]
+    return [(convert(start).date(), convert(end - 1e-6).date()) for start, end in spans]
+
+
+@pytest.mark.parametrize(
+    ("periods", "grouping", "last_days"),
+    [
+        (["2026-01-01", "2026-02-01", "2026-04-01"], None, ["2026-01-28", "2026-02-26"]),
+        (["2026-01-05", "2026-01-12", "2026-02-02"], None, ["2026-01-11", "2026-01-18"]),
+        (["2026-01-05", "2026-01-06"], None, ["2026-01-05", "2026-01-06"]),
+        (["2026-01-01"], None, ["2026-01-01"]),
+        (["2026-01-01"], "month", ["2026-01-28"]),
+        (["2026-01-01"], "week", ["2026-01-07"]),
+        (["2026-01-01", "2026-02-01"], "date", ["2026-01-01", "2026-02-01"]),
+    ],
+)
+def test_a_bar_stands_over_its_period_and_not_around_its_first_day(
+    periods: list[str], grouping: str | None, last_days: list[str]
+) -> None:
+    chart = chart_of({day: {"G": 1} for day in periods})
+
+    shown = days_of(frames.plot_daily_chart(chart, grouping=grouping))
+
+    assert [first.isoformat() for first, _ in shown] == periods
+    assert [last.isoformat() for _, last in shown[:2]] == last_days
+
+
+def test_half_a_year_of_days_has_bars_without_gaps_and_labels_apart() -> None:
+    days = [(date(2026, 1, 1) + timedelta(days=n)).isoformat() for n in range(181)]
+
+    ax = frames.plot_daily_chart(chart_of({day: {"G": 1} for day in days}))
+
+    draw(ax)
+    bars = bars_of(ax)[0]
+    assert all(bar.get_width() == 1 for bar in bars)
+    figure: Any = ax.figure
+    drawn = [label for label in ax.get_xticklabels() if label.get_text()]
+    boxes = [label.get_window_extent(figure.canvas.get_renderer()) for label in drawn]
+    assert len(boxes) > 4
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+@pytest.mark.parametrize(
+    ("chart", "says"),
+    [
+        (chart_of({}), True),
+        (chart_of({}, ("G",)), True),
+        (chart_of({"2026-01-01": {"G": 0}}), True),
+        (chart_of({"2026-01-01": {"G": -1}}), False),
+    ],
+)
+def test_a_chart_without_amounts_says_so(chart: CreditDailyChartResponse, says: bool) -> None:
+    ax = frames.plot_daily_chart(chart)
+
+    assert ("no amounts in this chart" in [text.get_text() for text in ax.texts]) is says
+
+
+def test_a_grouping_or_unit_that_does_not_exist_is_refused_by_its_name() -> None:
+    with pytest.raises(ApiValueError, match="date, week, month, not 'year'"):
+        frames.plot_daily_chart(chart_of({}), grouping="year")
+    with pytest.raises(ApiValueError, match="\"credits\" or None, not 'EUR'"):
+        frames.plot_daily_chart(chart_of({}), unit="EUR")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert pyplot.get_fignums() == []
+
+
+# Credits and zones in tables
+
+
+@both_shapes
+@given(amount=integers)
+def test_credits_are_exact_decimals_beside_the_integers(
+    build: Callable[..., frames.Table], row: Callable[..., Any], amount: int
+) -> None:
+    table = build([row(amount=amount)], unit="credits")
+
+    (read,) = table.to_dicts()
+    assert (read["amount"], read["credits"]) == (amount, to_decimal(amount))
+    assert table.to_arrow().column_names[-2:] == ["extra", "credits"]
+    assert table.to_polars()["credits"].to_list() == [to_decimal(amount)]
+    assert table.to_pandas()["credits"].tolist() == [to_decimal(amount)]
+
+
+@both_shapes
+@pytest.mark.parametrize("sent", ["2026-03-29T00:30:00", "2026-03-29T02:30:00+02:00"])
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("Europe/Prague", "2026-03-29T01:30:00+01:00"),
+        (ZoneInfo("America/New_York"), "2026-03-28T20:30:00-04:00"),
+        ("UTC", "2026-03-29T00:30:00+00:00"),
+        (INDIA, "2026-03-29T06:00:00+05:30"),
+    ],
+)
+def test_timestamps_in_a_zone_that_is_asked_for(
+    build: Callable[..., frames.Table],
+    row: Callable[..., Any],
+    sent: str,
+    zone: Any,
+    shown: str,
+) -> None:
+    (read,) = build([row(created_at=sent)], zone=zone).to_dicts()
+
+    assert read["created_at"].isoformat() == shown
+    (later,) = build([row(created_at="2026-03-29T01:00:00Z")], zone="Europe/Prague").to_dicts()
+    assert later["created_at"].isoformat() == "2026-03-29T03:00:00+02:00"
+
+
+def test_a_zone_is_in_the_schema_of_no_rows_too() -> None:
+    kind = frames.transactions([], zone="Europe/Prague").to_arrow().schema.field("created_at").type
+
+    assert str(kind) == "timestamp[us, tz=Europe/Prague]"
+
+
+@pytest.mark.parametrize("zone", ["Prague", "", "../UTC", 1, object()])
+def test_a_zone_that_does_not_exist_is_refused_by_its_name(zone: Any) -> None:
+    with pytest.raises(ApiValueError, match=rf"Europe/Prague.*not {re.escape(repr(zone))}"):
+        frames.transactions([], zone=zone)
+
+
+# Rows of another kind
+
+
+@pytest.mark.parametrize(
+    ("use", "line"),
+    [
+        (
+            lambda: frames.transactions([transaction(), daily_sum()]),  # type: ignore[list-item]
+            (
+                "frames.transactions takes rows of CreditTransactionResponse; rows[1] is "
+                "CreditDailyTransactionResponse: use frames.daily"
+            ),
+        ),
+        (
+            lambda: frames.daily([transaction()]),  # type: ignore[list-item]
+            (
+                "frames.daily takes rows of CreditDailyTransactionResponse; rows[0] is "
+                "CreditTransactionResponse: use frames.transactions"
+            ),
+        ),
+        (
+            lambda: frames.transactions(chart_of({})),  # type: ignore[arg-type]
+            (
+                "frames.transactions takes rows of CreditTransactionResponse, not "
+                "CreditDailyChartResponse: use frames.chart"
+            ),
+        ),
+        (
+            lambda: frames.transactions(ApiResponse(200, [transaction()], {}, b"")),  # type: ignore[arg-type]
+            (
+                "frames.transactions takes rows of CreditTransactionResponse, not ApiResponse: "
+                "use its .data"
+            ),
+        ),
+        (
+            lambda: frames.transactions([{"amount": 1}]),  # type: ignore[list-item]
+            "frames.transactions takes rows of CreditTransactionResponse; rows[0] is dict",
+        ),
+        (
+            lambda: frames.chart([daily_sum()]),  # type: ignore[arg-type]
+            "frames.chart takes a CreditDailyChartResponse, not list",
+        ),
+        (
+            lambda: frames.plot_daily_chart(None),  # type: ignore[arg-type]
+            "frames.plot_daily_chart takes a CreditDailyChartResponse, not NoneType",
+        ),
+    ],
+)
+def test_rows_of_another_kind_get_one_clear_line(use: Callable[[], object], line: str) -> None:
+    with pytest.raises(ApiTypeError) as caught:
+        use()
+
+    assert str(caught.value) == line

@@ -42,8 +42,10 @@ MODULES = [
     "history",
     "mirror",
     "models",
+    "report",
     "rest",
     "sandbox",
+    "spend",
 ]
 
 

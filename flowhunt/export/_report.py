@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from flowhunt._display import Sheet, report_sheet
+
+if TYPE_CHECKING:
+    import rich.table
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,10 @@ class ExportReport:
         return "\n".join([str(self.path), *lines])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th>"
-            f"<td style='text-align:left'>{escape(text)}</td></tr>"
-            for name, text in self._lines().items()
-        )
-        return f"<table><caption>{escape(str(self.path))}</caption>{rows}</table>"
+        return self._sheet().html()
+
+    def __rich__(self) -> rich.table.Table:
+        return self._sheet().rich()
+
+    def _sheet(self) -> Sheet:
+        return report_sheet(self.path, self._lines())

@@ -24,8 +24,9 @@ import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, date
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from flowhunt._display import reconciliation_sheet
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import ApiValueError
 from flowhunt.history._arguments import (
@@ -63,6 +64,9 @@ from flowhunt.models.credit_transaction_response import CreditTransactionRespons
 from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
 from flowhunt.models.grouping_period import GroupingPeriod
 
+if TYPE_CHECKING:
+    import rich.table
+
 __all__ = [
     "CrowdedInstantError",
     "Difference",
@@ -96,6 +100,12 @@ class Reconciliation(NamedTuple):
     read: dict[tuple[str, str], Tally]
     differences: list[Difference]
     verified_by: dict[str, tuple[str, ...]]
+
+    def _repr_html_(self) -> str:
+        return reconciliation_sheet(self).html()
+
+    def __rich__(self) -> rich.table.Table:
+        return reconciliation_sheet(self).rich()
 
 
 def iter_credit_transactions(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import groupby, pairwise
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, GetPydanticSchema, model_validator
 from pydantic_core import core_schema
 
+from flowhunt._display import plan_sheet
 from flowhunt.exceptions import ApiException
 from flowhunt.history._batch import Key
 from flowhunt.history._errors import Tally
@@ -36,6 +37,9 @@ from flowhunt.history._verified import (
     expectations_of,
 )
 from flowhunt.models.grouping_period import GroupingPeriod
+
+if TYPE_CHECKING:
+    import rich.table
 
 # Under a frozen clock, other classes may be in place of these two when the module is imported.
 Timestamp = Annotated[datetime, GetPydanticSchema(lambda *_: core_schema.datetime_schema())]
@@ -125,6 +129,12 @@ class Plan(BaseModel):
 
     def __repr__(self) -> str:
         return f"<Plan: {self}>"
+
+    def _repr_html_(self) -> str:
+        return plan_sheet(self).html()
+
+    def __rich__(self) -> rich.table.Table:
+        return plan_sheet(self).rich()
 
 
 class WindowReader:

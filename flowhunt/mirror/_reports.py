@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from html import escape
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flowhunt._display import Sheet, report_sheet
 from flowhunt.history import Difference, Tally
+
+if TYPE_CHECKING:
+    import rich.table
 
 _SHOWN = 10
 """Differences and failures that a report shows before it says how many more there are."""
@@ -110,20 +114,19 @@ class _Report:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th>"
-            f"<td style='text-align:left'>{escape(text)}</td></tr>"
-            for name, text in self._lines().items()
-        )
-        details = "".join(
-            f"<p>{escape(title)}</p><ul>"
-            + "".join(f"<li>{escape(text)}</li>" for text in _shown(entries))
-            + "</ul>"
+        return self._sheet().html()
+
+    def __rich__(self) -> rich.table.Table:
+        return self._sheet().rich()
+
+    def _sheet(self) -> Sheet:
+        notes = (
+            note
             for title, entries in self._details().items()
             if entries
+            for note in (f"{title}:", *_shown(entries))
         )
-        caption = escape(f"{self.table}, version {self.version}")
-        return f"<table><caption>{caption}</caption>{rows}</table>{details}"
+        return report_sheet(f"{self.table}, version {self.version}", self._lines(), notes)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
+from flowhunt._display import chart_sheet
 from flowhunt.models._base import ResponseModel
 from flowhunt.models.credit_daily_chart_data_row import CreditDailyChartDataRow
 from flowhunt.models.transaction_type import TransactionType
+
+if TYPE_CHECKING:
+    import rich.table
 
 
 class CreditDailyChartResponse(ResponseModel):
@@ -16,3 +22,9 @@ class CreditDailyChartResponse(ResponseModel):
     transaction_types: list[TransactionType] = Field(
         description="Every transaction type that occurs in the rows"
     )
+
+    def _repr_html_(self) -> str:
+        return chart_sheet(self).html()
+
+    def __rich__(self) -> rich.table.Table:
+        return chart_sheet(self).rich()

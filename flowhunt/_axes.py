@@ -1,0 +1,37 @@
+"""How the axes of every picture look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def label_days(ax: Axes) -> None:
+    """Label the horizontal axis by days, months or years, whichever there is room for."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def label_amounts(ax: Axes, *, integers: bool = False) -> None:
+    """Label the vertical axis by numbers in full, over lines behind the bars."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    ax.yaxis.set_major_locator(MaxNLocator(integer=integers))
+    ax.yaxis.set_major_formatter(FuncFormatter(_number))
+    ax.grid(axis="y", alpha=0.3)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def say(ax: Axes, text: str) -> None:
+    """Write a text in the middle, where there is nothing to draw."""
+    ax.text(0.5, 0.5, text, ha="center", transform=ax.transAxes)
+
+
+def _number(value: float, _: object) -> str:
+    return f"{value:,.10g}"

@@ -1,0 +1,207 @@
+"""Rows and columns for people: HTML in a notebook, a table of rich or plain text in a terminal.
+
+Everything that comes from the service is text here: it cannot become markup, typeset formulas,
+or sequences that drive a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from html import escape
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from flowhunt.credits import to_decimal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from flowhunt.history import Plan, Reconciliation
+    from flowhunt.models.credit_daily_chart_response import CreditDailyChartResponse
+
+HEAD = 10
+"""Rows that are shown of many."""
+
+_JOINER = "\u200d"  # holds the parts of one emoji together
+_NUMBERS = (int, float, Decimal)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What to show of an object.
+
+    :ivar title: what it is, and how many rows it has
+    :ivar columns: the names of the columns
+    :ivar rows: the first rows, a value for each column
+    :ivar notes: what has to be known of them
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    notes: Sequence[str] = ()
+
+    def html(self) -> str:
+        """As HTML of which no part is markup but ours."""
+        head = "".join(f"<th>{_html(name)}</th>" for name in self.columns)
+        body = "".join(f"<tr>{self._html_cells(row)}</tr>" for row in self.rows)
+        notes = "".join(f"<p>{_html(note)}</p>" for note in self.notes)
+        # The classes keep MathJax away from texts with a $.
+        return (
+            '<div class="flowhunt tex2jax_ignore mathjax_ignore">'
+            f"<p><strong>{_html(self.title)}</strong></p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}</div>"
+        )
+
+    def rich(self) -> Table:
+        """As a table of rich, which whoever asks for one has."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(
+            title=Text(plain(self.title)),
+            caption=Text("\n".join(map(plain, self.notes))) if self.notes else None,
+            title_justify="left",
+            caption_justify="left",
+        )
+        for index, name in enumerate(self.columns):
+            table.add_column(
+                Text(plain(name)), justify="right" if self.is_numeric(index) else "left"
+            )
+        for row in self.rows:
+            table.add_row(*(Text(shown(value)) for value in row))
+        return table
+
+    def text(self) -> str:
+        """As lines of aligned columns."""
+        lines = [list(map(plain, self.columns)), *(list(map(shown, row)) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        aligned = (
+            "  ".join(
+                text.rjust(width) if self.is_numeric(index) else text.ljust(width)
+                for index, (text, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        )
+        return "\n".join([plain(self.title), *aligned, *map(plain, self.notes)])
+
+    def _html_cells(self, row: Sequence[Any]) -> str:
+        return "".join(
+            f'<td style="text-align:{"right" if self.is_numeric(index) else "left"}">'
+            f"{_html(shown(value))}</td>"
+            for index, value in enumerate(row)
+        )
+
+    def is_numeric(self, index: int) -> bool:
+        """Whether a column has numbers, which stand to the right."""
+        values = [row[index] for row in self.rows if row[index] is not None]
+        return bool(values) and all(_is_number(value) for value in values)
+
+
+def counted(count: int, noun: str, shown: int = HEAD) -> str:
+    """A count and its noun; how many are shown where these are not all."""
+    text = f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{text}, the first {shown} shown" if count > shown else text
+
+
+def plan_sheet(plan: Plan) -> Sheet:
+    """The windows of a plan."""
+    return Sheet(
+        f"Plan of {plan.workspace_id}, since {plan.since} until {plan.until}: "
+        f"{plan.rows:,} transactions in {counted(len(plan.windows), 'window')}",
+        ("since", "until", "transactions", "amount"),
+        [(each.since, each.until, each.rows, each.amount) for each in plan.windows[:HEAD]],
+    )
+
+
+def reconciliation_sheet(found: Reconciliation) -> Sheet:
+    """The differences of a reconciliation, or its days where there are none."""
+    if found.differences:
+        return Sheet(
+            f"Reconciliation: {counted(len(found.differences), 'difference')}",
+            ("day", "type", "rows read", "rows summed", "amount read", "amount summed"),
+            [
+                (day, code, read.rows, summed.rows, read.amount, summed.amount)
+                for day, code, read, summed in found.differences[:HEAD]
+            ],
+        )
+    days = sorted(found.verified_by)
+    return Sheet(
+        f"Reconciliation: no differences in {counted(len(days), 'day')}",
+        ("day", "verified by"),
+        [(day, ", ".join(found.verified_by[day])) for day in days[:HEAD]],
+    )
+
+
+def chart_sheet(chart: CreditDailyChartResponse) -> Sheet:
+    """The periods of a chart, and the amounts of each type in credits."""
+    listed = (kind.value for kind in chart.transaction_types)
+    present = chain.from_iterable(row.transaction_types for row in chart.per_day)
+    codes = list(dict.fromkeys(chain(listed, present)))
+    return Sheet(
+        f"Chart of {counted(len(chart.per_day), 'period')}; credits are amounts / 1,000,000",
+        ("date", "all", *codes),
+        [
+            (
+                row.var_date,
+                to_decimal(sum(row.transaction_types.values())),
+                *(to_decimal(row.transaction_types.get(code, 0)) for code in codes),
+            )
+            for row in chart.per_day[:HEAD]
+        ],
+    )
+
+
+def report_sheet(title: object, facts: Mapping[str, object], notes: Iterable[object] = ()) -> Sheet:
+    """What a run did, a fact a line."""
+    return Sheet(str(title), ("", ""), list(facts.items()), list(map(str, notes)))
+
+
+def rows_sheet(rows: Sequence[Any]) -> Sheet:
+    """Rows of a search: their fields, and amounts in credits too."""
+    fields = list(type(rows[0]).model_fields)
+    return Sheet(
+        f"{counted(len(rows), type(rows[0]).__name__)}; credits are amounts / 1,000,000",
+        (*fields, "credits"),
+        [
+            (*(getattr(row, name) for name in fields), to_decimal(row.amount))
+            for row in islice(rows, HEAD)
+        ],
+    )
+
+
+# Values
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool)
+
+
+def shown(value: object) -> str:
+    """A value as text for people."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, _NUMBERS):
+        return f"{value or abs(value):,}"  # no zero has a sign
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    return plain(str(value))
+
+
+def _html(text: object) -> str:
+    return escape(plain(str(text)))
+
+
+def plain(text: str) -> str:
+    """A text in which no character does anything but stand for itself."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char == _JOINER else char.encode("unicode_escape").decode()
+        for char in text
+    )

@@ -1,0 +1,161 @@
+"""The page: which figures are on it, and how it is written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from os import PathLike
+from pathlib import Path
+from secrets import token_hex
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from flowhunt._display import Sheet, counted, plain, shown
+from flowhunt.report._picture import days_svg
+from flowhunt.spend import Result, Spending
+from flowhunt.spend._result import sheet_of
+from flowhunt.spend._spending import BudgetPeriod, Key
+
+_WEEKS = 12
+_TOPS: tuple[tuple[str, Key], ...] = (
+    ("Types", "type"),
+    ("Contexts", "context"),
+    ("Users", "user"),
+    ("Workspaces", "workspace"),
+)
+
+
+class _Fact(NamedTuple):
+    """A figure at the top of the page."""
+
+    label: str
+    value: str
+    caption: str
+
+
+def write_report(
+    spending: Spending,
+    path: str | PathLike[str],
+    *,
+    title: str = "FlowHunt credits",
+    balance: int | None = None,
+    budget: int | None = None,
+    period: BudgetPeriod = "month",
+) -> Path:
+    """Write one HTML file: totals, a picture of the days, weeks, top tables and odd days.
+
+    The file is replaced once the new one is complete.
+
+    :param spending: what to report, with its assumptions, which are on the page
+    :param path: the file
+    :param title: the heading
+    :param balance: what is left, in the unit of the amounts: adds how long it lasts
+    :param budget: in the unit of the amounts: adds what of it is spent and where its period ends
+    :param period: of the budget: ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``
+    :return: the file
+    :raises OSError: the file cannot be written
+    """
+    facts = _facts(spending)
+    if balance is not None:
+        facts.append(_runway(spending.runway(balance)))
+    if budget is not None:
+        facts.append(_budget(spending.budget(budget, period)))
+    page = _template().render(
+        title=title,
+        facts=facts,
+        picture=days_svg(spending),
+        sections=_sections(spending),
+        assumptions=spending.assumptions,
+        made=datetime.now(UTC),
+    )
+    return _replaced(Path(path), page.encode("utf-8", "backslashreplace"))
+
+
+# What is on it
+
+
+def _facts(spending: Spending) -> list[_Fact]:
+    (total,) = spending.total().in_credits().to_dicts()
+    last = total["until"] - timedelta(days=1) if total["until"] else None
+    count = counted(total["transactions"], "transaction", total["transactions"])
+    days = f"{total['since']} to {last}, {count}" if last else "no transactions"
+    return [
+        _Fact("credits spent", f"{total['spent']:,.2f}", days),
+        _Fact("credits returned", f"{total['returned']:,.2f}", "amounts of the other sign"),
+        _last_week(spending.weeks()),
+    ]
+
+
+def _last_week(weeks: Result) -> _Fact:
+    whole = [week for week in weeks.in_credits().to_dicts() if not week["partial"]]
+    if not whole:
+        return _Fact("last complete week", "-", "too little history")
+    week = whole[-1]
+    percent = week["change_percent"]
+    change = "no week to compare with" if percent is None else f"{percent:+.1f} % in a week"
+    return _Fact(
+        "last complete week", f"{week['spent']:,.2f}", f"from Monday {week['week']}, {change}"
+    )
+
+
+def _runway(runway: Result) -> _Fact:
+    (found,) = runway.in_credits().to_dicts()
+    fewest, most = found["days_at_busiest"], found["days_at_quietest"]
+    caption = f"{found['balance']:,.2f} credits at the pace of {found['of_days']} days"
+    if fewest is not None:
+        caption += f"; {fewest:,.0f} to {_whole(most)} at the busiest and quietest week of them"
+    return _Fact("days left", _whole(found["days_left"]), found["note"] or caption)
+
+
+def _budget(budget: Result) -> _Fact:
+    (found,) = budget.in_credits().to_dicts()
+    spent = f"{found['spent']:,.2f} of {found['budget']:,.2f} credits since {found['since']}"
+    percent = found["projected_percent"]
+    end = found["note"] or f"{percent:,.0f} % at its end"
+    return _Fact("of the budget", f"{found['percent']:,.0f} %", f"{spent}; {end}")
+
+
+def _whole(days: float | None) -> str:
+    return "-" if days is None else f"{days:,.0f}"
+
+
+def _sections(spending: Spending) -> list[tuple[str, Sheet]]:
+    weeks = spending.weeks()
+    latest = Result(weeks.to_arrow()[-_WEEKS:], weeks.unit)
+    tops = [(heading, spending.top(key)) for heading, key in _TOPS]
+    return [
+        (f"The last {_WEEKS} weeks", sheet_of(latest)),
+        ("Odd days", sheet_of(spending.odd_days())),
+        *((heading, sheet_of(top)) for heading, top in tops if _names_any(top)),
+    ]
+
+
+def _names_any(top: Result) -> bool:
+    return any(row["name"] is not None for row in top.to_dicts())
+
+
+# How it is written
+
+
+def _template() -> Template:
+    pages = Environment(
+        loader=PackageLoader("flowhunt.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters.update(plain=plain, shown=shown)
+    return pages.get_template("page.html")
+
+
+def _replaced(path: Path, content: bytes) -> Path:
+    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,26 @@
+"""What was spent, on what, what changed and how long it lasts.  [extra: spend]
+
+::
+
+    from flowhunt.spend import Spending
+
+    spending = Spending("credits", "2026-01-01", "2026-07-01", zone="Europe/Prague")
+    print(spending.weeks())
+    print(spending.top("context"))
+
+Amounts are added up as exact integers by DuckDB, in macros that ``MACROS`` holds. What the data
+cannot tell, they do not: partial days and weeks are marked and compared with nothing, and where
+there is too little history a note tells so.
+"""
+
+from __future__ import annotations
+
+from flowhunt._extras import extra
+
+with extra("spend"):
+    from flowhunt.spend._calibration import Calibration, calibrate
+    from flowhunt.spend._database import MACROS
+    from flowhunt.spend._result import AMOUNTS, Result
+    from flowhunt.spend._spending import Spending
+
+__all__ = ["AMOUNTS", "MACROS", "Calibration", "Result", "Spending", "calibrate"]

@@ -1,0 +1,72 @@
+"""DuckDB with the macros: nothing but what is registered can be read, and no text becomes SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from flowhunt.exceptions import ApiValueError
+from flowhunt.spend._relation import opened, select
+
+MACROS = files("flowhunt.spend").joinpath("macros.sql").read_text(encoding="utf-8")
+"""The SQL of the macros, for a DuckDB connection of the caller."""
+
+TRANSACTIONS = "transactions"
+
+_CLOSED: dict[str, Any] = {  # to files, to the network, and to the caller's variables
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+}
+
+
+def connected(relation: Any) -> duckdb.DuckDBPyConnection:
+    """A database in memory with the macros, and a relation as the view ``transactions``."""
+    source = opened(relation)
+    database = duckdb.connect(config=_CLOSED)
+    database.execute("SET TimeZone = 'UTC'")
+    database.execute(MACROS)
+    database.register("source", source)
+    database.execute(f"CREATE TEMP VIEW {TRANSACTIONS} AS {select(source.schema.names)}")
+    return database
+
+
+def run(database: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> None:
+    """Run a statement.
+
+    :raises ApiValueError: the data or a parameter cannot be used, or a sum needs more than 64 bits
+    """
+    with _errors():
+        database.execute(sql, dict(parameters))
+
+
+def query(database: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+    """What a query returns.
+
+    :raises ApiValueError: as of ``run``
+    """
+    with _errors():
+        found: pa.Table = database.sql(sql, params=dict(parameters)).to_arrow_table()
+    return found
+
+
+@contextmanager
+def _errors() -> Generator[None, None, None]:
+    try:
+        yield
+    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        raise ApiValueError(
+            f"a value does not fit, such as a sum that needs more than 64 bits: {_line(error)}"
+        ) from error
+    except duckdb.Error as error:
+        raise ApiValueError(f"the relation cannot be used: {_line(error)}") from error
+
+
+def _line(error: duckdb.Error) -> str:
+    return str(error).partition("\n")[0]

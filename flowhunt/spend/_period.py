@@ -1,0 +1,101 @@
+"""Since, until and zone, as timestamps in UTC and as days of the zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+
+from flowhunt._zone import time_zone
+from flowhunt.exceptions import ApiValueError
+
+Timestamp = datetime | date | str
+
+
+class Zone:
+    """A zone as DuckDB knows it: a name, and what to add for a zone of a fixed UTC offset.
+
+    :param zone: the name of a time zone such as "Europe/Prague", a ``ZoneInfo`` or a ``timezone``
+    :raises ApiValueError: it is none of them
+    """
+
+    def __init__(self, zone: str | tzinfo) -> None:
+        self.tzinfo = time_zone(zone)
+        is_fixed = isinstance(self.tzinfo, timezone)
+        self.name = "UTC" if is_fixed else str(self.tzinfo)
+        self.shift = (self.tzinfo.utcoffset(None) if is_fixed else None) or timedelta()
+
+    def __str__(self) -> str:
+        return str(self.tzinfo)
+
+    def timestamp(self, name: str, value: Timestamp) -> datetime:
+        """A timestamp in the zone; one without a UTC offset is of the zone, a date its midnight.
+
+        :raises ApiValueError: it is no timestamp
+        """
+        try:
+            read = datetime.fromisoformat(value) if isinstance(value, str) else value
+        except ValueError:
+            read = None
+        if not isinstance(read, date):
+            raise ApiValueError(f"{name} must be a timestamp such as 2026-01-31, not {value!r}")
+        if not isinstance(read, datetime):
+            read = datetime.combine(read, time())
+        return read.astimezone(self.tzinfo) if read.tzinfo else read.replace(tzinfo=self.tzinfo)
+
+    def start_of(self, day: date) -> datetime:
+        """The first timestamp of a day."""
+        return datetime.combine(day, time(), self.tzinfo)
+
+
+@dataclass(frozen=True)
+class Period:
+    """The days of a history, and which of them are complete.
+
+    :ivar first_day: the first day
+    :ivar end_day: the day after the last
+    :ivar whole_since: the first complete day
+    :ivar whole_until: the day after the last complete day
+    """
+
+    first_day: date
+    end_day: date
+    whole_since: date
+    whole_until: date
+
+
+def period(
+    zone: Zone, since: datetime | None, until: datetime | None, rows: tuple[date, date] | None
+) -> Period:
+    """The days since and until some timestamps; without them, the days of the rows.
+
+    A day is complete if all of it is known to be in the history. Where a bound is not given, the
+    first or last day with a row is not known to be.
+
+    :param rows: the first and the last day with a row, if there are any
+    """
+    if (since is None or until is None) and rows is None:
+        day = since or until
+        edge = day.astimezone(zone.tzinfo).date() if day else date(1970, 1, 1)
+        return Period(edge, edge, edge, edge)
+    known = rows or (date.max, date.min)
+    first_day, whole_since = _first_days(zone, since, known[0])
+    end_day, whole_until = _end_days(zone, until, known[1])
+    return Period(first_day, end_day, whole_since, whole_until)
+
+
+def _first_days(zone: Zone, since: datetime | None, first_row: date) -> tuple[date, date]:
+    if since is None:
+        return first_row, first_row + timedelta(days=1)
+    day = since.date()
+    return day, day if _utc(since) <= _utc(zone.start_of(day)) else day + timedelta(days=1)
+
+
+def _end_days(zone: Zone, until: datetime | None, last_row: date) -> tuple[date, date]:
+    if until is None:
+        return last_row + timedelta(days=1), last_row
+    day = until.date()
+    return (day, day) if _utc(until) <= _utc(zone.start_of(day)) else (day + timedelta(days=1), day)
+
+
+def _utc(timestamp: datetime) -> datetime:
+    return timestamp.astimezone(UTC)  # two timestamps of one zone compare by its clock

@@ -1,0 +1,314 @@
+"""Questions about the spending of a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta, tzinfo
+from threading import Lock
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowhunt.credits import UNITS_PER_CREDIT
+from flowhunt.exceptions import ApiValueError
+from flowhunt.spend._database import TRANSACTIONS, connected, query, run
+from flowhunt.spend._period import Period, Timestamp, Zone, period
+from flowhunt.spend._result import Result
+from flowhunt.spend._unit import check_unit, credits_text
+
+Key = Literal["type", "context", "user", "workspace"]
+BudgetPeriod = Literal["week", "month", "quarter", "year"]
+
+
+class Spending:
+    """What was spent, by days and by everything else that a transaction has.
+
+    The relation is read once, when this is made. It has the columns of
+    ``flowhunt.frames.transactions``, of which only ``created_at`` and ``amount`` are required; or
+    those of ``flowhunt.frames.daily``, made with the grouping ``"date"``. Rows are counted as they
+    are: one that is in the relation twice counts twice.
+
+    The API specification leaves open what ``sign``, ``unit`` and ``zone`` say here. They are
+    assumptions, listed in ``assumptions``; ``calibrate`` measures the first two.
+
+    :param relation: the path of a file (``.parquet``, ``.csv``, ``.jsonl``), of a folder of them
+        or of a Delta table; a ``deltalake.DeltaTable``; a dataset, table, reader or iterable of
+        batches of Arrow; a frame of pandas or polars; a ``flowhunt.frames.Table``
+    :param since: the first timestamp; a date is its midnight in ``zone``. The relation is taken to
+        be complete from there. ``None``: from the first row, and its day is not complete
+    :param until: the timestamp after the last, likewise
+    :param workspace_id: only these workspaces; ``None`` for all
+    :param sign: 1 where positive amounts are spending, -1 where negative amounts are
+    :param unit: how many units of ``amount`` are one credit, a power of ten
+    :param zone: the zone of the days, with daylight saving; rows without a UTC offset are UTC
+    :raises ApiValueError: an argument cannot be used, a column is missing or has the wrong type, a
+        row has no amount or no timestamp, or a day's amounts need more than 64 bits
+    :raises ApiTypeError: the relation has no columns
+    """
+
+    def __init__(
+        self,
+        relation: Any,
+        since: Timestamp | None = None,
+        until: Timestamp | None = None,
+        *,
+        workspace_id: str | Iterable[str] | None = None,
+        sign: int = 1,
+        unit: int = UNITS_PER_CREDIT,
+        zone: str | tzinfo = "UTC",
+    ) -> None:
+        if sign not in (1, -1):
+            raise ApiValueError(f"sign must be 1 or -1, not {sign!r}")
+        check_unit(unit)
+        self.sign, self.unit = sign, unit
+        self._zone = Zone(zone)
+        bounds = [
+            None if value is None else self._zone.timestamp(name, value)
+            for name, value in (("since", since), ("until", until))
+        ]
+        if bounds[0] and bounds[1] and bounds[0].timestamp() >= bounds[1].timestamp():
+            raise ApiValueError(f"there is no time since {since} until {until}")
+        self._bounds = bounds
+        self._lock = Lock()
+        self._database = connected(relation)
+        self._read(workspace_id)
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of the days."""
+        return self._zone.tzinfo
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What was taken for granted, in sentences."""
+        since, until = self._bounds
+        spending = "Positive" if self.sign == 1 else "Negative"
+        bounds = [
+            f"The history is complete {word} {bound}."
+            if bound
+            else f"The {edge} day is partial: no {word!r} says that the history has all of it."
+            for word, edge, bound in (("since", "first", since), ("until", "last", until))
+        ]
+        return (
+            f"{spending} amounts are spending (sign={self.sign}).",
+            f"{self.unit:,} units of an amount are one credit (unit={self.unit}).",
+            f"Days are those of {self._zone}; timestamps without a UTC offset are UTC.",
+            *bounds,
+        )
+
+    def total(self) -> Result:
+        """One row: first day, day after the last, spent, returned and transactions of all days."""
+        return self._result("FROM flowhunt_total('days')")
+
+    def days(self) -> Result:
+        """Each day, also without transactions: spent, returned, transactions, partial."""
+        return self._result("FROM days ORDER BY day")
+
+    def weeks(self) -> Result:
+        """Each week from Monday, and its change against the week before where both are complete."""
+        return self._result("FROM flowhunt_weeks('days')")
+
+    def top(
+        self,
+        by: Key,
+        limit: int = 10,
+        *,
+        since: date | None = None,
+        until: date | None = None,
+    ) -> Result:
+        """What was spent most on: a row a name, with its share of all spending in percent.
+
+        :param by: ``"type"``, ``"context"``, ``"user"`` or ``"workspace"``
+        :param limit: most rows; a note tells what the others spent
+        :param since: the first day; ``None`` for all
+        :param until: the day after the last
+        """
+        days = self._days(since, until)
+        found = self._query(
+            "FROM flowhunt_top('spending', $key, $since, $until)",
+            key=_checked(by, Key, "by"),
+            **days,
+        )
+        return self._first(found, limit)
+
+    def changes(
+        self, by: Key, since: date, until: date | None = None, *, limit: int = 10
+    ) -> Result:
+        """What changed most against the same number of days before: why a week jumped.
+
+        :param by: as of ``top``
+        :param since: the first day
+        :param until: the day after the last; ``None`` for a week
+        :param limit: most rows
+        """
+        days = self._days(since, since + timedelta(days=7) if until is None else until)
+        before = days["since"] - (days["until"] - days["since"])
+        found = self._query(
+            "FROM flowhunt_changes('spending', $key, $before, $since, $until)",
+            key=_checked(by, Key, "by"),
+            before=before,
+            **days,
+        )
+        return self._first(found, limit, self._incomplete(before, days["until"]))
+
+    def odd_days(self, *, weeks: int = 8, least: int = 6, deviations: float = 5.0) -> Result:
+        """Days that spent far more or less than the same weekday usually does.
+
+        The usual is the median of the same weekday in the weeks before. A day is odd if it is off
+        by more than so many robust standard deviations (1.4826 times the median absolute
+        deviation) and by more than half of the usual. Partial days and days with too little
+        history are not judged; a note tells how many.
+
+        :param weeks: how many weeks back the same weekday counts
+        :param least: how many of them it takes to judge
+        :param deviations: how far off is odd
+        """
+        judged = self._judged(weeks, least, deviations)
+        verdicts = judged.column("verdict").to_pylist()
+        notes = [
+            f"{count:,} of {judged.num_rows:,} days are not judged: {reason}"
+            for reason in ("too little history", "partial")
+            if (count := verdicts.count(reason))
+        ]
+        odd = judged.filter(pc.field("verdict") == "odd").drop_columns(["verdict"])
+        return Result(odd, self.unit, notes)
+
+    def runway(self, balance: int, *, days: int = 28) -> Result:
+        """How long a balance lasts, in days, at the pace of the last complete days.
+
+        The range is from the busiest to the quietest 7 days in a row among them. A null is no end
+        in sight, or too little history, as ``note`` tells.
+
+        :param balance: in the unit of the amounts
+        :param days: how many days back the pace is measured
+        """
+        return self._result(
+            "FROM flowhunt_runway('days', $balance, $span)", balance=balance, span=days
+        )
+
+    def budget(
+        self,
+        budget: int,
+        period: BudgetPeriod = "month",
+        *,
+        on: date | None = None,
+        days: int = 28,
+    ) -> Result:
+        """What of a budget is spent, and where its period ends at the pace of the last days.
+
+        :param budget: in the unit of the amounts
+        :param period: ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``
+        :param on: a day of the period; ``None`` for the last day of the history
+        :param days: how many days back the pace is measured
+        """
+        if budget < 1:
+            raise ApiValueError(f"budget must be a positive amount, not {budget!r}")
+        return self._result(
+            "FROM flowhunt_budget('days', $budget, $period, $on_day, $span)",
+            budget=budget,
+            period=_checked(period, BudgetPeriod, "period"),
+            on_day=self._day("on", on) or self._period.end_day - timedelta(days=1),
+            span=days,
+        )
+
+    def close(self) -> None:
+        """Free what was read."""
+        self._database.close()
+
+    def __enter__(self) -> Spending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        (total,) = self.total().to_dicts()
+        return (
+            f"<Spending: {credits_text(total['spent'], self.unit)} credits in "
+            f"{total['transactions']:,} transactions, "
+            f"since {self._period.first_day} until {self._period.end_day}>"
+        )
+
+    # Reading
+
+    def _read(self, workspace_id: str | Iterable[str] | None) -> None:
+        ids = [workspace_id] if isinstance(workspace_id, str) else workspace_id
+        since, until = self._bounds
+        run(
+            self._database,
+            f"CREATE TABLE spending AS FROM flowhunt_spending("
+            f"'{TRANSACTIONS}', $sign, $zone, $shift, $since, $until, $ids)",
+            {
+                "sign": self.sign,
+                "zone": self._zone.name,
+                "shift": self._zone.shift,
+                "since": since,
+                "until": until,
+                "ids": None if ids is None else list(ids),
+            },
+        )
+        (rows,) = self._query(
+            "SELECT min(day) AS first, max(day) AS last FROM spending"
+        ).to_pylist()
+        known = (rows["first"], rows["last"]) if rows["first"] else None
+        self._period: Period = period(self._zone, since, until, known)
+        run(
+            self._database,
+            "CREATE TABLE days AS FROM flowhunt_days("
+            "'spending', $first_day, $end_day, $whole_since, $whole_until)",
+            vars(self._period),
+        )
+
+    # Asking
+
+    def _days(self, since: date | None, until: date | None) -> dict[str, date]:
+        days = {
+            "since": self._day("since", since) or self._period.first_day,
+            "until": self._day("until", until) or self._period.end_day,
+        }
+        if since and until and days["since"] >= days["until"]:
+            raise ApiValueError(f"there is no day since {since} until {until}")
+        return days
+
+    def _day(self, name: str, value: date | None) -> date | None:
+        return None if value is None else self._zone.timestamp(name, value).date()
+
+    def _incomplete(self, since: date, until: date) -> list[str]:
+        known = self._period
+        if known.whole_since <= since and until <= known.whole_until:
+            return []
+        note = f"partial: {since} until {until} is compared, and only {known.whole_since} until"
+        return [f"{note} {known.whole_until} is complete"]
+
+    def _judged(self, weeks: int, least: int, deviations: float) -> Any:
+        return self._query(
+            "FROM flowhunt_odd_days('days', $weeks, $least, $k)",
+            weeks=weeks,
+            least=least,
+            k=float(deviations),
+        )
+
+    def _first(self, found: Any, limit: int, notes: Sequence[str] = ()) -> Result:
+        """The first rows, and a note of what the others spent."""
+        if limit < 1:
+            raise ApiValueError(f"limit must be a positive integer, not {limit!r}")
+        others = found.slice(limit)
+        if others.num_rows:
+            spent = sum(others.column("spent").to_pylist())
+            credits = credits_text(spent, self.unit)
+            notes = [*notes, f"{others.num_rows:,} more rows spent {credits} credits"]
+        return Result(found.slice(0, limit), self.unit, notes)
+
+    def _result(self, sql: str, **parameters: Any) -> Result:
+        return Result(self._query(sql, **parameters), self.unit)
+
+    def _query(self, sql: str, **parameters: Any) -> pa.Table:
+        with self._lock:
+            return query(self._database, sql, parameters)
+
+
+def _checked(value: str, choices: Any, name: str) -> str:
+    if value not in get_args(choices):
+        raise ApiValueError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
+    return value

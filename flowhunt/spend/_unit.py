@@ -1,0 +1,37 @@
+"""Units of an amount that are one credit."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+
+from flowhunt.exceptions import ApiValueError
+
+_LARGEST = 10**18
+_CENT = Decimal("0.01")
+_EXACT = Context(prec=60)  # that of the caller may have few digits
+
+
+def is_power_of_ten(unit: int) -> bool:
+    """Whether credits of such units are exact decimals."""
+    return 0 < unit <= _LARGEST and 10 ** (len(str(unit)) - 1) == unit
+
+
+def check_unit(unit: int) -> None:
+    """Whether a number of units can be one credit.
+
+    :raises ApiValueError: it cannot
+    """
+    if isinstance(unit, bool) or not isinstance(unit, int) or not is_power_of_ten(unit):
+        raise ApiValueError(f"unit must be a power of ten such as 1_000_000, not {unit!r}")
+
+
+def credits_text(units: int, unit: int) -> str:
+    """Credits for people."""
+    return f"{readable(_EXACT.divide(Decimal(units), Decimal(unit))):,}"
+
+
+def readable(credits: Decimal) -> Decimal:
+    """Two decimals are enough to read, except of what is less."""
+    if credits.copy_abs() >= _CENT:
+        return credits.quantize(_CENT, context=_EXACT)
+    return credits.normalize(_EXACT)

@@ -1,0 +1,130 @@
+"""The page: one file, complete in itself, in which the service's text stays text."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from matplotlib import pyplot
+
+from demo_history import DAYS, FIRST, HOSTILE, ODD, history
+from flowhunt.history.arrow import TRANSACTION_SCHEMA
+from flowhunt.report import plot_days, write_report
+from flowhunt.spend import Spending
+
+
+class Page(HTMLParser):
+    """The elements and texts of a page.
+
+    :ivar tags: the names of all elements
+    :ivar attributes: all attributes that an element of ours has no reason for
+    :ivar cells: the texts of table cells, by section
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.links: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.links += [str(value) for name, value in attrs if name in ("href", "src", "xlink:href")]
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def spending() -> Spending:
+    return Spending(history(), FIRST, FIRST + timedelta(days=DAYS))
+
+
+@pytest.fixture(scope="module")
+def page(spending: Spending, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    path = tmp_path_factory.mktemp("report") / "credits.html"
+    written = write_report(spending, path, title=HOSTILE[0], balance=10**9, budget=3 * 10**8)
+    return Page(written.read_text(encoding="utf-8"))
+
+
+def test_text_of_the_service_stays_text(page: Page) -> None:
+    assert set(HOSTILE) <= set(page.texts)
+    assert not page.tags & {"script", "img", "b id", "iframe", "object", "link", "form", "a"}
+    assert not [name for name in page.attributes if name.startswith("on")]
+    assert "hacked" not in page.attributes
+
+
+def test_the_page_needs_nothing_but_itself(page: Page) -> None:
+    assert all(link.startswith("#") for link in page.links)
+    assert "svg" in page.tags
+
+
+def test_the_page_shows_what_was_spent(page: Page, spending: Spending) -> None:
+    (total,) = spending.total().in_credits().to_dicts()
+    (runway,) = spending.runway(10**9).to_dicts()
+    assert f"{total['spent']:,.2f}" in page.texts
+    assert f"{runway['days_left']:,.0f}" in page.texts
+    assert (FIRST + timedelta(days=ODD)).date().isoformat() in page.texts
+    assert "Support chatbot" in page.texts
+    for heading in ("Odd days", "Types", "Contexts", "Users", "Workspaces", "What is assumed"):
+        assert heading in page.texts
+    assert all(assumption in page.texts for assumption in spending.assumptions)
+
+
+@pytest.mark.parametrize("bounds", [(), ("2026-01-01", "2026-01-03")])
+def test_a_page_of_nothing_says_so(bounds: tuple[str, ...], tmp_path: Path) -> None:
+    nothing = Spending(TRANSACTION_SCHEMA.empty_table(), *bounds)
+
+    text = write_report(nothing, tmp_path / "page.html", balance=5, budget=5).read_text()
+
+    assert "too little history" in text
+    assert "None" not in re.sub("<svg.*</svg>", "", text, flags=re.DOTALL)
+
+
+def test_a_page_is_replaced_only_by_a_complete_one(
+    spending: Spending, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_report(spending, "page.html")
+    before = path.read_bytes()
+
+    spending_without_days = Spending(history())
+    spending_without_days.close()
+    with pytest.raises(Exception, match=r"(?i)closed"):
+        write_report(spending_without_days, path)
+
+    assert path.read_bytes() == before
+    assert os.listdir() == ["page.html"]  # noqa: PTH208
+
+
+def test_the_picture_marks_odd_and_partial_days_and_leaves_pyplot_alone() -> None:
+    ax = plot_days(Spending(history()))
+
+    (bars,) = ax.containers
+    colours = [bar.get_facecolor() for bar in bars]
+    assert len(colours) == DAYS
+    assert colours[0] == colours[-1] != colours[1]
+    (marks,) = [line for line in ax.get_lines() if line.get_label() == "odd day"]
+    places: Any = marks.get_xdata()
+    assert len(places) == 1
+    assert pyplot.get_fignums() == []
+
+
+def test_a_page_of_hidden_characters_can_be_written(tmp_path: Path) -> None:
+    row = history().slice(0, 1).to_pylist()[0] | {"context_desc": "a\x00b\u202ec\x1b[31m"}
+    rows = pyarrow.Table.from_pylist([row], schema=TRANSACTION_SCHEMA)
+
+    text = write_report(Spending(rows), tmp_path / "page.html").read_text(encoding="utf-8")
+
+    assert "a\\x00b\\u202ec\\x1b[31m" in text
