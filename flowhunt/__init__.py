@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flowhunt import models as models
     from flowhunt import rest as rest
     from flowhunt import sandbox as sandbox
+    from flowhunt._profiles import profiles as profiles
     from flowhunt.api.credits_api import CreditsApi as CreditsApi
     from flowhunt.api_client import ApiClient as ApiClient
     from flowhunt.api_response import ApiResponse as ApiResponse
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from flowhunt.exceptions import NotFoundException as NotFoundException
     from flowhunt.exceptions import OpenApiException as OpenApiException
     from flowhunt.exceptions import PaymentRequiredException as PaymentRequiredException
+    from flowhunt.exceptions import ProfileError as ProfileError
     from flowhunt.exceptions import ProxyException as ProxyException
     from flowhunt.exceptions import RateLimitException as RateLimitException
     from flowhunt.exceptions import RedirectException as RedirectException
@@ -126,6 +128,7 @@ _WHERE = {
     "NotFoundException": "exceptions",
     "OpenApiException": "exceptions",
     "PaymentRequiredException": "exceptions",
+    "ProfileError": "exceptions",
     "ProxyException": "exceptions",
     "RateLimitException": "exceptions",
     "RedirectException": "exceptions",
@@ -151,6 +154,7 @@ _WHERE = {
     "ValidationErrorLocInner": "models.validation_error_loc_inner",
     "RESTClientObject": "rest",
     "RESTResponse": "rest",
+    "profiles": "_profiles",
 }
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
