@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flowhunt import rest as rest
     from flowhunt import sandbox as sandbox
     from flowhunt import spend as spend
+    from flowhunt._profiles import profiles as profiles
     from flowhunt.api.credits_api import CreditsApi as CreditsApi
     from flowhunt.api_client import ApiClient as ApiClient
     from flowhunt.api_response import ApiResponse as ApiResponse
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from flowhunt.exceptions import NotFoundException as NotFoundException
     from flowhunt.exceptions import OpenApiException as OpenApiException
     from flowhunt.exceptions import PaymentRequiredException as PaymentRequiredException
+    from flowhunt.exceptions import ProfileError as ProfileError
     from flowhunt.exceptions import ProxyException as ProxyException
     from flowhunt.exceptions import RateLimitException as RateLimitException
     from flowhunt.exceptions import RedirectException as RedirectException
@@ -131,6 +133,7 @@ _MODULE_OF = {
     "NotFoundException": "exceptions",
     "OpenApiException": "exceptions",
     "PaymentRequiredException": "exceptions",
+    "ProfileError": "exceptions",
     "ProxyException": "exceptions",
     "RateLimitException": "exceptions",
     "RedirectException": "exceptions",
@@ -156,6 +159,7 @@ _MODULE_OF = {
     "ValidationErrorLocInner": "models.validation_error_loc_inner",
     "RESTClientObject": "rest",
     "RESTResponse": "rest",
+    "profiles": "_profiles",
 }
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]

@@ -187,6 +187,22 @@ class Configuration:
         return configuration
 
     @classmethod
+    @scrubs_traceback
+    def from_profile(cls, name: str | None = None, **settings: Any) -> Self:
+        """A configuration as a profile of the configuration file says.
+
+        A profile is complete: of the environment it takes the proxy alone. A key that is kept
+        elsewhere is read when a call first needs it.
+
+        :param name: by default ``FLOWHUNT_PROFILE``, or else ``default``
+        :param settings: parameters of ``Configuration``, which win over the profile
+        :raises ProfileError: the profile does not exist or cannot be used
+        """
+        from flowhunt import _profiles
+
+        return cls(**{**_profiles.profile(name).settings, **settings})
+
+    @classmethod
     def set_default(cls, default: Configuration | None) -> None:
         """Set what ``get_default`` returns; ``None`` goes back to the environment."""
         Configuration._default = default

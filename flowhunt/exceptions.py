@@ -5,6 +5,7 @@
     OpenApiException
     ├── ApiTypeError, ApiValueError,
     │   ApiAttributeError, ApiKeyError   a bad argument, nothing was sent
+    │   └── ProfileError                   an ``ApiValueError``: a profile that cannot be used
     ├── ClientClosedError                  the client was closed before the call
     └── ApiException                       the call was made and did not succeed
         ├── BadRequestException            400
@@ -57,6 +58,7 @@ __all__ = [
     "NotFoundException",
     "OpenApiException",
     "PaymentRequiredException",
+    "ProfileError",
     "ProxyException",
     "RateLimitException",
     "RedirectException",
@@ -105,6 +107,10 @@ class ApiTypeError(_ArgumentError, TypeError):
 
 class ApiValueError(_ArgumentError, ValueError):
     """An argument has the right type and a value that cannot be used."""
+
+
+class ProfileError(ApiValueError):
+    """A profile does not exist, or its file or its credential cannot be used."""
 
 
 class ApiAttributeError(_ArgumentError, AttributeError):

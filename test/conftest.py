@@ -30,7 +30,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    for name in ("FLOWHUNT_WORKSPACE_ID", "PYTEST_ADDOPTS"):
+    for name in ("FLOWHUNT_WORKSPACE_ID", "FLOWHUNT_PROFILE", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     yield
     flowhunt.ApiClient.set_default(None)

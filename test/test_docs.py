@@ -48,13 +48,14 @@ def served() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def variables(served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def variables(served: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment that leads to it."""
     served.reset()
     monkeypatch.setenv("FLOWHUNT_BASE_URL", served.url)
     monkeypatch.setenv("FLOWHUNT_API_KEY", served.api_key)
     monkeypatch.setenv("FLOWHUNT_ACCESS_TOKEN", served.access_token)
     monkeypatch.setenv("FLOWHUNT_WORKSPACE_ID", served.workspace_id)
+    monkeypatch.setenv("FLOWHUNT_CONFIG_FILE", str(tmp_path / "config.toml"))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
@@ -260,9 +261,9 @@ def test_every_option_of_the_command_line_is_documented() -> None:
 
 
 def test_every_variable_of_the_environment_is_documented() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in ROOT.glob("flowhunt/*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in ROOT.glob("flowhunt/**/*.py")]
     names = set(re.findall(r"\bFLOWHUNT_[A-Z_]+", "".join(sources)))
-    assert len(names) == 5
+    assert len(names) == 7
     assert {name for name in names if not documented(name, "README.md")} == set()
 
 

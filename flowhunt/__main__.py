@@ -1,0 +1,18 @@
+"""`python -m flowhunt` is `flowhunt-credits`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def run() -> None:
+    """Run the command line and exit; where its extra is missing, say how to install it."""
+    try:
+        from flowhunt.cli import main
+    except ImportError as error:
+        sys.exit(f"flowhunt-credits: {error}")
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

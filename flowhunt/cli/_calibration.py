@@ -1,0 +1,99 @@
+"""Unit and sign of `amount`, measured: what transactions do to the balance."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+
+import flowhunt
+from flowhunt.cli._period import now_in_utc
+from flowhunt.credits import to_decimal
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds
+_ATTEMPTS = 3
+_RECENT = timedelta(days=2)  # whatever zone timestamps without an offset are in
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The balance, and the recent transactions that are in it."""
+
+    balance: int
+    amounts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What transactions did to the balance.
+
+    :ivar change: how far the balance moved, in units
+    :ivar amount: the amounts of the transactions that arrived meanwhile, together
+    :ivar transactions: how many they are
+    """
+
+    change: int
+    amount: int
+    transactions: int
+
+    @property
+    def factor(self) -> Fraction | None:
+        """Units of balance for a unit of amount; ``None`` where there is no amount."""
+        return Fraction(self.change, self.amount) if self.amount else None
+
+    def __str__(self) -> str:
+        what = (
+            f"{self.transactions} transactions with an amount of {_credits(self.amount)} moved "
+            f"the balance by {_credits(self.change)}"
+        )
+        if self.factor == -1:
+            return f"{what}: the unit is the same, and an amount that is spent is positive"
+        if self.factor == 1:
+            return f"{what}: the unit is the same, and an amount that is spent is negative"
+        return f"{what}: the unit differs, or something else moved the balance too"
+
+
+def snapshot(api: flowhunt.CreditsApi, workspace_id: str) -> Snapshot | None:
+    """The balance with its transactions; ``None`` where it moved while they were read."""
+    for _ in range(_ATTEMPTS):
+        before = _balance(api, workspace_id)
+        asked = {"created_at_from": now_in_utc() - _RECENT}
+        rows = flowhunt.history.iter_credit_transactions(
+            api, workspace_id, asked, on_difference="ignore"
+        )
+        amounts = {row.transaction_id: row.amount for row in rows}
+        if _balance(api, workspace_id) == before:
+            return Snapshot(before, amounts)
+    return None
+
+
+def measure(
+    api: flowhunt.CreditsApi, workspace_id: str, first: Snapshot, seconds: float
+) -> Measured | None:
+    """Wait until transactions move the balance.
+
+    :param seconds: how long to wait
+    :return: ``None`` where no transaction moved it
+    """
+    ends = time.monotonic() + seconds
+    pause = _SHORTEST_PAUSE
+    while True:
+        if _balance(api, workspace_id) != first.balance:
+            later = snapshot(api, workspace_id)
+            if later and (new := later.amounts.keys() - first.amounts.keys()):
+                amount = sum(later.amounts[transaction_id] for transaction_id in new)
+                return Measured(later.balance - first.balance, amount, len(new))
+        left = ends - time.monotonic()
+        if left <= 0:
+            return None
+        time.sleep(min(pause, left))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _balance(api: flowhunt.CreditsApi, workspace_id: str) -> int:
+    return api.get_workspace_credit_balance(workspace_id).credits
+
+
+def _credits(units: int) -> str:
+    return f"{to_decimal(units):f}"

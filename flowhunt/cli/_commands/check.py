@@ -1,0 +1,97 @@
+"""`flowhunt-credits check`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+
+import flowhunt
+from flowhunt.cli._errors import ExitCode
+from flowhunt.cli._options import ALL, Command, shared
+from flowhunt.cli._output import Column, Row, show
+from flowhunt.cli._pace import Sign, pace_of, sign, tenths
+from flowhunt.cli._session import Session
+from flowhunt.cli._text import plain, write
+from flowhunt.cli._workspaces import rows_of
+from flowhunt.credits import UNITS_PER_CREDIT, to_decimal
+
+COLUMNS = (
+    Column("workspace_id"),
+    Column("credits", "credits"),
+    Column("below", "credits"),
+    Column("days_left", "number"),
+    Column("days_below", "number"),
+)
+
+
+def limit(text: str) -> Decimal:
+    """A number from 0 on. ``nan`` is none: no balance would ever be below it."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("nan")
+    if not number.is_finite() or number < 0:
+        raise click.BadParameter(f"{text!r} is not a number from 0 on")
+    return number
+
+
+@click.command(cls=Command)
+@click.option("--below", type=limit, metavar="CREDITS", help="Alert below this many credits.")
+@click.option("--days-below", type=limit, metavar="DAYS", help="Alert below this many days left.")
+@sign
+@shared(*ALL)
+@click.pass_obj
+def command(
+    session: Session, below: Decimal | None, days_below: Decimal | None, sign: Sign
+) -> None:
+    """Exit with 3 where a limit is crossed, else say nothing.
+
+    Made for cron and monitoring: a workspace below a limit is one line of output.
+
+    \b
+      0 7 * * *  flowhunt-credits check --all-profiles --below 100 --days-below 7
+    """
+    if below is None and days_below is None:
+        raise click.UsageError("give a limit: --below CREDITS, --days-below DAYS, or both")
+
+    def ask(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
+        credits = api.get_workspace_credit_balance(workspace_id).credits
+        found = {"workspace_id": workspace_id, "credits": credits}
+        crossed: dict[str, Any] = {}
+        error: Exception | None = None
+        if below is not None and to_decimal(credits) < below:
+            crossed["below"] = round(below * UNITS_PER_CREDIT)
+        if days_below is not None:
+            try:
+                days_left = pace_of(api, workspace_id, sign).days_left(credits)
+                if days_left is not None and days_left < days_below:
+                    crossed |= {"days_left": tenths(days_left), "days_below": float(days_below)}
+            except (flowhunt.OpenApiException, click.ClickException) as caught:
+                error = caught
+        if crossed:
+            yield found | crossed
+        if error is not None:
+            raise error
+
+    crossed = list(rows_of(session, ask))
+    if crossed:
+        session.exit_code = ExitCode.LIMIT
+        if session.output == "table":
+            for row in crossed:
+                write(sys.stdout, _line(row))
+        else:
+            show(session, COLUMNS, crossed)
+
+
+def _line(row: Row) -> str:
+    limits = []
+    if "below" in row:
+        limits.append(f"below {to_decimal(row['below']):f}")
+    if "days_below" in row:
+        limits.append(f"they last {row['days_left']:g} days, below {row['days_below']:g}")
+    name = row.get("profile") or row["workspace_id"]
+    return f"{plain(name)}: {to_decimal(row['credits']):f} credits are left, {', '.join(limits)}\n"

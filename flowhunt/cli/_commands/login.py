@@ -1,0 +1,119 @@
+"""`flowhunt-credits login`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from typing import Any
+
+import click
+
+import flowhunt
+from flowhunt._profiles import KEYRING_SERVICE, checked
+from flowhunt.cli._options import PROFILE, WORKSPACE, Command, shared
+from flowhunt.cli._profile_file import keep_profile
+from flowhunt.cli._session import PROGRAM, Session
+from flowhunt.cli._text import say
+
+_NAME = re.compile(r"[\w.-]+").fullmatch
+_LONGEST_KEY = 100_000  # characters
+
+
+@click.command(cls=Command)
+@click.option("--base-url", metavar="URL", help="Another host than the service's own.")
+@click.option(
+    "--api-key-command",
+    metavar="COMMAND",
+    help="Keep no key, but a command that prints it, such as 'pass show flowhunt'.",
+)
+@click.option(
+    "--keyring/--file",
+    "in_keyring",
+    default=None,
+    help="Where to keep the key.  [default: the system's key store, where keyring can use it]",
+)
+@shared(PROFILE, WORKSPACE)
+@click.pass_obj
+def command(
+    session: Session, base_url: str | None, api_key_command: str | None, in_keyring: bool | None
+) -> None:
+    """Keep an API key as a profile.
+
+    The key is asked for without echo, or read from the first line of standard input where that is
+    not a terminal. It is kept once the service has accepted it. It is never an option: other users
+    of a machine can see those.
+
+    \b
+      flowhunt-credits login
+      pass show flowhunt | flowhunt-credits login --profile acme --workspace ID
+      flowhunt-credits login --workspace ID --api-key-command 'op read op://work/flowhunt/key'
+    """
+    name = session.profile or "default"
+    if not _NAME(name):
+        raise click.UsageError(f"{name!r} is no name for a profile: use letters, digits, . _ and -")
+    settings: dict[str, Any] = {"workspace_id": session.workspace_id or _workspace_id()}
+    if base_url:
+        settings["base_url"] = base_url
+    if api_key_command:
+        settings["api_key_command"] = shlex.split(api_key_command)
+    else:
+        settings["api_key"] = _key()
+    _verify(name, settings)
+    if in_keyring is None:
+        in_keyring = _has_keyring()
+    if "api_key" in settings and in_keyring:
+        _keep_in_keyring(name, settings.pop("api_key"))
+        settings["keyring"] = True
+    file = keep_profile(name, settings)
+    given = "" if name == "default" else f" --profile {name}"
+    say(sys.stderr, f"Profile {name} is kept in {file}. Try: {PROGRAM} balance{given}")
+
+
+def _workspace_id() -> str:
+    if not _is_terminal():
+        raise click.UsageError("give --workspace ID: standard input is not a terminal")
+    return str(click.prompt("Workspace ID", err=True))
+
+
+def _key() -> str:
+    if _is_terminal():
+        return str(click.prompt("API key", hide_input=True, err=True))
+    line = sys.stdin.readline(_LONGEST_KEY).strip() if sys.stdin else ""
+    if not line:
+        raise click.UsageError("standard input holds no API key: pipe it, or use a terminal")
+    return line
+
+
+def _is_terminal() -> bool:
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
+
+
+def _verify(name: str, settings: dict[str, Any]) -> None:
+    """Call the service as the profile says; nothing is kept where that fails."""
+    configuration = flowhunt.Configuration(**checked(name, settings).settings)
+    with flowhunt.ApiClient(configuration) as client:
+        flowhunt.CreditsApi(client).get_workspace_credit_balance(settings["workspace_id"])
+
+
+def _has_keyring() -> bool:
+    try:
+        import keyring
+
+        return keyring.get_keyring().priority > 0
+    except (ImportError, RuntimeError):
+        return False
+
+
+def _keep_in_keyring(name: str, key: str) -> None:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise click.UsageError("--keyring needs: pip install keyring") from None
+    try:
+        keyring.set_password(KEYRING_SERVICE, name, key)
+    except KeyringError as error:
+        raise click.ClickException(
+            f"the system's key store did not take the key ({type(error).__name__}): use --file"
+        ) from None

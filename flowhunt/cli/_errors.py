@@ -1,0 +1,104 @@
+"""Exit codes, and errors as one line for people or one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import IntEnum
+
+import click
+
+import flowhunt
+from flowhunt.cli._session import Session
+from flowhunt.cli._text import one_line, say
+
+
+class ExitCode(IntEnum):
+    """What an exit code of `flowhunt-credits` means."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    LIMIT = 3
+    CREDENTIAL = 4
+    DIFFERENCE = 5
+    LATER = 75  # EX_TEMPFAIL of sysexits.h
+    INTERRUPTED = 130
+
+
+# All others are mistakes of this program: they keep their traceback.
+EXPECTED = (click.ClickException, flowhunt.OpenApiException, OSError, ValueError, ImportError)
+
+
+class CredentialMissingError(click.ClickException):
+    """Nobody said which credential to use."""
+
+
+def exit_code_of(error: Exception) -> int:
+    """The exit code of an error."""
+    import pydantic
+
+    codes: tuple[tuple[type[Exception], ExitCode], ...] = (  # the first that fits counts
+        (CredentialMissingError, ExitCode.CREDENTIAL),
+        (flowhunt.UnauthorizedException, ExitCode.CREDENTIAL),
+        (flowhunt.ForbiddenException, ExitCode.CREDENTIAL),
+        (flowhunt.ProfileError, ExitCode.CREDENTIAL),
+        (flowhunt.history.WorkspaceMismatchError, ExitCode.CREDENTIAL),
+        (flowhunt.history.HistoryError, ExitCode.DIFFERENCE),
+        (click.UsageError, ExitCode.USAGE),
+        (flowhunt.ApiTypeError, ExitCode.USAGE),
+        (flowhunt.ApiValueError, ExitCode.USAGE),
+        (pydantic.ValidationError, ExitCode.USAGE),
+    )
+    for kind, code in codes:
+        if isinstance(error, kind):
+            return code
+    return ExitCode.LATER if getattr(error, "retryable", False) else ExitCode.FAILED
+
+
+def report(session: Session, error: Exception, profile: str | None = None) -> None:
+    """Write an error to standard error, and exit with its code in the end.
+
+    :param profile: the profile it is about, where there are several
+    """
+    message, code = one_line(message_of(error)), exit_code_of(error)
+    session.exits_with(code)
+    if session.errors_as_json:
+        facts = {
+            "type": type(error).__name__,
+            "message": message,
+            "exit_code": code,
+            "profile": profile,
+            "status": getattr(error, "status", None),
+            "retryable": bool(getattr(error, "retryable", False)),
+            "retry_after": getattr(error, "retry_after", None),
+            "request_id": getattr(error, "request_id", None),
+        }
+        say(sys.stderr, json.dumps({"error": facts}))
+    else:
+        where = f"{one_line(profile)}: " if profile else ""
+        say(sys.stderr, f"error: {where}{message}")
+
+
+def note(session: Session, text: str) -> None:
+    """Write a remark to standard error."""
+    text = one_line(text)
+    say(sys.stderr, json.dumps({"note": text}) if session.errors_as_json else f"note: {text}")
+
+
+def message_of(error: Exception) -> str:
+    """What happened and what to do, without the class of the error."""
+    import pydantic
+
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{error.format_message()} (see {error.ctx.command_path} --help)"
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, pydantic.ValidationError):
+        return "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,123 @@
+"""Options that commands share: each is said once, and may stand before or after the command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+import flowhunt
+from flowhunt.cli._output import FORMATS
+from flowhunt.cli._session import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Keep what was given in the session: behind the command it wins over before the command."""
+    session = context.ensure_object(Session)
+    if parameter.name and context.get_parameter_source(parameter.name) in _GIVEN:
+        setattr(session, parameter.name, value)
+
+
+_GIVEN = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+
+
+def _profile_names(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    with suppress(flowhunt.ProfileError):
+        return [CompletionItem(n) for n in flowhunt.profiles() if n.startswith(incomplete)]
+    return []
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None and not all(name.strip() for name in value.split(",")):
+        raise click.BadParameter("write names with commas between them, such as credits,days_left")
+    _keep(context, parameter, tuple(name.strip() for name in (value or "").split(",")))
+
+
+class SharedOption(click.Option):
+    """An option that is the same for many commands, and is kept in the session."""
+
+
+def _option(*names: str, callback: Callable[..., None] = _keep, **settings: Any) -> SharedOption:
+    return SharedOption(names, expose_value=False, callback=callback, **settings)
+
+
+PROFILE = _option(
+    "-p",
+    "--profile",
+    metavar="NAME",
+    shell_complete=_profile_names,
+    help="Use this profile of the configuration file.",
+)
+ALL_PROFILES = _option(
+    "-a", "--all-profiles", is_flag=True, help="Ask with every profile, side by side."
+)
+WORKSPACE = _option(
+    "-w",
+    "--workspace",
+    "workspace_id",
+    metavar="ID",
+    help="Ask for this workspace instead of the profile's.",
+)
+OUTPUT = _option(
+    "-o",
+    "--output",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="A table for people, or data for programs.",
+)
+FIELDS = _option(
+    "-f",
+    "--fields",
+    metavar="A,B",
+    callback=_names,
+    help="Show only these fields, in this order.",
+)
+RAW = _option("--raw", is_flag=True, help="Show integers as the API sends them instead of credits.")
+
+ALL_SOURCES = (PROFILE, ALL_PROFILES, WORKSPACE)
+SHAPE = (OUTPUT, FIELDS, RAW)
+ALL = (*ALL_SOURCES, *SHAPE)
+
+
+def shared(*options: SharedOption) -> Callable[[F], F]:
+    """Add shared options to a command, after its own."""
+
+    def add(command: F) -> F:
+        parameters: list[click.Parameter] = vars(command).setdefault("__click_params__", [])
+        parameters[:0] = reversed(options)  # click turns the list round
+        return command
+
+    return add
+
+
+class Command(click.Command):
+    """A command whose help lists the shared options apart from its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write both lists."""
+        format_options(self, ctx, formatter)
+
+
+def format_options(
+    command: click.Command, ctx: click.Context, formatter: click.HelpFormatter
+) -> None:
+    """Write the command's own options, and then those it shares with others."""
+    parameters = command.get_params(ctx)
+    for title, is_shared in (("Options", False), ("Shared options", True)):
+        records = [
+            record
+            for parameter in parameters
+            if isinstance(parameter, SharedOption) is is_shared
+            and (record := parameter.get_help_record(ctx)) is not None
+        ]
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records)

@@ -1,0 +1,194 @@
+"""Rows as a table for people, or as JSON, JSON Lines or CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import chain
+from typing import Any, Literal, TextIO
+
+import click
+
+from flowhunt.cli._errors import note
+from flowhunt.cli._session import Session
+from flowhunt.cli._text import encodable, plain, write
+from flowhunt.credits import to_decimal
+
+FORMATS = ("table", "json", "jsonl", "csv")
+
+_NOT_A_TERMINAL = 1_000_000  # characters in a line; nothing is cut or wrapped
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of what a command returns.
+
+    :ivar kind: ``credits`` are integers of the API, shown as credits unless ``--raw`` is given
+    :ivar in_table: whether a table has it where ``--fields`` does not say
+    """
+
+    name: str
+    kind: Literal["text", "number", "credits"] = "text"
+    in_table: bool = True
+
+
+def show(session: Session, columns: Sequence[Column], rows: Iterable[Row]) -> None:
+    """Write rows to standard output. Nothing is asked for before the fields are checked.
+
+    :raises click.UsageError: ``--fields`` names a column that there is not
+    """
+    if session.all_profiles and Column("profile") not in columns:
+        columns = [Column("profile"), *columns]
+    columns = _chosen(session, columns)
+    stream = sys.stdout
+    found: Iterator[list[Any]] = (
+        [_value(session, column, row) for column in columns] for row in rows
+    )
+    first = next(found, None)  # an error before it leaves nothing on standard output
+    if first is None and session.exit_code:
+        return
+    found = chain([] if first is None else [first], found)
+    if session.output != "table":
+        for line in _LINES[session.output](columns, found):
+            write(stream, line)
+    elif first is None:
+        note(session, "nothing was found")
+    else:
+        write(stream, _table(columns, [list(map(_cell, values)) for values in found], stream))
+
+
+def _chosen(session: Session, columns: Sequence[Column]) -> Sequence[Column]:
+    if not session.fields:
+        return [c for c in columns if c.in_table or session.output != "table"]
+    by_name = {column.name: column for column in columns}
+    for name in session.fields:
+        if name not in by_name:
+            close = difflib.get_close_matches(name, by_name, 1)
+            meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(by_name)}"
+            raise click.UsageError(f"there is no field {name!r}: {meant}")
+    return [by_name[name] for name in session.fields]
+
+
+def _value(session: Session, column: Column, row: Row) -> Any:
+    value = row.get(column.name)
+    if column.kind == "credits" and isinstance(value, int) and not session.raw:
+        return to_decimal(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _json_lines(columns: Sequence[Column], rows: Iterable[list[Any]]) -> Iterator[str]:
+    return (f"{_json_object(columns, values)}\n" for values in rows)
+
+
+def _json_array(columns: Sequence[Column], rows: Iterable[list[Any]]) -> Iterator[str]:
+    separator = "[\n"
+    for values in rows:
+        yield f"{separator}  {_json_object(columns, values)}"
+        separator = ",\n"
+    yield "[]\n" if separator == "[\n" else "\n]\n"
+
+
+def _json_object(columns: Sequence[Column], values: list[Any]) -> str:
+    pairs = (
+        f"{json.dumps(c.name)}: {_json_value(v)}" for c, v in zip(columns, values, strict=True)
+    )
+    return f"{{{', '.join(pairs)}}}"
+
+
+def _json_value(value: Any) -> str:
+    """JSON in ASCII, which no terminal can take for a command; credits as an exact number."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return json.dumps(value)
+
+
+def _csv_lines(columns: Sequence[Column], rows: Iterable[list[Any]]) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([column.name for column in columns])
+    for values in rows:
+        yield _taken_out(buffer)
+        writer.writerow([_csv_value(value) for value in values])
+    yield _taken_out(buffer)
+
+
+def _taken_out(buffer: io.StringIO) -> str:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text
+
+
+def _csv_value(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:f}" if isinstance(value, Decimal) else plain(str(value))
+
+
+_LINES = {"json": _json_array, "jsonl": _json_lines, "csv": _csv_lines}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        return f"{value:,.6f}"
+    return f"{value:,}" if isinstance(value, int | float) else plain(str(value))
+
+
+def _table(columns: Sequence[Column], rows: list[list[str]], stream: TextIO | None) -> str:
+    """A table, or the fields of each row below each other where a terminal is too narrow for it.
+
+    Nothing is cut, and where there is no terminal nothing is wrapped.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    is_terminal = stream is not None and stream.isatty()
+    console = Console(
+        file=stream or io.StringIO(),
+        width=None if is_terminal else _NOT_A_TERMINAL,
+        highlight=False,
+        legacy_windows=False,
+    )
+    headings = [column.name.replace("_", " ") for column in columns]
+    rows = [[encodable(cell, console.encoding) for cell in cells] for cells in rows]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading, column in zip(headings, columns, strict=True):
+        table.add_column(heading, justify="left" if column.kind == "text" else "right")
+    for cells in rows:
+        table.add_row(*map(Text, cells))
+    unlimited = console.options.update(max_width=_NOT_A_TERMINAL)
+    if console.measure(table, options=unlimited).maximum > console.width:
+        return _records(headings, rows)
+    with console.capture() as captured:
+        console.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines() if line.strip())
+
+
+def _records(headings: list[str], rows: list[list[str]]) -> str:
+    width = max(map(len, headings))
+    return "\n".join(
+        "".join(f"{name:<{width}}  {cell}\n" for name, cell in zip(headings, cells, strict=True))
+        for cells in rows
+    )
+
+
+def timestamp(value: datetime) -> str:
+    """A timestamp for people, to the second, with its offset where it has one."""
+    return value.isoformat(" ", "seconds")

@@ -1,0 +1,89 @@
+"""How fast credits are spent, and how long they last at that pace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+from math import floor
+from typing import Any, Literal, TypeVar
+
+import click
+
+import flowhunt
+from flowhunt.cli._period import bounds, midnight, now_in_utc
+from flowhunt.credits import to_decimal
+
+F = TypeVar("F", bound=Callable[..., Any])
+Sign = Literal["positive", "negative"]
+
+DAYS = 28
+
+
+class PaceUnknownError(click.ClickException):
+    """The amounts do not show what is spent."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What was spent in the last complete days.
+
+    :ivar spent: units of the API
+    :ivar days: how many days, from the first that has a transaction
+    """
+
+    spent: int
+    days: int
+
+    def per_day(self) -> int | None:
+        """Units spent a day, ``None`` where nothing was spent."""
+        return round(self.spent / self.days) if self.spent else None
+
+    def days_left(self, credits: int) -> Fraction | None:
+        """Days until a balance is spent, ``None`` where nothing was spent."""
+        return Fraction(max(credits, 0) * self.days, self.spent) if self.spent else None
+
+
+def tenths(days: Fraction) -> float:
+    """Days to show: cut, not rounded, so that they never seem to be more than they are."""
+    return floor(days * 10) / 10
+
+
+def sign(command: F) -> F:
+    """Add `--sign`, which says what the service does not."""
+    return click.option(
+        "--sign",
+        type=click.Choice(["positive", "negative"]),
+        default="positive",
+        show_default=True,
+        help="Sign of an amount that was spent. The API does not say it; `doctor` can measure it.",
+    )(command)
+
+
+def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
+    """What was spent in the last 28 complete days of UTC, by the sums of the service.
+
+    Amounts are taken to be in the unit of the balance, which the API does not say.
+
+    :raises PaceUnknownError: amounts of the other sign are more
+    :raises flowhunt.OpenApiException: the sums cannot be read, or differ from the chart
+    """
+    today = midnight(now_in_utc())
+    asked = bounds(today - timedelta(days=DAYS), today)
+    sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, asked))
+    if not sums:
+        return Pace(0, DAYS)
+    amount = sum(row.amount for row in sums)
+    spent = amount if sign == "positive" else -amount
+    if spent < 0:
+        raise PaceUnknownError(
+            f"the amounts of the last {DAYS} days add up to {to_decimal(amount):f}, so the days "
+            f"left are unknown: if amounts that were spent are {_OTHER[sign]} in this account, "
+            f"give --sign {_OTHER[sign]}"
+        )
+    first = min(row.created_at.date() for row in sums)
+    return Pace(spent, max((today.date() - first).days, 1))
+
+
+_OTHER: dict[Sign, Sign] = {"positive": "negative", "negative": "positive"}

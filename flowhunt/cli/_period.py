@@ -1,0 +1,114 @@
+"""`--since` and `--until`: which time is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SPAN = re.compile(r"(\d{1,9})([hdw])").fullmatch
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def when(text: str) -> datetime:
+    """A date, a timestamp, a name such as `month`, or a time back from now such as `7d`."""
+    try:
+        return _timestamp(text.strip().lower())
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is not a time: write 2026-01-31, 2026-01-31T12:00, 12h, 7d, 4w, today, "
+            "yesterday, month, last-month or year"
+        ) from None
+
+
+def _timestamp(text: str) -> datetime:
+    now = now_in_utc()
+    today = midnight(now)
+    month = today.replace(day=1)
+    named = {
+        "now": now,
+        "today": today,
+        "yesterday": today - timedelta(days=1),
+        "month": month,
+        "last-month": (month - timedelta(days=1)).replace(day=1),
+        "year": month.replace(month=1),
+    }
+    if text in named:
+        return named[text]
+    if span := _SPAN(text):
+        number, unit = int(span[1]), span[2]
+        if unit == "h":
+            return now - timedelta(hours=number)
+        return today - timedelta(days=number * (7 if unit == "w" else 1))
+    return datetime.fromisoformat(text.upper())
+
+
+def now_in_utc() -> datetime:
+    """Now, without an offset, as the days of sums are taken to be those of UTC."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def midnight(timestamp: datetime) -> datetime:
+    """The beginning of a day."""
+    return timestamp.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def period(default: str) -> Callable[[F], F]:
+    """Add `--since` and `--until` to a command.
+
+    :param default: what `--since` is where it is not given
+    """
+
+    def add(command: F) -> F:
+        since = click.option(
+            "--since",
+            type=when,
+            metavar="WHEN",
+            default=default,
+            show_default=True,
+            help="Begin here: 2026-01-31, 7d, 12h, 4w, today, yesterday, month, last-month, year.",
+        )
+        until = click.option(
+            "--until",
+            type=when,
+            metavar="WHEN",
+            help="End before here; a date ends before its first second.  [default: now]",
+        )
+        return since(until(command))
+
+    return add
+
+
+def bounds(since: datetime, until: datetime | None) -> dict[str, datetime]:
+    """The bounds of a request, both included, for the time from ``since`` up to ``until``.
+
+    :raises click.UsageError: there is no time between them
+    """
+    since, until = half_open(since, until)
+    last = {} if until is None else {"created_at_to": until - _MICROSECOND}
+    return {"created_at_from": since, **last}
+
+
+def half_open(since: datetime, until: datetime | None) -> tuple[datetime, datetime | None]:
+    """Both, with a UTC offset if one of them has one.
+
+    :raises click.UsageError: there is no time between them
+    """
+    if until is None:
+        return since, until
+    if (since.tzinfo is None) != (until.tzinfo is None):
+        since, until = _with_offset(since), _with_offset(until)
+    if until <= since:
+        raise click.UsageError(
+            f"there is no time since {since.isoformat()} until {until.isoformat()}"
+        )
+    return since, until
+
+
+def _with_offset(timestamp: datetime) -> datetime:
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)

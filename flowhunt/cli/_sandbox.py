@@ -1,0 +1,31 @@
+"""Commands of the sandbox, which has a command line of its own."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+import click
+
+
+def forwarded(name: str, help: str) -> click.Command:
+    """The command of this name of `python -m flowhunt.sandbox`."""
+
+    def forward(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+        before = sys.argv
+        sys.argv = [before[0], name, *arguments]
+        try:
+            runpy.run_module("flowhunt.sandbox", run_name="__main__", alter_sys=True)
+        except SystemExit as exit_:
+            ctx.exit(int(exit_.code or 0))
+        finally:
+            sys.argv = before
+
+    return click.Command(
+        name,
+        help=help,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+        callback=click.pass_context(forward),
+    )

@@ -1,0 +1,62 @@
+"""A key is in no output of any command, also where it fails."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli_helpers import Run
+from flowhunt.cli._main import COMMANDS
+from flowhunt.sandbox import Sandbox
+
+KEY, TOKEN = "planted-key-4711", "planted-token-4712"
+READING = ("balance", "usage", "transactions", "check", "doctor", "profiles")
+NOT_READING = {"login", "completion", "serve", "demo"}
+
+
+def arguments_of(command: str) -> list[str]:
+    return [command, *(["--below", "9"] if command == "check" else [])]
+
+
+def test_every_command_is_looked_at() -> None:
+    assert {*READING, *NOT_READING} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("fault", ["refused", "echoed", "unreachable", "malformed", "works"])
+def test_a_planted_secret_is_in_no_output(
+    run: Run,
+    service: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    program = json.dumps([sys.executable, "-c", f"print('{KEY}')"])
+    url = "http://127.0.0.1:1" if fault == "unreachable" else service.url
+    where = f'base_url = "{url}"\nworkspace_id = "{service.workspace_id}"\n'
+    file = tmp_path / "config.toml"
+    file.write_text(
+        f'[file]\napi_key = "{KEY}"\n{where}[token]\naccess_token = "{KEY}"\n{where}'
+        f"[program]\napi_key_command = {program}\n{where}"
+    )
+    file.chmod(0o600)
+    if fault == "echoed":
+        detail = f"{KEY} is not known"
+        service.faults.add(status=422, body=json.dumps({"detail": detail}))
+    elif fault == "malformed":
+        service.faults.add(body=f'{{"detail": "{KEY}"', content_type="application/json")
+    elif fault == "works":
+        monkeypatch.setenv("FLOWHUNT_API_KEY", service.api_key)
+        monkeypatch.setenv("FLOWHUNT_BASE_URL", service.url)
+        monkeypatch.setenv("FLOWHUNT_WORKSPACE_ID", service.workspace_id)
+
+    # Histories are read with much patience, which says nothing more about secrets.
+    for command in ("balance", "check", "doctor") if fault == "unreachable" else READING:
+        for form in ("table", "json"):
+            given = () if fault == "works" or command == "profiles" else ("--all-profiles",)
+            ran = run(*arguments_of(command), *given, "-o", form)
+            assert (ran.out + ran.err) or command == "check"
+            for secret in (KEY, service.api_key):
+                assert secret not in ran.out + ran.err
