@@ -235,8 +235,9 @@ def _sums(
 
 def _by_period(sums: pa.Table, grouping: GroupingPeriod, zone: Zone) -> pa.Table:
     """Sums with the columns of ``SUM_SCHEMA``."""
-    days = zone.days(sums["created_at"].to_pylist())
-    columns = {
+    timestamps: list[Any] = sums["created_at"].to_pylist()
+    days = zone.days(timestamps)
+    columns: dict[str, Any] = {
         **{name: sums[name] for name in sums.column_names},
         "period": pa.array([first_day_of(day, grouping) for day in days], pa.date32()),
         "error": pa.nulls(sums.num_rows, pa.string()),

@@ -66,8 +66,7 @@ def plan() -> Plan:
 
 
 def report() -> ExportReport:
-    difference = Difference(date(2026, 1, 1), HOSTILE, Tally(1, 2), Tally(3, 4))
-    return ExportReport(Path(HOSTILE), 1, 1, 1, 1, 5, 1, 0, 0, ((HOSTILE, difference),), 0.1)
+    return ExportReport(Path(HOSTILE), "csv", 1, 1, 1_250_000, AT, AT, 1, 0.1)
 
 
 def reconciliation() -> Reconciliation:
