@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -210,7 +211,6 @@ for call in (
 
     assert len(tracebacks) == 3
     for shown in tracebacks:
-        assert "Cell In" in shown
-        assert "Exception" in shown or "Error" in shown
+        assert "Cell In[" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
         assert "failed resolving arguments" not in shown
         assert "5ecret" not in shown

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
-
 import click
 
 
@@ -12,14 +9,12 @@ def forwarded(name: str, help: str) -> click.Command:
     """The command of this name of `python -m flowhunt.sandbox`."""
 
     def forward(ctx: click.Context, arguments: tuple[str, ...]) -> None:
-        before = sys.argv
-        sys.argv = [before[0], name, *arguments]
+        from flowhunt.sandbox.__main__ import main
+
         try:
-            runpy.run_module("flowhunt.sandbox", run_name="__main__", alter_sys=True)
+            ctx.exit(main([name, *arguments]))
         except SystemExit as exit_:
             ctx.exit(int(exit_.code or 0))
-        finally:
-            sys.argv = before
 
     return click.Command(
         name,

@@ -200,7 +200,7 @@ class ServiceLimits:
                     "any" if outside < hidden / 2 else "newest" if older > newer else "oldest"
                 )
             reach = int(LONGEST_RUN * (last - first))
-            run = batch.count(Interval(first - reach, last + reach + 1))
+            run = batch.count(Interval(first - reach, last + reach + 1).within(ALL_TIME))
             self.run = (self.run + min(max(run / rows, LEAST_RUN), LONGEST_RUN)) / 2
         self._full = [
             full for full in self._full if not interval.covers(Interval(full[1], full[2]))

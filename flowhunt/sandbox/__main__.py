@@ -22,6 +22,8 @@ _WORDS = {None: "none", True: "yes"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what the encoding lacks ends nothing
     parsed = vars(_parser().parse_args(arguments))
     command = parsed.pop("command")
     signal.signal(signal.SIGTERM, _interrupt)
@@ -147,6 +149,4 @@ def _kind(annotation: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # what the encoding lacks ends nothing
     sys.exit(main())

@@ -25,7 +25,7 @@ Sum = tuple[str, str, str, int, int]
 def served(**settings: Any) -> Generator[Sandbox, None, None]:
     """A sandbox that ``configuration`` finds, also in processes that are started meanwhile."""
     settings = {"workspaces": 3, "transactions": 250, **settings}
-    with Sandbox(seed=7, **settings) as sandbox:
+    with Sandbox(seed=7, until="2026-06-30", **settings) as sandbox:
         variables = {KEY + each.workspace_id: each.api_key for each in sandbox.workspaces}
         with pytest.MonkeyPatch.context() as environment:
             for name, value in {HOST: sandbox.url, **variables}.items():

@@ -36,7 +36,7 @@ print(fixed["pool"], load.python_callable(workspace_id, **fixed["op_kwargs"]))
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as running:
+    with Sandbox(until="2026-06-30") as running:
         yield running
 
 

@@ -233,7 +233,7 @@ def test_without_its_extra_it_says_what_to_install(
     for name in [name for name in sys.modules if name.startswith("flowhunt.mirror")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
-    message = rf"{module}.*pip install 'flowhunt\[{extra_name}\]'"
+    message = rf"{module}.*pip install '\.\[{extra_name}\]'"
     with WrongService(evenly(3, 3)) as service:
         calls: dict[str, Callable[[], object]] = {
             "deltalake": lambda: export_table(tmp_path / "table", tmp_path / "rows.csv"),

@@ -303,17 +303,14 @@ def test_a_difference_is_an_error_by_default_and_none_if_ignored(case: Case) -> 
 def test_reconcile_adds_up_all_rows_whatever_one_endpoint_does_wrong(
     case: Case, workers: int
 ) -> None:
-    request = {
-        "created_at_from": case.request.get("since"),
-        "created_at_to": case.request.get("until"),
-    }
     with WrongService(case.rows, **case.service) as service, api_of(service) as api:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DifferenceWarning)
             found = reconcile(
                 api,
                 WORKSPACE,
-                request,
+                since=case.request.get("since"),
+                until=case.request.get("until"),
                 page_size=case.page_size,
                 workers=workers,
                 on_difference="warn",

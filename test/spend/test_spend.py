@@ -657,4 +657,4 @@ def test_a_result_shows_credits_and_keeps_integers() -> None:
 def test_what_is_missing_says_how_to_install_it(module: str) -> None:
     code = f"import sys; sys.modules[{module!r}] = None\nimport flowhunt.spend"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "pip install 'flowhunt[spend]'" in done.stderr.splitlines()[-1]
+    assert "pip install '.[spend]'" in done.stderr.splitlines()[-1]
