@@ -22,5 +22,6 @@ def time_zone(zone: str | tzinfo) -> ZoneInfo | timezone:
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise ApiValueError(
             'zone must be the name of a time zone such as "Europe/Prague", a ZoneInfo with a name '
-            f"or a datetime.timezone, not {zone!r}"
+            f"or a datetime.timezone, not {zone!r}; where the system has no time zones, install "
+            "tzdata"
         ) from error

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
-from flowhunt._arrow import (
+from flowhunt._extras import extra
+from flowhunt._tables.arrow import (
     SUM_COLUMNS,
     TRANSACTION_COLUMNS,
     array,
@@ -32,9 +33,8 @@ from flowhunt._arrow import (
     json_text,
     pyarrow,
 )
-from flowhunt._axes import label_amounts, label_days, say
-from flowhunt._display import HEAD, Sheet, counted, rows_sheet
-from flowhunt._extras import extra
+from flowhunt._tables.axes import label_amounts, label_days, say
+from flowhunt._tables.display import HEAD, Sheet, counted, rows_sheet
 from flowhunt._zone import time_zone
 from flowhunt.api_response import ApiResponse
 from flowhunt.credits import UNITS_PER_CREDIT

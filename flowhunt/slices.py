@@ -26,7 +26,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from flowhunt._extras import extra
-from flowhunt._shared_limit import SharedLimitClient
+from flowhunt._workspaces.shared_limit import SharedLimitClient
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiTypeError, ApiValueError, OpenApiException

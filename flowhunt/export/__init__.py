@@ -19,10 +19,10 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from flowhunt._clients import Clients, Configurations, ids_of
 from flowhunt._extras import extra
-from flowhunt._locations import Location
-from flowhunt._progress import Callback, Progress, reported
+from flowhunt._tables.locations import Location
+from flowhunt._workspaces.clients import Clients, Configurations, ids_of
+from flowhunt._workspaces.progress import Callback, Progress, reported
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import ApiException, ApiValueError
 from flowhunt.history import HistoryError

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from flowhunt._locations import Location, local_path, location_of, shown
+from flowhunt._tables.locations import Location, local_path, location_of, shown
 from flowhunt.exceptions import ApiValueError
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowhunt._display import Sheet, report_sheet
+from flowhunt._tables.display import Sheet, report_sheet
 
 if TYPE_CHECKING:
     import rich.table

@@ -26,7 +26,7 @@ from contextlib import closing
 from datetime import UTC, date
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from flowhunt._display import reconciliation_sheet
+from flowhunt._tables.display import reconciliation_sheet
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import ApiValueError
 from flowhunt.history._arguments import (

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
+from flowhunt._zone import time_zone
 from flowhunt.exceptions import ApiValueError
 from flowhunt.history._intervals import ALL_TIME, Interval, Zone
 from flowhunt.models.credit_daily_transaction_search_request import (
@@ -101,18 +101,10 @@ def zone_of(zone: ZoneName) -> tzinfo:
 
     :raises ApiValueError: it is none
     """
-    name: Any = zone
-    if isinstance(zone, tzinfo):
-        name = getattr(zone, "zone", None)  # one of pytz cannot tell two equal times apart
-        if name is None:
-            return zone
-    try:
-        return UTC if name == "UTC" else ZoneInfo(name)
-    except (ValueError, TypeError, OSError, ZoneInfoNotFoundError):
-        raise ApiValueError(
-            "zone must be a time zone or the name of one, such as 'Europe/Prague', not "
-            f"{zone!r}; where the system has no time zones, install tzdata"
-        ) from None
+    name = getattr(zone, "zone", None)  # one of pytz cannot tell two equal times apart
+    if isinstance(zone, tzinfo) and name is None:
+        return zone
+    return time_zone(name or zone)
 
 
 def check_count(name: str, value: int) -> None:

@@ -13,9 +13,9 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-from flowhunt._arrow import TRANSACTION_COLUMNS, array, json_text
 from flowhunt._extras import extra
 from flowhunt._secrets import scrubs_traceback
+from flowhunt._tables.arrow import TRANSACTION_COLUMNS, array, json_text
 from flowhunt.api.credits_api import SEARCH_CREDIT_TRANSACTIONS, CreditsApi
 from flowhunt.api_response import ApiResponse
 from flowhunt.history._batch import Batch, Key

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, GetPydanticSchema, model_validator
 from pydantic_core import core_schema
 
-from flowhunt._display import plan_sheet
+from flowhunt._tables.display import plan_sheet
 from flowhunt.exceptions import ApiException
 from flowhunt.history._batch import Key
 from flowhunt.history._errors import Tally
@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     import rich.table
 
 # Under a frozen clock, other classes may be in place of these two when the module is imported.
-Timestamp = Annotated[datetime, GetPydanticSchema(lambda *_: core_schema.datetime_schema())]
-Day = Annotated[date, GetPydanticSchema(lambda *_: core_schema.date_schema())]
+Timestamp = Annotated[
+    datetime, GetPydanticSchema(lambda _type, _handler: core_schema.datetime_schema())
+]
+Day = Annotated[date, GetPydanticSchema(lambda _type, _handler: core_schema.date_schema())]
 DaySums = dict[Day, dict[str, Tally]]
 """The total of each day and transaction type."""
 

@@ -20,8 +20,8 @@ from contextlib import closing
 from datetime import UTC
 from typing import Any, NamedTuple, cast
 
-from flowhunt._arrow import SUM_COLUMNS, TRANSACTION_COLUMNS, array, json_text
 from flowhunt._extras import extra
+from flowhunt._tables.arrow import SUM_COLUMNS, TRANSACTION_COLUMNS, array, json_text
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.history import PAGE_SIZE, Window, iter_daily_credit_transactions
 from flowhunt.history._arguments import OnDifference, Timestamp, ZoneName, check_count, zone_of

@@ -8,7 +8,7 @@ from datetime import date
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowhunt._display import Sheet, report_sheet
+from flowhunt._tables.display import Sheet, report_sheet
 from flowhunt.history import Difference, Tally
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 
-from flowhunt._clients import Clients, Source
+from flowhunt._workspaces.clients import Clients, Source
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import OpenApiException
 from flowhunt.history._workers import Workers

@@ -6,8 +6,8 @@ import time
 from collections.abc import Generator, Iterable, Mapping
 from typing import Literal
 
-from flowhunt._clients import Clients, Source
-from flowhunt._progress import Callback, Progress
+from flowhunt._workspaces.clients import Clients, Source
+from flowhunt._workspaces.progress import Callback, Progress
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import OpenApiException
 from flowhunt.history import Tally

@@ -20,7 +20,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.fs import DeltaStorageHandler
 
-from flowhunt._locations import Location, local_path, location_of, shown
+from flowhunt._tables.locations import Location, local_path, location_of, shown
 from flowhunt.exceptions import ApiValueError, OpenApiException
 from flowhunt.history import Tally
 from flowhunt.history._batch import Key

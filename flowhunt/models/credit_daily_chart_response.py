@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from flowhunt._display import chart_sheet
+from flowhunt._tables.display import chart_sheet
 from flowhunt.models._base import ResponseModel
 from flowhunt.models.credit_daily_chart_data_row import CreditDailyChartDataRow
 from flowhunt.models.transaction_type import TransactionType

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from flowhunt._display import Sheet, counted, plain, shown
+from flowhunt._tables.display import Sheet, counted, plain, shown
 from flowhunt.report._picture import days_svg
 from flowhunt.spend import Result, Spending
 from flowhunt.spend._result import sheet_of

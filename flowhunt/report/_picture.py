@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
-from flowhunt._axes import label_amounts, label_days, say
+from flowhunt._tables.axes import label_amounts, label_days, say
 from flowhunt.spend import Result, Spending
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.dataset
 
-from flowhunt._arrow import TRANSACTION_COLUMNS
 from flowhunt._extras import extra
+from flowhunt._tables.arrow import TRANSACTION_COLUMNS
 from flowhunt.exceptions import ApiTypeError, ApiValueError
 
 COLUMNS = {

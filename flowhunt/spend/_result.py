@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from flowhunt import frames
-from flowhunt._arrow import in_credits
-from flowhunt._display import Sheet, counted
+from flowhunt._tables.arrow import in_credits
+from flowhunt._tables.display import Sheet, counted
 from flowhunt.spend._unit import readable
 
 AMOUNTS = frozenset(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import flowhunt
-from flowhunt._shared_limit import Pace, SharedLimitClient
+from flowhunt._workspaces.shared_limit import Pace, SharedLimitClient
 from flowhunt.slices import Slice, read_transactions
 from raw_server import Connection, RawServer, Request, response
 from wrong_service import WORKSPACE, Row, WrongService, evenly

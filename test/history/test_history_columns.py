@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import flowhunt
-from flowhunt._arrow import TRANSACTION_COLUMNS
+from flowhunt._tables.arrow import TRANSACTION_COLUMNS
 from flowhunt.api.credits_api import SEARCH_CREDIT_TRANSACTIONS
 from flowhunt.history import iter_credit_transactions, plan_credit_transactions
 from flowhunt.history._columns import SEARCH_COLUMNS
@@ -65,8 +65,12 @@ TEXTS = ['"a"', '""', '"é☕"', '"\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', "
 KEYS = list(ROW)
 
 
+def with_char(text: str, at: int, char: str) -> str:
+    return json.dumps(text[:at] + char + text[at + 1 :])
+
+
 ALMOST_COMMON = st.builds(
-    lambda text, at, char: json.dumps(text[:at] + char + text[at + 1 :]),
+    with_char,
     st.sampled_from(["2026-01-31T23:59:59", "2026-01-31T23:59:59.123456", "2026-01-31T23:59:59Z"]),
     st.integers(0, 26),
     st.sampled_from(["", " ", *"0123456789-+:.,TtZz_"]),

@@ -212,6 +212,8 @@ def every_read(api: flowhunt.CreditsApi, zone: Any) -> Iterator[Any]:
 def test_a_zone_that_is_none_is_refused_before_anything_is_sent(zone: Any) -> None:
     with WrongService() as service, api_of(service) as api:
         for read in every_read(api, zone):
-            with pytest.raises(flowhunt.ApiValueError, match="zone must be a time zone"):
+            with pytest.raises(
+                flowhunt.ApiValueError, match="zone must be the name of a time zone"
+            ):
                 read()
         assert service.requests == []

@@ -1,0 +1,1 @@
+"""What shows, writes or reads tables shares: columns, displays, plots, and where tables are."""
