@@ -23,7 +23,12 @@ COMMANDS = (
     "balance",
     "usage",
     "transactions",
+    "spend",
     "check",
+    "export",
+    "sync",
+    "verify",
+    "report",
     "doctor",
     "login",
     "profiles",
@@ -72,7 +77,7 @@ def program(ctx: click.Context) -> None:
     \b
     Exit codes:
       0  done                               4  credential missing or refused
-      1  failed                             5  figures of the service differ
+      1  failed                             5  figures differ
       2  wrong usage                       75  failed for now, try again later
       3  a limit of `check` is crossed    130  interrupted
     """

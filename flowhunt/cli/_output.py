@@ -41,12 +41,21 @@ class Column:
     in_table: bool = True
 
 
-def show(session: Session, columns: Sequence[Column], rows: Iterable[Row]) -> None:
+def show(
+    session: Session,
+    columns: Sequence[Column],
+    rows: Iterable[Row],
+    nothing: str = "nothing was found",
+    *,
+    by_profile: bool = True,
+) -> None:
     """Write rows to standard output. Nothing is asked for before the fields are checked.
 
+    :param nothing: what people are told where there is no row
+    :param by_profile: whether each row is of one profile
     :raises click.UsageError: ``--fields`` names a column that there is not
     """
-    if session.all_profiles and Column("profile") not in columns:
+    if by_profile and session.all_profiles and Column("profile") not in columns:
         columns = [Column("profile"), *columns]
     columns = _chosen(session, columns)
     stream = sys.stdout
@@ -61,7 +70,7 @@ def show(session: Session, columns: Sequence[Column], rows: Iterable[Row]) -> No
         for line in _LINES[session.output](columns, found):
             write(stream, line)
     elif first is None:
-        note(session, "nothing was found")
+        note(session, nothing)
     else:
         write(stream, _table(columns, [list(map(_cell, values)) for values in found], stream))
 

@@ -58,10 +58,11 @@ def midnight(timestamp: datetime) -> datetime:
     return timestamp.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def period(default: str) -> Callable[[F], F]:
+def period(default: str | None, shown: str | None = None) -> Callable[[F], F]:
     """Add `--since` and `--until` to a command.
 
     :param default: what `--since` is where it is not given
+    :param shown: what the help says instead of the default
     """
 
     def add(command: F) -> F:
@@ -70,7 +71,7 @@ def period(default: str) -> Callable[[F], F]:
             type=when,
             metavar="WHEN",
             default=default,
-            show_default=True,
+            show_default=shown or True,
             help="Begin here: 2026-01-31, 7d, 12h, 4w, today, yesterday, month, last-month, year.",
         )
         until = click.option(
@@ -89,17 +90,19 @@ def bounds(since: datetime, until: datetime | None) -> dict[str, datetime]:
 
     :raises click.UsageError: there is no time between them
     """
-    since, until = half_open(since, until)
-    last = {} if until is None else {"created_at_to": until - _MICROSECOND}
-    return {"created_at_from": since, **last}
+    first, end = half_open(since, until)
+    last = {} if end is None else {"created_at_to": end - _MICROSECOND}
+    return {"created_at_from": first or since, **last}
 
 
-def half_open(since: datetime, until: datetime | None) -> tuple[datetime, datetime | None]:
+def half_open(
+    since: datetime | None, until: datetime | None
+) -> tuple[datetime | None, datetime | None]:
     """Both, with a UTC offset if one of them has one.
 
     :raises click.UsageError: there is no time between them
     """
-    if until is None:
+    if since is None or until is None:
         return since, until
     if (since.tzinfo is None) != (until.tzinfo is None):
         since, until = _with_offset(since), _with_offset(until)

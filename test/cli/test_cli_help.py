@@ -36,7 +36,7 @@ def test_help_of_a_command_says_what_it_does(run: Run, command: str) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith(f"Usage: flowhunt-credits {command}")
     shared = ran.out.partition("Shared options:")[2]
-    assert ("--output" in shared) is (command not in ("login", "completion"))
+    assert ("--output" in shared) is (command not in ("login", "completion", "spend"))
 
 
 def test_no_option_takes_a_key() -> None:
@@ -111,15 +111,23 @@ def test_serve_is_the_sandboxs() -> None:
 
 def test_every_command_option_and_exit_code_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    commands = [program.get_command(click.Context(program), name) or program for name in COMMANDS]
+    questions = {
+        name: question
+        for command in commands
+        if isinstance(command, click.Group)
+        for name, question in command.commands.items()
+    }
     options = {
         name
-        for command in COMMANDS
-        for parameter in (program.get_command(click.Context(program), command) or program).params
+        for command in (*commands, *questions.values())
+        for parameter in command.params
         for name in (*parameter.opts, *parameter.secondary_opts)
         if name.startswith("--")
     }
 
-    assert {"--keyring", "--file", "--profile", "--by", "--sign", "--wait"} <= options
+    assert {"--keyring", "--file", "--profile", "--by", "--sign", "--wait", "--week"} <= options
     assert {name for name in options if name not in page} == set()
-    assert [command for command in COMMANDS if f"`{command}`" not in page] == []
+    assert len(questions) == 7
+    assert [name for name in (*COMMANDS, *questions) if f"`{name}`" not in page] == []
     assert [code for code in ExitCode if f"| {code} |" not in page] == []

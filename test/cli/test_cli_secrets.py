@@ -13,12 +13,33 @@ from flowhunt.cli._main import COMMANDS
 from flowhunt.sandbox import Sandbox
 
 KEY, TOKEN = "planted-key-4711", "planted-token-4712"
-READING = ("balance", "usage", "transactions", "check", "doctor", "profiles")
-NOT_READING = {"login", "completion", "serve", "demo"}
+READING = (
+    *("balance", "usage", "transactions", "spend", "check", "export"),
+    *("sync", "verify", "report", "doctor", "profiles"),
+)
+ARGUMENTS = {
+    "check": ["--below", "9"],
+    "export": ["{profile}.csv"],
+    "report": ["{profile}.html"],
+    "spend": ["days"],
+    "sync": ["table"],
+    "verify": ["table"],
+}
+NOT_READING = {
+    "export",
+    "sync",
+    "verify",
+    "report",
+    "spend",
+    "login",
+    "completion",
+    "serve",
+    "demo",
+}
 
 
 def arguments_of(command: str) -> list[str]:
-    return [command, *(["--below", "9"] if command == "check" else [])]
+    return [command, *ARGUMENTS.get(command, [])]
 
 
 def test_every_command_is_looked_at() -> None:
@@ -33,6 +54,7 @@ def test_a_planted_secret_is_in_no_output(
     monkeypatch: pytest.MonkeyPatch,
     fault: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     program = json.dumps([sys.executable, "-c", f"print('{KEY}')"])
     url = "http://127.0.0.1:1" if fault == "unreachable" else service.url
     where = f'base_url = "{url}"\nworkspace_id = "{service.workspace_id}"\n'

@@ -1,0 +1,49 @@
+"""`flowhunt-credits sync`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import click
+
+import flowhunt
+from flowhunt.cli._mirror import of_workspaces
+from flowhunt.cli._options import ALL, Command, shared
+from flowhunt.cli._output import Column, Row, show
+from flowhunt.cli._period import period
+from flowhunt.cli._session import Session
+
+COLUMNS = (
+    Column("table"),
+    Column("version", "number"),
+    Column("workspaces", "number"),
+    Column("failed", "number"),
+    Column("changed", "number"),
+    Column("rows_written", "number"),
+    Column("commits", "number", in_table=False),
+    Column("rows_read", "number", in_table=False),
+    Column("requests", "number", in_table=False),
+)
+
+
+@click.command(cls=Command)
+@click.argument("table")
+@period(None, "all transactions")
+@shared(*ALL)
+@click.pass_obj
+def command(session: Session, table: str, since: datetime | None, until: datetime | None) -> None:
+    """Make a Delta table have the transactions of the service.
+
+    TABLE is a path or a URI such as s3://bucket/credits. The first load and each later update are
+    the same call. A workspace that fails is named, and the others are up to date.
+    """
+
+    def rows() -> Iterator[Row]:
+        sync = flowhunt.mirror.sync_credit_transactions
+        if synced := of_workspaces(session, sync, table, since, until):
+            found, _ = synced
+            counts = {"failed": len(found.failures), "changed": len(found.changed)}
+            yield {**vars(found), **counts}
+
+    show(session, COLUMNS, rows(), by_profile=False)

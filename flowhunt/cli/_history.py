@@ -1,0 +1,162 @@
+"""The history that `spend` and `report` look at: of a mirror, of files, or of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+import flowhunt
+from flowhunt.cli._commands.check import limit as number_from_0
+from flowhunt.cli._output import Row
+from flowhunt.cli._pace import Sign, sign
+from flowhunt.cli._period import bounds, half_open, midnight, now_in_utc, period
+from flowhunt.cli._session import Session
+from flowhunt.cli._workspaces import Source, of_each
+from flowhunt.credits import UNITS_PER_CREDIT
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+WEEKS = 12
+_SIGNS: dict[Sign, int] = {"positive": 1, "negative": -1}
+
+
+def from_path(help: str) -> Callable[[F], F]:
+    """Add `--from` to a command."""
+    return click.option("--from", "path", metavar="PATH", help=help)
+
+
+def reads_history(command: F) -> F:
+    """Add the options that make a ``History``."""
+    with_path = from_path("Read this table of `sync`, file or folder instead of the service.")
+    return with_path(period(None, f"{WEEKS}w; with --from all rows")(sign(command)))
+
+
+budget_period = click.option(
+    "--period",
+    type=click.Choice(["week", "month", "quarter", "year"]),
+    default="month",
+    show_default=True,
+    help="What the budget is for.",
+)
+
+
+def budget_units(text: str) -> int:
+    """The units of a budget in credits."""
+    units = round(number_from_0(text) * UNITS_PER_CREDIT)
+    if units < 1:
+        raise click.BadParameter(f"{text!r} is no budget: give credits above 0")
+    return units
+
+
+def check_from(session: Session) -> None:
+    """Check that no option of the service stands beside `--from`.
+
+    :raises click.UsageError: one does
+    """
+    if session.all_profiles or session.profile:
+        raise click.UsageError("--from asks no service: it excludes --profile and --all-profiles")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a history is from.
+
+    :ivar api: what to call; ``None`` where no service is asked
+    """
+
+    source: Source
+    workspace_id: str | None
+    api: flowhunt.CreditsApi | None = None
+
+    def balance(self) -> int | None:
+        """What is left, where the service is asked."""
+        if self.api is None or self.workspace_id is None:
+            return None
+        return self.api.get_workspace_credit_balance(self.workspace_id).credits
+
+
+Work = Callable[["flowhunt.spend.Spending", Origin], Iterable[Row]]
+
+
+@dataclass(frozen=True)
+class History:
+    """Which history to look at.
+
+    :ivar path: a table of `sync`, a file or a folder; ``None`` for the service
+    """
+
+    path: str | None
+    since: datetime | None
+    until: datetime | None
+    sign: Sign
+
+    def each(
+        self,
+        session: Session,
+        work: Work,
+        *,
+        by_transaction: bool = False,
+        first: datetime | None = None,
+    ) -> Iterator[Row]:
+        """What ``work`` returns for each workspace, or for the relation that is read instead.
+
+        :param by_transaction: whether sums of days are not enough
+        :param first: where to begin at the latest, unless `--since` says it
+        """
+        if self.path is not None:
+            check_from(session)
+            return self._of_relation(session, work, self.path)
+        return of_each(session, lambda source: self._of_source(source, work, by_transaction, first))
+
+    def _of_relation(self, session: Session, work: Work, path: str) -> Iterator[Row]:
+        until = None if self.until is None else _not_after_now(self.until)
+        with flowhunt.spend.Spending(
+            path,
+            *half_open(self.since, until),
+            workspace_id=session.workspace_id,
+            sign=_SIGNS[self.sign],
+        ) as spending:
+            yield from work(spending, Origin(Source(None), session.workspace_id))
+
+    def _of_source(
+        self, source: Source, work: Work, by_transaction: bool, first: datetime | None
+    ) -> Iterator[Row]:
+        usual = midnight(now_in_utc()) - timedelta(weeks=WEEKS)
+        since = self.since or min(usual, first or usual)
+        until = _not_after_now(self.until or now_in_utc())
+        configuration = source.configuration()
+        workspace_id = source.workspace_of(configuration)
+        read = _transactions if by_transaction else _sums
+        with flowhunt.ApiClient(configuration) as client:
+            api = flowhunt.CreditsApi(client)
+            relation = read(api, workspace_id, since, until)
+            with flowhunt.spend.Spending(
+                relation, *half_open(since, until), sign=_SIGNS[self.sign]
+            ) as spending:
+                yield from work(spending, Origin(source, workspace_id, api))
+
+
+def _not_after_now(until: datetime) -> datetime:
+    """No history is complete in the future: its days would count as days without spending."""
+    now = now_in_utc()
+    return min(until, now if until.tzinfo is None else now.replace(tzinfo=UTC))
+
+
+def _sums(
+    api: flowhunt.CreditsApi, workspace_id: str, since: datetime, until: datetime
+) -> flowhunt.frames.Table:
+    return flowhunt.frames.daily(
+        flowhunt.history.iter_daily_credit_transactions(api, workspace_id, bounds(since, until))
+    )
+
+
+def _transactions(
+    api: flowhunt.CreditsApi, workspace_id: str, since: datetime, until: datetime
+) -> Any:
+    from flowhunt.history.arrow import iter_transaction_batches
+
+    return iter_transaction_batches(api, workspace_id, *half_open(since, until))
