@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from flowhunt.exceptions import ApiTypeError, ApiValueError
@@ -20,16 +20,31 @@ def location_of(name: str, location: Location) -> str:
     """A location as text: a URI as it is, a path made absolute, so that it stays the same.
 
     :raises ApiTypeError: it is neither
-    :raises ApiValueError: it is empty, or a URI that became a ``Path``
+    :raises ApiValueError: it is empty, a URI that became a ``Path``, or no path can be so
     """
     if not isinstance(location, (str, os.PathLike)) or isinstance(os.fspath(location), bytes):
         raise ApiTypeError(f"{name} must be a path or a URI, not {location!r}")
     text = os.fspath(location)
     if not text:
         raise ApiValueError(f"{name} must be a path or a URI, and is empty")
+    if "\0" in text or not _is_encodable(text):
+        raise ApiValueError(f"{name} {text!r} has a character that no path can have")
     if _BROKEN_URI(text):
         raise ApiValueError(f"{name} {text!r} looks like a URI with one slash: give it as a str")
-    return text if _URI(text) else str(Path(text).expanduser().absolute())
+    try:
+        return text if _URI(text) else str(Path(text).expanduser().absolute())
+    except (RuntimeError, OSError) as error:
+        raise ApiValueError(
+            f"{name} {text!r} depends on a home or working directory that does not exist: "
+            "give an absolute path"
+        ) from error
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        return bool(os.fsencode(text))
+    except UnicodeEncodeError:
+        return False
 
 
 def local_path(location: str) -> Path | None:
@@ -37,7 +52,7 @@ def local_path(location: str) -> Path | None:
     if not _URI(location):
         return Path(location)
     parts = urlsplit(location)
-    return Path(url2pathname(unquote(parts.path))) if parts.scheme.lower() == "file" else None
+    return Path(url2pathname(parts.path)) if parts.scheme.lower() == "file" else None
 
 
 def shown(location: str) -> str:

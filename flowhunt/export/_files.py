@@ -27,6 +27,8 @@ def file_path(path: Location) -> Path:
         )
     if file.is_dir():
         raise ApiValueError(f"{file} is a folder, and an export is one file: add a name to it")
+    if file.exists() and not file.is_file():
+        raise ApiValueError(f"{file} is a device or a pipe, and an export replaces its file")
     if not file.parent.is_dir():
         raise ApiValueError(f"there is no folder {file.parent}")
     return file
@@ -34,7 +36,12 @@ def file_path(path: Location) -> Path:
 
 @contextmanager
 def replacing(file: Path) -> Generator[BinaryIO, None, None]:
-    """A new file that takes the place of another one once it is complete."""
+    """A new file that takes the place of another one once it is complete.
+
+    A symbolic link stays: what it points to is replaced.
+    """
+    if file.is_symlink():
+        file = file.resolve()
     temporary = file.with_name(f".flowhunt-{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as out:

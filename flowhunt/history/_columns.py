@@ -21,7 +21,16 @@ from flowhunt.api_response import ApiResponse
 from flowhunt.history._batch import Batch, Key
 from flowhunt.history._errors import Tally
 from flowhunt.history._formats import RowFormat
-from flowhunt.history._intervals import DAY, HOUR, NO_TIME, Interval, Zone, day_of, micros_of
+from flowhunt.history._intervals import (
+    ALL_TIME,
+    DAY,
+    HOUR,
+    NO_TIME,
+    Interval,
+    Zone,
+    day_of,
+    micros_of,
+)
 from flowhunt.history._requests import Body
 
 with extra("frames"):
@@ -225,7 +234,7 @@ class ArrowBatch(Batch):
         return _values(self.table[CLOCK])
 
     def count(self, interval: Interval) -> int:
-        return int(pc.sum(self._is_in(interval)).as_py() or 0)
+        return int(pc.sum(self._is_in(interval.within(ALL_TIME))).as_py() or 0)
 
     def every(self, step: int) -> list[int]:
         return _values(self.table[CLOCK].take(pa.array(range(0, len(self), step))))

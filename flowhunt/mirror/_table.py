@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,10 @@ _APPLICATION = "flowhunt.mirror/"
 """Begins the application IDs of transactions of the Delta log: one for each workspace."""
 _SHORT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _HEX_DIGITS = 40
+_UNUSABLE = re.compile(
+    r"[\x00-\x1f\x7f\[\]^|]|%[0-9A-Fa-f]{2}" + (r"|\\" if os.sep == "/" else "")
+).search
+"""What the library of the table takes for something else in a path, or does not take at all."""
 _EXACT_SUM = pa.decimal128(38, 0)
 _NAIVE = pa.timestamp("us")
 _DAY_BITS = 22
@@ -233,6 +238,11 @@ class MirrorTable:
         self._zone = zone
         self.name = shown(self._uri)
         path = local_path(self._uri)
+        if path is not None and (found := _UNUSABLE(str(path))):
+            raise ApiValueError(
+                f"{self.name!r} has {found[0]!r} in it, which deltalake cannot use in a path: "
+                "choose another location"
+            )
         if path is not None and path.is_file():
             raise ApiValueError(f"{self.name} is a file, not a table: choose another location")
         with self._store():

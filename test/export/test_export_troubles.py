@@ -174,7 +174,7 @@ def test_object_stores_are_refused_by_name(
 
 
 def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
-    path = tmp_path / "a name with ž.csv"
+    path = tmp_path / "a name with ž and %20.csv"
     with WrongService(unkind()) as service:
         assert export(service, path.as_uri()).path == path  # type: ignore[arg-type]
     assert left_in(tmp_path) == [path.name]
@@ -194,6 +194,9 @@ def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
         ({"path": "rows.parquet", "spreadsheet": True}, "spreadsheet"),
         ({"path": "."}, "folder"),
         ({"path": "nowhere/rows.csv"}, "no folder"),
+        ({"path": "rows\0.csv"}, "character"),
+        ({"path": "rows\ud800.csv"}, "character"),
+        ({"path": "~nobody-has-this-name/rows.csv"}, "home"),
         ({"workers": 0}, "workers"),
         ({"page_size": True}, "page_size"),
         ({"on_difference": "shrug"}, "on_difference"),
@@ -210,6 +213,39 @@ def test_arguments_are_checked_before_anything_is_sent(
             export(service, **{"path": Path("rows.csv"), **settings})
         assert not service.requests
     assert left_in(tmp_path) == []
+
+
+def test_a_working_directory_that_was_removed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    with WrongService(unkind()) as service:
+        with pytest.raises(flowhunt.ApiValueError, match="working directory"):
+            export(service, Path("rows.csv"))
+        assert not service.requests
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_an_export_does_not_take_the_place_of_a_pipe_or_a_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.csv")
+    with WrongService(unkind()) as service:
+        with pytest.raises(flowhunt.ApiValueError, match="pipe"):
+            export(service, tmp_path / "rows.csv")
+        assert not service.requests
+    assert (tmp_path / "rows.csv").is_fifo()
+
+
+def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "rows.csv").write_text("as before")
+    (tmp_path / "rows.csv").symlink_to(tmp_path / "store" / "rows.csv")
+    with WrongService(unkind()) as service:
+        report = export(service, tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").is_symlink()
+    assert (tmp_path / "store" / "rows.csv").stat().st_size == report.bytes
+    assert left_in(tmp_path / "store") == ["rows.csv"]
 
 
 def test_a_workspace_without_a_configuration_is_refused(tmp_path: Path) -> None:

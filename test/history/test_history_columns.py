@@ -26,7 +26,7 @@ from flowhunt.history.arrow import (
 from flowhunt.models import CreditTransactionResponse
 from raw_server import Connect, RawServer, response
 from test_history_hostile import HISTORY, api_of
-from wrong_service import START, WORKSPACE, Search, WrongService, evenly
+from wrong_service import START, WORKSPACE, Search, WrongService, evenly, rows_at
 
 ROW = HISTORY[0]
 COLUMNS = [*TRANSACTION_COLUMNS, "extra"]
@@ -227,3 +227,11 @@ def test_an_amount_beyond_64_bits_is_named() -> None:
     with WrongService(rows) as service, api_of(service) as api:
         with pytest.raises(flowhunt.ApiValueError, match=r"rows\[0\]\.amount does not fit"):
             list(iter_transaction_batches(api, WORKSPACE))
+
+
+def test_rows_at_both_ends_of_time_are_columns_too() -> None:
+    rows = [*rows_at([datetime.min, datetime.max], prefix="end-"), *evenly(50, 60)]
+    with WrongService(rows) as service, api_of(service) as api:
+        batches = list(iter_transaction_batches(api, WORKSPACE))
+    found = [each for batch in batches for each in batch["transaction_id"].to_pylist()]
+    assert sorted(found) == sorted(row["transaction_id"] for row in rows)

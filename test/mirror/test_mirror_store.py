@@ -107,6 +107,26 @@ def test_a_location_that_means_nothing_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["a%20b", "[a]", "a^b", "a|b", "a\nb", "a\\b", "a\x7f", "a\0"])
+@pytest.mark.parametrize("form", [str, Path.as_uri], ids=["path", "uri"])
+def test_a_path_that_the_library_would_change_is_refused(
+    tmp_path: Path, name: str, form: Any
+) -> None:
+    with served() as (service, configuration):
+        with pytest.raises(flowhunt.ApiValueError, match=r"in it|character"):
+            sync(form(tmp_path / name), configuration)
+    assert not service.requests
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["it's", "a b", "100%", "a#b", "a?b=c", "{a}", "é", "a:b"])
+def test_a_path_may_have_unusual_characters(tmp_path: Path, name: str) -> None:
+    with served(evenly(20, 5)) as (service, configuration):
+        sync(tmp_path / name, configuration)
+        assert facts_in(tmp_path / name) == facts(service.rows)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def other_table(path: Path) -> None:
     write_deltalake(path, pa.table({"a": [1]}))
 
