@@ -69,7 +69,6 @@ __all__ = [
     "CompactReport",
     "ConcurrentSyncError",
     "Failure",
-    "Progress",
     "SumsDifference",
     "SyncReport",
     "TableDifference",

@@ -43,8 +43,15 @@ def child(service: WrongService, program: str) -> subprocess.Popen[str]:
     )
 
 
-def stalls_after(requests: int) -> Any:
+def stalls_after(requests: int, held: int = 0) -> Any:
+    """A search that stalls; one request before may be held until others have read ahead."""
+    ahead = threading.Event()
+
     def search(request: Request) -> Search:
+        if request.nth > requests:
+            ahead.set()
+        elif request.nth == held:
+            ahead.wait(20)
         return Search(stall=request.nth > requests)
 
     return search
@@ -80,7 +87,8 @@ def test_a_program_ends_although_an_iterator_is_half_read_and_the_service_silent
     workers: int,
 ) -> None:
     # The first part is read by then, and more is under way where threads read.
-    with WrongService(HISTORY, search=stalls_after(25)) as service:
+    search = stalls_after(25, held=15 if workers > 1 else 0)
+    with WrongService(HISTORY, search=search) as service:
         process = child(service, f"found = rows({workers})\nprint(next(found).transaction_id)")
         if workers > 1:
             assert service.stalled.wait(20)
