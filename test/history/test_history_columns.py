@@ -234,4 +234,4 @@ def test_rows_at_both_ends_of_time_are_columns_too() -> None:
     with WrongService(rows) as service, api_of(service) as api:
         batches = list(iter_transaction_batches(api, WORKSPACE))
     found = [each for batch in batches for each in batch["transaction_id"].to_pylist()]
-    assert sorted(found) == sorted(row["transaction_id"] for row in rows)
+    assert sorted(found) == sorted(row["transaction_id"] for row in rows)  # type: ignore[type-var]
