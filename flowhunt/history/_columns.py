@@ -7,9 +7,10 @@ models, so that unknown fields, unusual numbers and errors are the same in both 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, pairwise
 from operator import attrgetter
 from typing import Any
 
@@ -82,14 +83,25 @@ def _decode(text: bytes | str) -> Columns:
     :raises pydantic.ValidationError: it does not fit the models
     """
     try:
-        rows = _decode_rows(text)
-        columns: Columns = dict.fromkeys(TRANSACTION_COLUMNS, ())
-        fields = zip(*map(msgspec.structs.astuple, rows), strict=True)
-        columns |= zip(_Row.__struct_fields__, fields, strict=False)  # without rows, no fields
+        columns = _columns_of(_decode_rows(text))
         columns["created_at"] = _timestamps(columns["created_at"])
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _decode_models(text)
     return columns
+
+
+def _columns_of(rows: Sequence[_Row]) -> Columns:
+    """Rows as lists. A tuple for each row would make the garbage collector run more often."""
+    return {
+        "transaction_id": [row.transaction_id for row in rows],
+        "workspace_id": [row.workspace_id for row in rows],
+        "user_id": [row.user_id for row in rows],
+        "created_at": [row.created_at for row in rows],
+        "transaction_type": [row.transaction_type for row in rows],
+        "context_id": [row.context_id for row in rows],
+        "context_desc": [row.context_desc for row in rows],
+        "amount": [row.amount for row in rows],
+    }
 
 
 def _timestamps(texts: Sequence[str]) -> Any:
@@ -110,10 +122,11 @@ def _plain_timestamps(texts: Sequence[str]) -> Any:
 
     Arrow refuses what pydantic does, but for shorter forms and the year 0.
     """
-    if min(map(len, texts), default=0) < _SECONDS:
-        return None
     try:
-        timestamps = pa.array(texts, _TEXT).cast(_NAIVE)
+        column = pa.array(texts, _TEXT)
+        if (pc.min(pc.binary_length(column)).as_py() or 0) < _SECONDS:
+            return None
+        timestamps = column.cast(_NAIVE)
     except pa.ArrowInvalid:
         return None
     return timestamps if pc.min(timestamps.view(pa.int64())).as_py() >= -_EPOCH else None
@@ -143,7 +156,7 @@ class ArrowColumns(RowFormat[Columns]):
         arrays = {"created_at": created_at, CLOCK: clock, "amount": array("amount", rows["amount"])}
         extras = rows.get(EXTRA)
         arrays[EXTRA] = pa.nulls(len(ids), _TEXT) if extras is None else pa.array(extras, _TEXT)
-        workspace_ids = set(rows["workspace_id"])
+        workspace_ids = _different(rows["workspace_id"])
         if len(workspace_ids) == 1:  # several times quicker than an array of as many texts
             arrays["workspace_id"] = pa.repeat(pa.scalar(*workspace_ids), len(ids))
         arrays |= {
@@ -153,6 +166,12 @@ class ArrowColumns(RowFormat[Columns]):
 
 
 COLUMNS = ArrowColumns()
+
+
+def _different(texts: Sequence[str]) -> Collection[str]:
+    """The different ones of some texts, which are usually all the same."""
+    first = texts[:1]
+    return first if first and texts.count(first[0]) == len(texts) else set(texts)
 
 
 def _instants(timestamps: Any, zone: Zone) -> tuple[Any, Any]:
@@ -189,6 +208,7 @@ class ArrowBatch(Batch):
     """Rows as an Arrow table. Its work is done by a few kernels for all rows at once.
 
     :ivar table: the columns of a transaction, ``EXTRA`` and ``CLOCK``
+    :ivar known_ids: the IDs, if they were read from the table before
     """
 
     def __init__(
@@ -201,7 +221,7 @@ class ArrowBatch(Batch):
         :param workspace_ids: the different workspaces, where they are
         """
         self.table: Any = table
-        self._ids = ids
+        self.known_ids = ids
         self._workspace_ids = workspace_ids
         self._cover: Interval | None = None
 
@@ -210,9 +230,9 @@ class ArrowBatch(Batch):
 
     @property
     def ids(self) -> Sequence[str]:
-        if self._ids is None:
-            self._ids = _values(self.table["transaction_id"])
-        return self._ids
+        if self.known_ids is None:
+            self.known_ids = _values(self.table["transaction_id"])
+        return self.known_ids
 
     @property
     def codes(self) -> Collection[str]:
@@ -237,25 +257,28 @@ class ArrowBatch(Batch):
         return int(pc.sum(self._is_in(interval.within(ALL_TIME))).as_py() or 0)
 
     def every(self, step: int) -> list[int]:
-        return _values(self.table[CLOCK].take(pa.array(range(0, len(self), step))))
+        clock = self.table[CLOCK].combine_chunks()
+        return [clock[index].as_py() for index in range(0, len(self), step)]
 
     def hours(self) -> Mapping[int, int]:
-        counts = pc.value_counts(pc.divide(self.table[CLOCK], HOUR)).to_pylist()
-        hours: dict[int, int] = {}
-        for each in counts:
-            hour = each["values"] % 24
-            hours[hour] = hours.get(hour, 0) + each["counts"]
+        clock = self.table[CLOCK].combine_chunks()
+        runs = pc.run_end_encode(pc.divide(clock, HOUR))  # a response is often in order
+        edges = pairwise([0, *_values(runs.run_ends)])
+        hours: Counter[int] = Counter()
+        for hour, (start, end) in zip(_values(runs.values), edges, strict=True):
+            hours[hour % 24] += end - start
         return hours
 
     def tally(self) -> dict[Key, Tally]:
         if not len(self):
             return {}
-        days = pc.divide(self.table[CLOCK], DAY)
-        amounts = self.table["amount"]
+        rows = self.table.select([CLOCK, "transaction_type", "amount"]).combine_chunks()
+        days = pc.divide(rows[CLOCK], DAY)
+        amounts = rows["amount"]
         least, most = _min_max(amounts)
         if max(-least, most) * len(self) >= 2**63:
             amounts = amounts.cast(_EXACT)
-        columns = {"day": days, "code": self.table["transaction_type"], "amount": amounts}
+        columns = {"day": days, "code": rows["transaction_type"], "amount": amounts}
         totals = (
             pa.table(columns)
             .group_by(["day", "code"], use_threads=False)
@@ -263,8 +286,8 @@ class ArrowBatch(Batch):
         )
         names = ("day", "code", "amount_count", "amount_sum")
         return {
-            (day_of(day * DAY), code): Tally(rows, int(amount))
-            for day, code, rows, amount in zip(
+            (day_of(day * DAY), code): Tally(count, int(amount))
+            for day, code, count, amount in zip(
                 *(totals[name].to_pylist() for name in names), strict=True
             )
         }
@@ -287,7 +310,8 @@ class ArrowBatch(Batch):
 
     def concatenated(self, others: Sequence[Any]) -> ArrowBatch:
         batches: list[ArrowBatch] = [self, *others]
-        ids = list(chain.from_iterable(batch.ids for batch in batches))
+        known = [batch.known_ids for batch in batches if batch.known_ids is not None]
+        ids = list(chain.from_iterable(known)) if len(known) == len(batches) else None
         return ArrowBatch(pa.concat_tables([batch.table for batch in batches]), ids)
 
     def _where(self, interval: Interval, *, inside: bool) -> ArrowBatch:

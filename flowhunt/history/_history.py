@@ -23,6 +23,7 @@ from flowhunt.history._intervals import (
     DAY,
     NO_TIME,
     Interval,
+    day_interval,
     day_of,
     neighbours_joined,
     period,
@@ -41,6 +42,7 @@ from flowhunt.history._verified import (
     differing_days,
     error_of,
     expectations_of,
+    tallies_in,
 )
 from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
 from flowhunt.models.grouping_period import GroupingPeriod
@@ -118,7 +120,7 @@ class History:
         for text, keys in groupby(sorted(read), key=lambda key: key[0]):
             day = date.fromisoformat(text)
             amounts = {(day, code): read[text, code].amount for _, code in keys}
-            is_whole = whole_days.covers(period(day, GroupingPeriod.DATE))
+            is_whole = whole_days.covers(day_interval(day))
             on_chart = {key: amount for key, amount in charted.items() if key[0] == day}
             witnesses = {
                 "rows": day not in by_sums_alone,
@@ -163,7 +165,8 @@ class History:
         rest, expectations = NO_TIME, dict[Interval, float]()
         for section in sections:
             self._checks += section.checks(self._interval.whole_days)
-            expectations = {**dict(shares(expectations, rest)), **self._expectations(section)}
+            left = dict(shares(expectations, rest))
+            expectations = dict(sorted({**left, **self._expectations(section)}.items()))
             time = neighbours_joined([part for part in (rest, section.interval) if part.length])
             rest = yield from rows.tiles(
                 time[0], expectations, newest_first=self._newest_first, more_follows=True
@@ -251,7 +254,7 @@ class History:
         batch, unverified = part_of(tiles, interval)
         self._reader.limits.see_all(batch, interval)
         checks = [check for check in self._checks if interval.covers(check.interval)]
-        self._checks = [check for check in self._checks if check not in checks]
+        self._checks = [check for check in self._checks if not interval.covers(check.interval)]
         part = self._reader.part(
             interval,
             batch,
@@ -268,9 +271,9 @@ class History:
         """Compare all that was read with the sums as they are now: a row that arrived meanwhile
         may have stood in for one that was never returned."""
         whole_days = self._interval.whole_days
-        read = {key: t for key, t in self._read.items() if whole_days.covers(_day(key))}
+        read = tallies_in(whole_days, self._read)
         for month in self._reader.differing_months(read, whole_days):
-            inside = {key: tally for key, tally in read.items() if month.covers(_day(key))}
+            inside = tallies_in(month, read)
             now = self._reader.sums.tallies(month, GroupingPeriod.DATE, strict=False)
             days = {
                 day
@@ -278,8 +281,8 @@ class History:
                 if day_of(day.start) not in self._disputed
             }
             for run in neighbours_joined(days):
-                before = {key: tally for key, tally in now.items() if run.covers(_day(key))}
-                if error := error_of([self._reader.settle(run, before=before)]):
+                settled = self._reader.settle(run, before=tallies_in(run, now))
+                if error := error_of([settled]):
                     yield Part(run, ListBatch.empty(), {}, error)
 
     # With filters that the sums do not take
@@ -334,7 +337,3 @@ def _interval_of(tiles: Sequence[Tile]) -> Interval:
     """The time that tiles cover."""
     intervals = [tile.interval for tile in tiles]
     return Interval(min(intervals).start, max(intervals).end)
-
-
-def _day(key: Key) -> Interval:
-    return period(key[0], GroupingPeriod.DATE)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from flowhunt.models.grouping_period import GroupingPeriod
 MICROSECOND = timedelta(microseconds=1)
 _LAST = (datetime.max - datetime.min) // MICROSECOND
 _timezone_of = attrgetter("tzinfo")
+_end_of = attrgetter("end")
 _DAYS_LOOKED_AT = 400
 """Days in which a change of the UTC offset is looked for."""
 
@@ -104,6 +106,12 @@ def period(first_day: date, grouping: GroupingPeriod) -> Interval:
         return Interval(start, end * DAY)
     days = 7 if grouping is GroupingPeriod.WEEK else 1
     return Interval(start, min(start + days * DAY, ALL_TIME.end))
+
+
+@lru_cache(maxsize=1024)
+def day_interval(day: date) -> Interval:
+    """A whole day. Found more quickly than ``period`` finds it, which has to hash an enum."""
+    return period(day, GroupingPeriod.DATE)
 
 
 def neighbours_joined(intervals: Iterable[Interval]) -> list[Interval]:
@@ -366,10 +374,12 @@ def between_edges(interval: Interval, inner: Iterable[int]) -> list[Interval]:
 def shares(expectations: Expectations, interval: Interval) -> Iterable[tuple[Interval, float]]:
     """The parts of expectations that are in an interval, with the rows of each."""
     start, end = interval
-    for whole, rows in expectations.items():
+    parts = list(expectations)
+    for whole in islice(parts, bisect_right(parts, start, key=_end_of), None):
         if whole[0] >= end:
             return
-        if whole[1] <= start or rows <= 0:
+        rows = expectations[whole]
+        if rows <= 0:
             continue
         if start <= whole[0] and whole[1] <= end:
             yield whole, rows

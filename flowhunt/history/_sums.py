@@ -146,7 +146,6 @@ class SumsReader:
         body = {**self._body(interval, code, grouping), "limit": self._limit}
         rows, limit = self._requests.sums(body)
         self._largest = max(largest, len(rows))
-        self.codes.update(row.transaction_type._value_ for row in rows)
         found: Sums = {}
         days = self._zone.days([row.created_at for row in rows])
         for row, day in zip(rows, days, strict=True):
@@ -154,9 +153,12 @@ class SumsReader:
             if key in found:
                 self.duplicates.add(key)
             found[key] = row
-        starts = [period(first_day, grouping).start for first_day, _ in found]
-        early = before and self._first < interval.start and min(starts, default=0) < interval.start
-        late = after and interval.end <= self._last and max(starts, default=0) >= interval.end
+        self.codes.update(code for _, code in found)
+        first_days = {first_day for first_day, _ in found}
+        starts = {first_day: period(first_day, grouping).start for first_day in first_days}
+        times = starts.values()
+        early = before and self._first < interval.start and min(times, default=0) < interval.start
+        late = after and interval.end <= self._last and max(times, default=0) >= interval.end
         if starts and (early or late):
             # Bounds are inclusive: without an overlap, no other sums can crowd out those in it.
             self._before = 0 if early else before
@@ -165,7 +167,7 @@ class SumsReader:
         inside = {
             key: row
             for key, row in found.items()
-            if interval.contains(period(key[0], grouping).start) and code in (None, key[1])
+            if interval.contains(starts[key[0]]) and code in (None, key[1])
         }
         return inside, len(rows) < min(limit, largest if strict else self.capacity)
 

@@ -23,6 +23,7 @@ from flowhunt.history._intervals import (
     Interval,
     Zone,
     datetime_of,
+    day_interval,
     day_of,
     neighbours_joined,
     period,
@@ -238,18 +239,18 @@ class VerifiedReader:
         unchecked: dict[date, dict[Key, Tally]] = {}
         first, last = day_of(compare.start), compare.end
         for key, tally in tallies.items():
-            if first <= key[0] and _day(key).end <= last:
+            if first <= key[0] and day_interval(key[0]).end <= last:
                 unchecked.setdefault(key[0], {})[key] = tally
         disagreeing: list[Interval] = []
         for check in checks:
             if check.interval.length > DAY:
-                days = [day for day in unchecked if check.interval.covers(_interval_of(day))]
+                days = [day for day in unchecked if check.interval.covers(day_interval(day))]
                 inside = {key: t for day in days for key, t in unchecked.pop(day).items()}
                 if by_month(inside) != check.sums and not self._has_grown(inside, check):
                     disagreeing += differing_days(inside, self._day_sums(check.interval))
             elif unchecked.pop(day_of(check.interval.start), {}) != check.sums:
                 disagreeing.append(check.interval)
-        return [*disagreeing, *map(_interval_of, unchecked)]
+        return [*disagreeing, *map(day_interval, unchecked)]
 
     def _has_grown(self, read: Tallies, month: Check) -> bool:
         """Whether rows of a month arrived while it was read, which explains a difference."""
@@ -261,9 +262,14 @@ def expectations_of(sums: Tallies) -> dict[Interval, float]:
     """How many rows each day has by the sums."""
     rows: dict[Interval, float] = {}
     for key in sorted(sums):
-        day = _day(key)
+        day = day_interval(key[0])
         rows[day] = rows.get(day, 0.0) + max(0, sums[key].rows)
     return rows
+
+
+def tallies_in(interval: Interval, tallies: Tallies) -> Tallies:
+    """The tallies of the days in an interval."""
+    return {key: tally for key, tally in tallies.items() if interval.covers(day_interval(key[0]))}
 
 
 def by_month(tallies: Tallies) -> dict[Key, Tally]:
@@ -278,7 +284,7 @@ def by_month(tallies: Tallies) -> dict[Key, Tally]:
 
 def differing_days(read: Tallies, sums: Tallies) -> set[Interval]:
     """The days that two tallies disagree on."""
-    return set(map(_day, differing_keys(read, sums)))
+    return {day_interval(day) for day, _ in differing_keys(read, sums)}
 
 
 def differing_keys(read: Tallies, sums: Tallies) -> list[Key]:
@@ -292,14 +298,6 @@ def differences_of(read: Tallies, sums: Tallies) -> list[Difference]:
         Difference(*key, read.get(key, Tally()), sums.get(key, Tally()))
         for key in differing_keys(read, sums)
     ]
-
-
-def _day(key: Key) -> Interval:
-    return _interval_of(key[0])
-
-
-def _interval_of(day: date) -> Interval:
-    return period(day, GroupingPeriod.DATE)
 
 
 def _is_between(read: Tallies, before: Tallies | None, after: Tallies) -> bool:
