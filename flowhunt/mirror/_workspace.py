@@ -221,6 +221,8 @@ class WorkspaceReader:
                 if found.interval.length:
                     self.rows_read += found.batch.num_rows
                     yield found.interval, found.batch
+                    # Arrow keeps what one thread allocated and another freed, unless asked here.
+                    pa.default_memory_pool().release_unused()
 
     def _differs(self, interval: Interval, rows: pa.RecordBatch) -> bool:
         """Whether the table has other rows in some days than these."""
