@@ -1,7 +1,7 @@
 """How long it takes to write transactions to Parquet, each response 50 ms away, and the memory.
 
     python benchmark/history.py              100,000 transactions: one thread, and sixteen
-    python benchmark/history.py --large      half a million, one million and two million
+    python benchmark/history.py --large      100,000, half a million, one million and two million
 
 The service is a sandbox in a process of its own, on the same machine.
 """
@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="up to two million transactions")
     if parser.parse_args().large:
-        for rows in (500_000, 1_000_000, 2_000_000):
+        for rows in (100_000, 500_000, 1_000_000, 2_000_000):
             in_a_process(large, rows)
     else:
         in_a_process(parallel, 100_000)
