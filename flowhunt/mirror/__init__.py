@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 from flowhunt._extras import extra
 from flowhunt._tables.locations import Location
 from flowhunt._workspaces.clients import Clients, Configurations, Source, ids_of
-from flowhunt._workspaces.progress import Callback, Progress, reported
+from flowhunt._workspaces.progress import Callback, reported
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiTypeError, ApiValueError

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 import flowhunt
+from flowhunt.export import Progress
 from flowhunt.history import Difference, Tally
-from flowhunt.mirror import Failure, Progress, SumsDifference, SyncReport, WorkspaceError, verify
+from flowhunt.mirror import Failure, SumsDifference, SyncReport, WorkspaceError, verify
 from mirrors import configuration_for, facts, facts_by_duckdb, facts_in, html_of, served, sync
 from wrong_service import WORKSPACE, Request, Row, Search, WrongService, evenly
 
