@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -234,7 +234,7 @@ def _show(
     session: Session,
     columns: tuple[Column, ...],
     asked: dict[str, Any],
-    question: Any,
+    question: Callable[[flowhunt.spend.Spending], flowhunt.spend.Result],
     **reading: Any,
 ) -> None:
     def work(spending: flowhunt.spend.Spending, _: Origin) -> Iterable[Row]:
