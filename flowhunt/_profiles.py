@@ -164,7 +164,7 @@ def _tables(file: Path) -> dict[str, Any]:
 
 
 def _refuse_if_shared(file: Path, status: os.stat_result) -> None:
-    """On Windows the mode tells nothing; a user's folder is closed to others there."""
+    """On Windows the mode does not show this; a user's folder is closed to others there."""
     if os.name == "posix" and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         mode = stat.S_IMODE(status.st_mode)
         raise ProfileError(

@@ -1,7 +1,7 @@
-"""The pytest plugin: a sandbox for tests, and no way to the service by mistake.
+"""The pytest plugin: a sandbox for tests, and no calls of the service by mistake.
 
-Every run of pytest loads this where the package is installed. All but `Configuration` is imported
-for a test that uses a fixture of it.
+Where the package is installed, each run of pytest loads this module. So it imports everything but
+`Configuration` only for tests that use its fixtures.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def flowhunt_sandbox(
 ) -> Sandbox:
     """A local FlowHunt with the data of the test's marker.
 
-    The environment leads to it: `flowhunt.ApiClient()` calls it, and so do child processes.
+    The environment points to it: `flowhunt.ApiClient()` calls it, and so do child processes.
     """
     import flowhunt
 
@@ -108,7 +108,7 @@ def flowhunt_api(flowhunt_sandbox: Sandbox) -> Iterator[CreditsApi]:
 
 @pytest.fixture
 def flowhunt_environment(flowhunt_sandbox: Sandbox) -> dict[str, str]:
-    """The variables of the environment that lead to the sandbox."""
+    """The environment variables that point to the sandbox."""
     return flowhunt_sandbox.environment()
 
 

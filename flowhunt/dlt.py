@@ -10,7 +10,7 @@
 
 A run asks for the monthly sums of each workspace, two requests, and compares them with those of
 the run before. Months that differ are read again and replaced, however old they are. Of the month
-in which the last run ended, only new days are read if nothing else changed.
+in which the last run finished, only new days are read if nothing else changed.
 """
 
 from __future__ import annotations
@@ -28,21 +28,22 @@ from flowhunt._extras import extra
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiValueError, OpenApiException
 from flowhunt.history._arguments import OnDifference, Timestamp, half_open
-from flowhunt.slices import (
-    SUM_SCHEMA,
-    TRANSACTION_SCHEMA,
-    Configurations,
-    Slice,
-    configurations,
-    read_sums,
-    read_transactions,
-)
 
 with extra("dlt"):
     import dlt
     import pyarrow as pa
     import pyarrow.compute as pc
     from dlt.common.schema.typing import TColumnSchema
+
+    from flowhunt.slices import (
+        SUM_SCHEMA,
+        TRANSACTION_SCHEMA,
+        Configurations,
+        Slice,
+        configurations,
+        read_sums,
+        read_transactions,
+    )
 
 __all__ = ["flowhunt_source"]
 
@@ -169,10 +170,10 @@ class _Asked:
         return {month: _digest(totals) for month, totals in months.items()}
 
     def changed(self, loaded: Loaded | None, found: Configurations) -> list[Period]:
-        """What to read: time that was never loaded, and months whose sums are not as they were.
+        """The periods to read: time that was never loaded, and months whose sums have changed.
 
-        Of the month in which the last run ended, it is what came later, if the sums of the days
-        before are as they were.
+        Of the month in which the last run finished, only later days, if the sums of the earlier
+        days have not changed.
         """
         if loaded is None:
             return [(self.since, self.until)]

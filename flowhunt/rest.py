@@ -1,4 +1,4 @@
-"""The story of one request: attempt, decide, wait, attempt again. ``_transport`` has the parts."""
+"""Sends one request: attempt, decide, wait, attempt again. ``_transport`` has the parts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RESTResponse:
         return self._call.request
 
     def secrets(self) -> list[str]:
-        """What of the request no text may show."""
+        """The parts of the request that no text may show."""
         return self._call.secrets()
 
     @scrubs_traceback

@@ -64,7 +64,7 @@ Grouping = Literal["date", "week", "month"]
 OnError = Literal["raise", "row"]
 
 Configurations: TypeAlias = Callable[[str], Configuration]
-"""Returns the configuration of a workspace, which is asked for by its ID."""
+"""A function that takes a workspace ID and returns its configuration."""
 
 _SUM_TYPES: dict[str, pa.DataType] = {
     "workspace_id": pa.string(),
@@ -129,7 +129,7 @@ def read_transactions(
     Slices of one workspace and type that touch or overlap are read as one. Slices of all types and
     of a single type are read apart.
 
-    A 429 is waited out until the service has refused all requests for 15 minutes.
+    A 429 is retried, until all requests have had a 429 for 15 minutes.
 
     :param configurations: returns the configuration of a workspace
     :param page_size: the ``limit`` to ask with
@@ -168,8 +168,7 @@ def read_sums(
 ) -> Generator[pa.RecordBatch, None, None]:
     """Yield the sums of slices by period and type, in batches of ``SUM_SCHEMA``.
 
-    They say how much there is, what changed since they were read last, whether all of it is in a
-    table, and which credentials work.
+    Use them to plan a read, to find changes, to audit a table, or to check credentials.
 
     :param configurations: returns the configuration of a workspace
     :param grouping: the length of a period: ``"date"``, ``"week"`` or ``"month"``

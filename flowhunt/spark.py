@@ -25,14 +25,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flowhunt import slices
 from flowhunt._extras import extra
 from flowhunt.exceptions import ApiValueError
 from flowhunt.history._arguments import OnDifference, half_open
-from flowhunt.slices import SUM_SCHEMA, TRANSACTION_SCHEMA, Configurations, Slice
 
 with extra("spark"):
     import pyarrow as pa
+
+    from flowhunt import slices
+    from flowhunt.slices import SUM_SCHEMA, TRANSACTION_SCHEMA, Configurations, Slice
 
 try:
     from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition

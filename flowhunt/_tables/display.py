@@ -1,6 +1,6 @@
 """Rows and columns for people: HTML in a notebook, a table of rich or plain text in a terminal.
 
-Everything that comes from the service is text here: it cannot become markup, typeset formulas,
+All text of the service stays text here: it cannot become markup, typeset formulas,
 or sequences that drive a terminal.
 """
 

@@ -43,7 +43,7 @@ class Call:
         return f"{self.method} {self.url.partition('?')[0]}"
 
     def secrets(self) -> list[str]:
-        """What of the request no text may show."""
+        """The parts of the request that no text may show."""
         return secrets_in(self.headers, self.transport.proxy_headers)
 
     def exceeded_limit(self, error: BaseException | None = None) -> str:

@@ -19,7 +19,7 @@ else:
 
 
 class Clock(NamedTuple):
-    """Where time comes from; tests bring their own."""
+    """The source of time; tests pass their own."""
 
     monotonic: Callable[[], float] = _monotonic
     sleep: Callable[[float], object] | None = None

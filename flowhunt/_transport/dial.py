@@ -13,7 +13,7 @@ from typing import cast
 from flowhunt._transport.addresses import Address
 
 HEAD_START = 0.25
-"""Seconds before the next address is tried while the last one still connects."""
+"""Seconds before the next address is attempted while the last one still connects."""
 
 SocketOptions = Iterable[tuple[int, int, int | bytes]]
 

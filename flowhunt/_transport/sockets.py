@@ -56,7 +56,7 @@ def with_deadline(sock: socket.socket) -> socket.socket:
 class GuardedSocket:
     """Receives within the deadline through a socket of a class that is not ours.
 
-    TLS in TLS and truststore bring such classes.
+    TLS in TLS and truststore use such classes.
     """
 
     def __init__(self, sock: Any) -> None:

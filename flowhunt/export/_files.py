@@ -1,4 +1,4 @@
-"""A file that is there as a whole, or not at all."""
+"""Atomic writes: a file is replaced only by a complete one."""
 
 from __future__ import annotations
 

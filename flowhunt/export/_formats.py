@@ -48,7 +48,7 @@ _EXACT_INTEGERS = range(-(10**15) + 1, 10**15)
 
 
 def format_of(path: Path, format: str | None) -> str:
-    """The format that was asked for, or that the name of the file says.
+    """The format asked for, or the one of the file's suffix.
 
     :raises ApiValueError: there is no such format
     """

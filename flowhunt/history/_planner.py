@@ -19,9 +19,9 @@ FULL_SUMS = 0.97
 
 
 class Section(NamedTuple):
-    """Some time to read, as the sums show it.
+    """An interval to read, with its sums.
 
-    :ivar sums: the tallies of its days, or of its months
+    :ivar sums: the totals of its days, or of its months
     :ivar by_month: whether they are those of months
     """
 
@@ -30,7 +30,7 @@ class Section(NamedTuple):
     by_month: bool
 
     def checks(self, whole_days: Interval) -> list[Check]:
-        """What the sums say of each period that is wholly asked for."""
+        """The sums of each period that lies completely in the days asked for."""
         grouping = GroupingPeriod.MONTH if self.by_month else GroupingPeriod.DATE
         checks = [
             Check(period(first_day, grouping), sums)
@@ -55,7 +55,7 @@ class Range(NamedTuple):
 class Planner:
     """Splits time into sections by the sums of months, and of the days of busy months.
 
-    :param tallies: asks for the sums of some time
+    :param tallies: requests the totals of an interval
     :param page_size: how many sums or rows a response holds
     :param by_day: whether every section has the sums of its days
     :param prefers_days: whether the next section should have them
@@ -148,7 +148,7 @@ class Planner:
 
 
 def by_first_day(tallies: Tallies) -> dict[date, Tallies]:
-    """The tallies of each day or month, by its first day, in order."""
+    """The totals of each day or month, by its first day, in order."""
     return {
         first_day: {key: tallies[key] for key in keys}
         for first_day, keys in groupby(sorted(tallies), key=lambda key: key[0])

@@ -91,7 +91,7 @@ class SumsReader:
     def tallies(
         self, interval: Interval, grouping: GroupingPeriod, *, strict: bool = True
     ) -> dict[Key, Tally]:
-        """The sums that count something, as tallies."""
+        """The sums that are not zero, as totals."""
         sums = self.read(interval, grouping, strict=strict)
         return {
             key: Tally(row.cnt, row.amount) for key, row in sums.items() if row.cnt or row.amount
@@ -121,9 +121,7 @@ class SumsReader:
         if complete:
             return found
         if not found:
-            return (
-                found  # only sums that were not asked for: shorter intervals would bring no others
-            )
+            return found  # sums of other intervals only: a split would return the same
         if halves := _split(interval, found, grouping):
             for half in halves:
                 found |= self._read(half, grouping, strict=strict)
@@ -197,5 +195,5 @@ def _split(interval: Interval, found: Sums, grouping: GroupingPeriod) -> list[In
 
 
 def rows_in(tallies: Iterable[Tally]) -> int:
-    """How many rows tallies count; a negative count is none."""
+    """How many rows totals count; a negative count is none."""
     return sum(max(0, tally.rows) for tally in tallies)

@@ -37,11 +37,11 @@ FILL, LEAST_FILL, MOST_FILL = 0.8, 0.5, 0.96
 FILL_GAINED, FILL_LOST = 0.003, 0.04
 """How the plan changes with a response that was not full, and with one that was."""
 TRUSTED_PARTS = 8
-"""Parts that an interval is split into on the word of the sums alone."""
+"""The most parts of a split that only the sums suggest."""
 DENSE_FILL = 0.85
 """How full a response is planned to be where another one shows how close its rows lie."""
 MOST_PARTS = 24
-"""Parts that an interval is split into on the word of a full response."""
+"""The most parts of a split that a full response suggests."""
 PRIOR = 2.0
 """Hours that count as read, with many rows, before any is."""
 SAMPLE = 16
@@ -82,7 +82,7 @@ class ServiceLimits:
     :ivar before: the overlap with the interval before, 0 where bounds are inclusive
     :ivar after: the overlap with the interval after
     :ivar observed: whether all time was asked for, to see how many rows come at once
-    :ivar larger_helps: whether a larger limit returns more rows; ``None`` if never tried
+    :ivar larger_helps: whether a larger limit returns more rows; ``None`` if not attempted yet
     :ivar received: how many rows were received for the intervals they are in
     :ivar wasted: planned responses with far fewer rows than expected
     :ivar fill: how full a response is planned to be
@@ -117,7 +117,7 @@ class ServiceLimits:
         return page.size < min(page.limit, self.largest) and page.inside < self.most_inside
 
     def see_sizes(self, page: Page) -> None:
-        """Learn how many rows come at once."""
+        """Observe how many rows one response holds."""
         self.largest = max(self.largest, page.size)
         self.most_inside = max(self.most_inside, page.inside)
 
@@ -146,7 +146,7 @@ class ServiceLimits:
         ]
 
     def see_rows(self, batch: Batch, interval: Interval) -> None:
-        """Learn from all rows of an interval at which time of the day rows are made."""
+        """Observe from all rows of an interval at which time of the day rows are made."""
         self.received += len(batch)
         self.hours.update(batch.hours())
         days, left = divmod(interval.length, DAY)
@@ -160,7 +160,7 @@ class ServiceLimits:
     def see_planned(
         self, batch: Batch, rows: float, expectations: Expectations, *, complete: bool
     ) -> None:
-        """Learn from the response for an interval that the sums have planned.
+        """Observe the response for an interval that was planned from the sums.
 
         :param batch: its rows in the interval
         :param rows: how many rows were expected
@@ -176,7 +176,7 @@ class ServiceLimits:
             self.see_spread(batch, expectations)
 
     def see_full(self, interval: Interval, found: Sequence[int]) -> None:
-        """Learn from a response that may lack rows of an interval.
+        """Observe a response that may lack rows of an interval.
 
         :param found: the timestamps of the rows received, in the order received
         """
@@ -187,7 +187,7 @@ class ServiceLimits:
         self._full.append((interval, in_order[0], in_order[-1], len(in_order)))
 
     def see_all(self, batch: Batch, interval: Interval) -> None:
-        """Learn what full responses did not hold, once all rows of an interval are known."""
+        """Observe what full responses did not hold, once all rows of an interval are known."""
         for asked, first, last, rows in self._full:
             if not interval.covers(Interval(first, last)):
                 continue
@@ -207,7 +207,7 @@ class ServiceLimits:
         ]
 
     def see_spread(self, batch: Batch, expectations: Expectations) -> None:
-        """See whether rows lie closer together, or with larger gaps, than expected."""
+        """Observe whether rows lie closer together, or with larger gaps, than expected."""
         rows = len(batch)
         if rows < SAMPLE:
             return

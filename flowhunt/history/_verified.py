@@ -35,15 +35,15 @@ from flowhunt.history._tiling import ServiceLimits
 from flowhunt.models.grouping_period import GroupingPeriod
 
 READS = 3
-"""How often days are read before a difference is one."""
+"""How often days are read before a difference is reported."""
 
 Tallies = Mapping[Key, Tally]
 
 
 class Check(NamedTuple):
-    """What the sums say of one day or month.
+    """The sums of one day or month.
 
-    :ivar sums: the tally of each day, or first day, and transaction type
+    :ivar sums: the total of each day, or first day, and transaction type
     """
 
     interval: Interval
@@ -205,7 +205,7 @@ class VerifiedReader:
     def _read_again(
         self, days: Interval, sums: Tallies, rows_before: int = 0
     ) -> tuple[Batch, list[Interval]]:
-        """Read days as if nothing were known of the service: it may have changed."""
+        """Read days without the observed limits of the service, which may have changed."""
         reader = self.rows.without_limits()
         batch, unverified = reader.read(days, expectations_of(sums))
         codes = {code for _, code in sums}
@@ -268,12 +268,12 @@ def expectations_of(sums: Tallies) -> dict[Interval, float]:
 
 
 def tallies_in(interval: Interval, tallies: Tallies) -> Tallies:
-    """The tallies of the days in an interval."""
+    """The totals of the days in an interval."""
     return {key: tally for key, tally in tallies.items() if interval.covers(day_interval(key[0]))}
 
 
 def by_month(tallies: Tallies) -> dict[Key, Tally]:
-    """Tallies of days as those of months."""
+    """Totals of days, added up by month."""
     months: dict[Key, list[int]] = {}
     for (day, code), (rows, amount) in tallies.items():
         total = months.setdefault((day.replace(day=1), code), [0, 0])
@@ -283,17 +283,17 @@ def by_month(tallies: Tallies) -> dict[Key, Tally]:
 
 
 def differing_days(read: Tallies, sums: Tallies) -> set[Interval]:
-    """The days that two tallies disagree on."""
+    """The days on which two totals disagree."""
     return {day_interval(day) for day, _ in differing_keys(read, sums)}
 
 
 def differing_keys(read: Tallies, sums: Tallies) -> list[Key]:
-    """The days, or first days, and transaction types that two tallies disagree on."""
+    """The days, or first days, and transaction types on which two totals disagree."""
     return sorted(key for key in read.keys() | sums.keys() if read.get(key) != sums.get(key))
 
 
 def differences_of(read: Tallies, sums: Tallies) -> list[Difference]:
-    """Where two tallies disagree."""
+    """Where two totals disagree."""
     return [
         Difference(*key, read.get(key, Tally()), sums.get(key, Tally()))
         for key in differing_keys(read, sums)
@@ -331,6 +331,6 @@ def error_of(settled: Sequence[Settled]) -> HistoryError | None:
 
 
 def unverified_error(part: Interval) -> UnverifiedError:
-    """The error for a time whose rows the service does not show."""
+    """The error for an interval that may have rows which the service did not return."""
     until = datetime_of(part.end) if part.end < ALL_TIME.end else None
     return UnverifiedError(datetime_of(part.start), until)

@@ -10,7 +10,7 @@
 The table is the only state. A sync compares the sums of the service with those of the table, reads
 the days that differ, and replaces them in commits that each hold many days. So the first load, the
 next night, late rows, changed amounts, deleted rows, a longer period, other workspaces and the
-return after a crash are all the same call.
+restart after a crash are all the same call.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ def sync_credit_transactions(
     storage_options: StorageOptions | None = None,
     sleep: Sleep | None = None,
 ) -> SyncReport:
-    """Make a Delta table have the transactions that the service has, in few requests.
+    """Bring a Delta table up to date with the transactions of the service, in few requests.
 
-    The table is made if there is nothing at its location yet. Days are replaced as a whole: each
+    The table is created if its location is empty. Days are replaced as a whole: each
     version of the table has each transaction of a day exactly once. Rows outside the period, and
     of workspaces that are not named, stay as they are.
 
@@ -242,7 +242,7 @@ def _run(
     progress: bool | Callback,
 ) -> Generator[Run, None, None]:
     ids, source = _asked(workspaces, configuration)
-    with Clients(source) as clients, reported(progress, "mirror") as tell:
+    with Clients(source) as clients, reported(progress, "mirror") as report:
         sources: dict[str, Source] = {}
         failures: list[Failure] = []
         for workspace_id in ids:
@@ -258,7 +258,7 @@ def _run(
             settings._replace(workers=max(1, workers // len(ids))),
             workers=workers,
             on_error=on_error,
-            tell=tell,
+            report=report,
         )
 
 

@@ -1,4 +1,4 @@
-"""Threads that go round the workspaces."""
+"""Shares threads among workspaces: which one a free thread reads next."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Task:
 class Rounds:
     """Reads workspaces with some threads.
 
-    A thread that is free goes to the credential with the fewest threads, so that one which is
-    throttled does not hold all of them. Workspaces that were begun go before others, so that few
+    A free thread takes the credential with the fewest threads, so that a throttled one does not
+    hold up all threads. Workspaces that were begun go before others, so that few
     clients are open at once.
 
     :param sources: what the requests of each workspace are sent with
@@ -81,7 +81,7 @@ class Rounds:
                 task, read = threads.next()
                 self._busy[id(task.source)] -= 1
                 if read is None:
-                    self._end(task)
+                    self._finish(task)
                 else:
                     self._put_first(task)
                 yield task, read
@@ -110,7 +110,7 @@ class Rounds:
         tasks.appendleft(task)
         self._waiting = {source: tasks, **self._waiting}
 
-    def _end(self, task: Task) -> None:
+    def _finish(self, task: Task) -> None:
         source = id(task.source)
         self._begun.discard(task)
         self._unfinished[source] -= 1

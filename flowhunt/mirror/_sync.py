@@ -24,13 +24,13 @@ ROWS_IN_A_COMMIT = 50_000
 DAYS_IN_A_COMMIT = 500
 """The same for intervals of days, each of which is a condition of the commit."""
 ATTEMPTS = 8
-"""How often a sync begins anew because another process has committed to its workspaces."""
+"""How often a sync starts over because another process has committed to its workspaces."""
 
 
 class WorkspaceError(OpenApiException):
     """A workspace could not be read, and ``on_error="raise"`` was asked for.
 
-    ``__cause__`` is what went wrong.
+    ``__cause__`` is the error.
 
     :ivar workspace_id: the workspace
     """
@@ -44,7 +44,7 @@ class WorkspaceError(OpenApiException):
 
 
 class Run:
-    """What a sync and a comparison have in common.
+    """The state and the result that a sync and a comparison share.
 
     :param sources: what the requests of each workspace are sent with
     :param failures: workspaces that have failed before anything was sent
@@ -60,7 +60,7 @@ class Run:
         *,
         workers: int,
         on_error: OnError,
-        tell: Callback,
+        report: Callback,
     ) -> None:
         self.began = time.monotonic()
         self.table = table
@@ -73,7 +73,7 @@ class Run:
         self._settings = settings
         self._workers = workers
         self.on_error = on_error
-        self._tell = tell
+        self._report = report
         for failure in self.failures:
             self._raise_if_asked(failure)
 
@@ -91,15 +91,15 @@ class Run:
             self.readers.append(reader)
             return reader
 
-        ended = self.in_all - len(self._remaining)
+        finished = self.in_all - len(self._remaining)
         rounds = Rounds(self._clients, dict(self._remaining), make_reader, self._workers)
         for task, read in rounds.run():
             yield task, read
-            ended += read is None
-            self._tell(Progress(ended, self.in_all, self.rows_read))
+            finished += read is None
+            self._report(Progress(finished, self.in_all, self.rows_read))
 
-    def end(self, task: Task) -> None:
-        """Note what came of a workspace: all of it was read and committed, or it failed.
+    def finish(self, task: Task) -> None:
+        """Record that a workspace was read and committed, or that it failed.
 
         :raises WorkspaceError: it failed, and ``on_error="raise"`` was asked for
         """
@@ -130,12 +130,12 @@ class Sync:
         self.changed: set[str] = set()
         self.rows_written = self.commits = 0
         self._pending: list[Replacement] = []
-        self._ended: list[Task] = []
+        self._finished: list[Task] = []
 
     def carry_out(self) -> None:
-        """Make the table true.
+        """Replace all days that differ.
 
-        :raises ConcurrentSyncError: another process has committed to it again and again
+        :raises ConcurrentSyncError: other processes committed to the table during each attempt
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -148,12 +148,12 @@ class Sync:
                 return
 
     def _attempt(self) -> None:
-        self._pending, self._ended = [], []
+        self._pending, self._finished = [], []
         rows = 0
         for task, read in self._run.reads():
             if read is None:
-                self._ended.append(task)
-            elif read.is_news:
+                self._finished.append(task)
+            elif read.is_changed:
                 self._pending.append(read.replacement)
                 rows += read.replacement.rows.num_rows
             is_full = rows >= ROWS_IN_A_COMMIT or len(self._pending) >= DAYS_IN_A_COMMIT
@@ -169,9 +169,9 @@ class Sync:
             self.changed |= {each.workspace_id for each in self._pending}
             self.rows_written += sum(each.rows.num_rows for each in self._pending)
             self._pending = []
-        for task in self._ended:
-            self._run.end(task)
-        self._ended = []
+        for task in self._finished:
+            self._run.finish(task)
+        self._finished = []
 
 
 def differences_in(run: Run) -> list[TableDifference]:
@@ -180,7 +180,7 @@ def differences_in(run: Run) -> list[TableDifference]:
     snapshot = run.table.snapshot(())
     for task, read in run.reads():
         if read is None:
-            run.end(task)
+            run.finish(task)
             continue
         workspace_id, interval = read.replacement.workspace_id, read.replacement.interval
         in_service = snapshot.totals_of(read.replacement.rows)

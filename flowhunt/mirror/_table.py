@@ -1,4 +1,4 @@
-"""The Delta table of a mirror: what it has, and how days of it are replaced."""
+"""The Delta table of a mirror: reads its totals and rows, and replaces days."""
 
 from __future__ import annotations
 
@@ -260,12 +260,12 @@ class MirrorTable:
         return self.delta.version()
 
     def reload(self) -> None:
-        """Take over what other processes have committed."""
+        """Load the latest version, with commits of other processes."""
         with self._store():
             self.delta.update_incremental()
 
     def snapshot(self, workspace_ids: Collection[str] | None) -> Snapshot:
-        """What the table has now, of some workspaces or of all."""
+        """The current version of the table, with the totals of some workspaces or of all."""
         with self._store():
             delta = DeltaTable(self._uri, self.version, storage_options=self._options)
             snapshot = Snapshot(delta, self._zone)

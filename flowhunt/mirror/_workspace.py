@@ -1,4 +1,4 @@
-"""What of one workspace has to be read, and its rows."""
+"""Reads one workspace: the days that differ from the table, and their rows."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class Settings(NamedTuple):
 class Read(NamedTuple):
     """Days that were read.
 
-    :ivar is_news: whether the table has other rows in them, or does not know that it has all
+    :ivar is_changed: whether the table has other rows in them, or no record that they were read
     """
 
     replacement: Replacement
-    is_news: bool
+    is_changed: bool
 
 
 class Run(NamedTuple):
@@ -118,9 +118,9 @@ class WorkspaceReader:
         for run in self._runs(covered):
             for interval, rows in self._read(run):
                 grown = _grown(covered, interval, asked)
-                is_news = grown != covered or self._differs(interval, rows)
+                is_changed = grown != covered or self._differs(interval, rows)
                 covered = grown
-                yield Read(Replacement(self.workspace_id, interval, rows, grown), is_news)
+                yield Read(Replacement(self.workspace_id, interval, rows, grown), is_changed)
 
     # What to read
 
@@ -156,7 +156,7 @@ class WorkspaceReader:
         return changed
 
     def _changed_in(self, time: Interval, of_month: dict[Key, Tally]) -> set[Interval]:
-        """The days of a month that differ: all of them if their sums are not that of the month."""
+        """The days of a month that differ: all days if their sums do not add up to the month's."""
         known = self._snapshot.days(self.workspace_id, time)
         sums: dict[Key, Tally] = {}
         for strict in False, True:
@@ -186,7 +186,7 @@ class WorkspaceReader:
         try:
             found = sums.charted(periods_in(inside, GroupingPeriod.MONTH), GroupingPeriod.MONTH)
         except ApiException:
-            return set()  # it is no witness then
+            return set()  # then the sums alone decide
         return {key for key in found if inside.covers(_month(key[0]))}
 
     def _sums(self, time: Interval) -> SumsReader:
@@ -196,7 +196,7 @@ class WorkspaceReader:
         return reader.within(first, last)
 
     def _is_empty(self, time: Interval) -> bool:
-        """Whether one response shows that the service has no rows in some time."""
+        """Whether one response shows that an interval has no rows."""
         page_size = self._settings.page_size
         # Without an overlap, or the newest row of the table would be returned.
         limits = ServiceLimits(page_size, before=0, after=0)

@@ -8,9 +8,8 @@
     print(spending.weeks())
     print(spending.top("context"))
 
-Amounts are added up as exact integers by DuckDB, in macros that ``MACROS`` holds. What the data
-cannot tell, they do not: partial days and weeks are marked and compared with nothing, and where
-there is too little history a note tells so.
+Amounts are added up as exact integers by DuckDB, by the SQL in ``MACROS``. Partial days and
+weeks are marked, and compared with nothing. Where there is too little history, a note says so.
 """
 
 from __future__ import annotations

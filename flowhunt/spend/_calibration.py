@@ -48,7 +48,7 @@ def calibrate(relation: Any, balances: Iterable[tuple[datetime, int]]) -> Calibr
     """Measure sign and unit of amounts by the transactions between balances.
 
     It takes three intervals with transactions that agree exactly, and more than half of all.
-    Others tell that something else moves the balance, or that a transaction is dated by another
+    Others show that something else moves the balance, or that a transaction is dated by another
     clock than the balances.
 
     :param relation: as of ``Spending``, with single transactions, at least since the first balance

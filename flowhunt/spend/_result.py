@@ -25,7 +25,7 @@ _SHOWN = 60
 class Result(frames.Table):
     """A table whose amounts are exact integers, shown to people in credits.
 
-    :ivar notes: what the data could not tell, such as periods that are not complete
+    :ivar notes: what the data could not show, such as periods that are not complete
     :ivar unit: how many units of an amount are one credit
     """
 

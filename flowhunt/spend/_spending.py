@@ -120,7 +120,7 @@ class Spending:
         """What was spent most on: a row a name, with its share of all spending in percent.
 
         :param by: ``"type"``, ``"context"``, ``"user"`` or ``"workspace"``
-        :param limit: most rows; a note tells what the others spent
+        :param limit: most rows; a note says what the others spent
         :param since: the first day; ``None`` for all
         :param until: the day after the last
         """
@@ -158,7 +158,7 @@ class Spending:
         The usual is the median of the same weekday in the weeks before. A day is odd if it is off
         by more than so many robust standard deviations (1.4826 times the median absolute
         deviation) and by more than half of the usual. Partial days and days with too little
-        history are not judged; a note tells how many.
+        history are not judged; a note says how many.
 
         :param weeks: how many weeks back the same weekday counts
         :param least: how many of them it takes to judge
@@ -178,7 +178,7 @@ class Spending:
         """How long a balance lasts, in days, at the pace of the last complete days.
 
         The range is from the busiest to the quietest 7 days in a row among them. A null is no end
-        in sight, or too little history, as ``note`` tells.
+        in sight, or too little history, as ``note`` states.
 
         :param balance: in the unit of the amounts
         :param days: how many days back the pace is measured
