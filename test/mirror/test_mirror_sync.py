@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 import flowhunt
 from flowhunt.history import Tally
-from flowhunt.mirror import SCHEMA, TableDifference, compact, verify
+from flowhunt.mirror import SCHEMA, TableDifference, TableError, compact, verify
 from mirrors import configuration_for, facts, facts_by_duckdb, facts_in, served, sync
 from wrong_service import (
     SEARCH,
@@ -342,6 +342,38 @@ def test_arguments_are_checked_before_anything_is_sent(
             sync(tmp_path / "t", configuration, **settings)
     assert not service.requests
     assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"month": "'2020-01'"},
+        {"amount": "null"},
+        {"transaction_type": "null"},
+        {"created_at": "created_at + interval '1 day'"},
+    ],
+    ids=lambda edit: next(iter(edit)),
+)
+def test_rows_that_another_program_has_changed_are_replaced(
+    tmp_path: Path, edit: dict[str, str]
+) -> None:
+    with served(history()) as (service, configuration):
+        sync(tmp_path / "t", configuration)
+        some = "transaction_id in ('even-0000000', 'even-0618034')"
+        before = DeltaTable(tmp_path / "t").to_pyarrow_dataset().to_table()
+        DeltaTable(tmp_path / "t").update(updates=edit, predicate=some)
+        assert DeltaTable(tmp_path / "t").to_pyarrow_dataset().to_table() != before
+        service.change("even-0236065", amount=12345)  # of the same day
+        assert sync(tmp_path / "t", configuration).ok
+        assert facts_in(tmp_path / "t") == facts(service.rows)
+
+
+def test_a_row_without_a_timestamp_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with served(history()) as (_, configuration):
+        sync(tmp_path / "t", configuration)
+        DeltaTable(tmp_path / "t").update(updates={"created_at": "null"})
+        with pytest.raises(TableError, match="no timestamp"):
+            sync(tmp_path / "t", configuration)
 
 
 @pytest.mark.parametrize("workspaces", [[], "", ["a", ""], 5, [5]])
