@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import chain, compress
 from operator import attrgetter
@@ -70,6 +70,10 @@ class Batch(ABC):
         """Rows and amount of each day and transaction type."""
 
     @abstractmethod
+    def keys(self) -> Iterable[tuple[Any, ...]]:
+        """What tells transactions apart: ID, timestamp, transaction type and amount."""
+
+    @abstractmethod
     def take(self, indices: Sequence[int]) -> Batch:
         """The rows at some indices, in that order."""
 
@@ -98,12 +102,31 @@ class Batch(ABC):
         return self._part(interval.within(ALL_TIME), inside=False)
 
     def distinct(self) -> Batch:
-        """Each ID once: what was received last counts."""
+        """Each transaction once: of equal rows, what was received last counts.
+
+        Rows of one ID that differ in time, type or amount stay: only the sums can tell whether they
+        are one transaction that has changed, or several.
+        """
+        repeated = self._repeated()
+        if not repeated:
+            return self
+        last = dict(zip(self.take(repeated).keys(), repeated, strict=True))
+        if len(last) == len(repeated):
+            return self
+        dropped = {*repeated} - {*last.values()}
+        return self.take([index for index in range(len(self)) if index not in dropped])
+
+    def ambiguous(self) -> Batch:
+        """The rows, each of them once, whose ID another one has too."""
+        return self.take(self._repeated())
+
+    def _repeated(self) -> list[int]:
+        """The indices of rows whose ID another one has too."""
         ids = self.ids
         if len(set(ids)) == len(ids):
-            return self
-        last = {row_id: index for index, row_id in enumerate(ids)}
-        return self.take(sorted(last.values()))
+            return []
+        count = Counter(ids)
+        return [index for index, row_id in enumerate(ids) if count[row_id] > 1]
 
     def _part(self, interval: Interval, *, inside: bool) -> Batch:
         if not len(self):
@@ -181,6 +204,9 @@ class ListBatch(Batch):
                 totals[key] = [1, amount]
         return {key: Tally(rows, amount) for key, (rows, amount) in totals.items()}
 
+    def keys(self) -> Iterable[tuple[Any, ...]]:
+        return zip(*self.columns[:4], strict=True)
+
     def take(self, indices: Sequence[int]) -> ListBatch:
         columns = [[column[index] for index in indices] for column in self.columns]
         return ListBatch(columns, [self.others[index] for index in indices])
@@ -217,12 +243,12 @@ class ListBatch(Batch):
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
-    """All rows of one batch or more, each ID once."""
+    """All rows of one batch or more, each of them once."""
     return _concatenated(batches).distinct()
 
 
 def joined_between(batches: Sequence[Batch], interval: Interval) -> Batch:
-    """The rows of one batch or more in an interval, each ID once."""
+    """The rows of one batch or more in an interval, each of them once."""
     every = _concatenated(batches)
     distinct = every.distinct()
     if distinct is not every:

@@ -8,7 +8,7 @@ models, so that unknown fields, unusual numbers and errors are the same in both 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain, pairwise
 from operator import attrgetter
@@ -292,10 +292,18 @@ class ArrowBatch(Batch):
             )
         }
 
+    def keys(self) -> Iterable[tuple[Any, ...]]:
+        columns = (CLOCK, "transaction_type", "amount")
+        return zip(self.ids, *(_values(self.table[name]) for name in columns), strict=True)
+
     def take(self, indices: Sequence[int]) -> ArrowBatch:
         if not indices:
             return ArrowBatch(self.table.slice(0, 0))
-        return ArrowBatch(self.table.take(pa.array(indices, pa.int64())))
+        ids = self.known_ids
+        return ArrowBatch(
+            self.table.take(pa.array(indices, pa.int64())),
+            None if ids is None else [ids[index] for index in indices],
+        )
 
     def in_order(self, *, newest_first: bool = False) -> ArrowBatch:
         order = "descending" if newest_first else "ascending"

@@ -16,7 +16,7 @@ from flowhunt.history._arguments import (
     check_choice,
 )
 from flowhunt.history._batch import Batch, Key, ListBatch, joined
-from flowhunt.history._errors import DifferenceError, HistoryError, Tally
+from flowhunt.history._errors import Difference, DifferenceError, HistoryError, Tally
 from flowhunt.history._formats import RowFormat, models_in
 from flowhunt.history._intervals import (
     ALL_TIME,
@@ -39,6 +39,8 @@ from flowhunt.history._verified import (
     Part,
     Tallies,
     VerifiedReader,
+    by_month,
+    differences_of,
     differing_days,
     error_of,
     expectations_of,
@@ -86,6 +88,8 @@ class History:
         )
         self._checks: list[Check] = []
         self._read: dict[Key, Tally] = {}
+        self._months: dict[Key, Tally] = {}
+        self._planned: dict[Key, Tally] = {}
         self._disputed: set[date] = set()
         self._sums_are_newer = False
 
@@ -153,6 +157,12 @@ class History:
             prefers_days=lambda: rows.limits.in_bursts,
         )
         months = planner.months(self._interval)
+        self._months = {
+            key: tally
+            for month, sums in months.items()
+            if self._interval.covers(period(month, GroupingPeriod.MONTH))
+            for key, tally in sums.items()
+        }
         total = rows_in(tally for sums in months.values() for tally in sums.values())
         if page.size < self._page_size and page.size >= total:
             yield self._tile_of_few_rows(page)
@@ -254,6 +264,8 @@ class History:
         batch, unverified = part_of(tiles, interval)
         self._reader.limits.see_all(batch, interval)
         checks = [check for check in self._checks if interval.covers(check.interval)]
+        for check in checks:
+            self._planned.update(check.sums)
         self._checks = [check for check in self._checks if not interval.covers(check.interval)]
         part = self._reader.part(
             interval,
@@ -263,9 +275,9 @@ class History:
             compare=interval.within(self._interval.whole_days) if self._compare else NO_TIME,
             newest_first=self._newest_first,
         )
-        if isinstance(part.error, DifferenceError):
-            self._disputed.update(difference.day for difference in part.error.differences)
-        return part
+        if part.is_settled:
+            self._sums_are_newer = False
+        return self._disputing(part)
 
     def _final_check(self) -> Iterator[Part]:
         """Compare all that was read with the sums as they are now: a row that arrived meanwhile
@@ -282,8 +294,38 @@ class History:
             }
             for run in neighbours_joined(days):
                 settled = self._reader.settle(run, before=tallies_in(run, now))
+                changed = self._changed(tallies_in(run, read), settled.batch.tally())
+                settled.differences = settled.differences or changed
                 if error := error_of([settled]):
-                    yield Part(run, ListBatch.empty(), {}, error)
+                    yield self._disputing(Part(run, ListBatch.empty(), {}, error))
+
+    def _changed(self, read: Tallies, now: Tallies) -> list[Difference]:
+        """Where rows that were read are there no more, or others that should have been are.
+
+        A row that only arrived is no difference. But where others are missing from what was
+        planned, it may be one of those, with another timestamp.
+        """
+        return [
+            difference
+            for difference in differences_of(read, now)
+            if difference.summed.rows <= difference.read.rows or self._lacks_planned_rows()
+        ]
+
+    def _lacks_planned_rows(self) -> bool:
+        """Whether fewer rows of some month were read than there were at first."""
+        disputed = {day.replace(day=1) for day in self._disputed}
+        read = by_month(self._read)
+        return any(
+            read.get(key, Tally()).rows < planned.rows
+            for key, planned in {**by_month(self._planned), **self._months}.items()
+            if key[0] not in disputed
+        )
+
+    def _disputing(self, part: Part) -> Part:
+        """A part, once the days of its error are kept in mind."""
+        if isinstance(part.error, DifferenceError):
+            self._disputed.update(difference.day for difference in part.error.differences)
+        return part
 
     # With filters that the sums do not take
 

@@ -140,7 +140,7 @@ class RowsReader:
         batch = self._form.batch(rows, self._zone)
         self._requests.count_received(len(batch))
         self._requests.check_workspace(batch.workspace_ids)
-        size = len(batch) if len(batch) <= limit else min(limit, len(set(batch.ids)))
+        size = len(batch) if len(batch) <= limit else min(limit, len(batch.distinct()))
         page = Page(batch, size, len(batch.between(interval)), limit)
         complete = limits.shows_complete(page)
         limits.see_sizes(page)

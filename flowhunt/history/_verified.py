@@ -58,6 +58,7 @@ class Part:
     :ivar tallies: what they add up to, by day and transaction type
     :ivar error: what is wrong with it
     :ivar by_sums_alone: the days of which the rows cannot show that none is missing
+    :ivar is_settled: whether some of its days were read again
     """
 
     interval: Interval
@@ -65,6 +66,7 @@ class Part:
     tallies: Tallies
     error: HistoryError | None = None
     by_sums_alone: frozenset[date] = frozenset()
+    is_settled: bool = False
 
 
 @dataclass
@@ -120,18 +122,19 @@ class VerifiedReader:
         days = set(self._disagreeing(tallies, checks, compare) if compare.length else ())
         instants = self.rows.indivisible(unverified)
         days.update(part.touched_days for part in instants)
-        whole = [day for day in days if interval.covers(day)]
         settled: list[Settled] = []
-        for run in [*neighbours_joined(whole), *(days - set(whole))]:
-            unverified_instants = [part for part in instants if part.within(run).length]
-            result = self._settle_any(
-                run, batch.between(run), unverified_instants, interval, checks
-            )
-            if not compare.covers(run) and not result.unverified:  # verified by its rows
-                result.differences = []
-            settled.append(result)
-            batch = joined([batch.outside(run), result.batch.between(run.within(interval))])
-        error = error_of(settled)
+        unclear: list[Interval] = []
+        done: set[Interval] = set()
+        while days := (days | days_of(batch.ambiguous())) - done:  # a row may move to another day
+            for run in _runs(days, interval):
+                result = self._settle_any(run, batch, instants, interval, checks)
+                if result.differences and not compare.covers(run) and not result.unverified:
+                    result.differences = []  # verified by its rows
+                    unclear.append(run)
+                settled.append(result)
+                batch = joined([batch.outside(run), result.batch.between(run.within(interval))])
+            done |= days
+        error = error_of(settled) or ambiguous_error(batch.ambiguous(), unclear)
         for part in unverified:
             if part not in instants and not compare.covers(part):
                 error = error or unverified_error(part)
@@ -142,6 +145,7 @@ class VerifiedReader:
             batch.tally() if settled else tallies,
             error,
             frozenset(day_of(part.start) for part in remaining),
+            is_settled=bool(settled),
         )
 
     def settle(
@@ -187,17 +191,26 @@ class VerifiedReader:
         self,
         days: Interval,
         batch: Batch,
-        unverified: Sequence[Interval],
+        instants: Sequence[Interval],
         interval: Interval,
         checks: Sequence[Check],
     ) -> Settled:
-        """Settle days; of days that are not wholly asked for, only what may lack rows counts."""
+        """Settle days; of days that are not wholly asked for, only what may lack rows counts, and
+        what may have changed.
+
+        :param batch: the rows of the interval
+        :param instants: the parts of it that no request can ask for a part of
+        """
+        inside = batch.between(days)
+        unverified = [part for part in instants if part.within(days).length]
         if interval.covers(days):
             of_days = [check.sums for check in checks if days.covers(check.interval)]
             before = {key: tally for sums in of_days for key, tally in sums.items()}
-            return self.settle(days, batch, unverified, before if of_days else None)
-        batch, remaining = self._resolved(self.rows, batch, unverified, days)
-        return self.settle(days) if remaining else Settled(batch)
+            return self.settle(days, inside, unverified, before if of_days else None)
+        resolved, remaining = self._resolved(self.rows, inside, unverified, days)
+        if remaining or len(batch.ambiguous().between(days)):
+            return self.settle(days)
+        return Settled(resolved)
 
     def _day_sums(self, days: Interval, *, strict: bool = True) -> dict[Key, Tally]:
         return self.sums.tallies(days, GroupingPeriod.DATE, strict=strict)
@@ -256,6 +269,17 @@ class VerifiedReader:
         """Whether rows of a month arrived while it was read, which explains a difference."""
         now = self.sums.tallies(month.interval, GroupingPeriod.MONTH, strict=False)
         return by_month(read) == now or _is_between(by_month(read), month.sums, now)
+
+
+def days_of(batch: Batch) -> set[Interval]:
+    """The days that rows are on."""
+    return {day_interval(day) for day, _ in batch.tally()}
+
+
+def _runs(days: set[Interval], interval: Interval) -> list[Interval]:
+    """Days that are completely in an interval, neighbours together, and each other day."""
+    whole = {day for day in days if interval.covers(day)}
+    return [*neighbours_joined(whole), *(days - whole)]
 
 
 def expectations_of(sums: Tallies) -> dict[Interval, float]:
@@ -328,6 +352,17 @@ def error_of(settled: Sequence[Settled]) -> HistoryError | None:
             rows = sum(len(result.batch.between(part)) for result in settled)
             return CrowdedInstantError(differences, instant, rows)
     return DifferenceError(differences)
+
+
+def ambiguous_error(ambiguous: Batch, unclear: Sequence[Interval]) -> HistoryError | None:
+    """The error for rows of one ID that differ, on days whose sums do not say what is right."""
+    row_ids = sorted({row_id for days in unclear for row_id in ambiguous.between(days).ids})
+    if not row_ids:
+        return None
+    return HistoryError(
+        f"the transaction {row_ids[0]!r} was received with different timestamps, types or amounts, "
+        "also when it was read again: it changes while it is read, or two have this ID"
+    )
 
 
 def unverified_error(part: Interval) -> UnverifiedError:

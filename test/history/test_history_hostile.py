@@ -81,6 +81,12 @@ class Case:
         return [row["transaction_id"] for row in inside]
 
 
+def of_one_id(rows: list[Row], first: int, second: int) -> list[Row]:
+    """Rows, two of which have the same ID and are not the same."""
+    same = rows[second] | {"transaction_id": rows[first]["transaction_id"]}
+    return [*rows[:second], same, *rows[second + 1 :]]
+
+
 def only_on(nth: int, wrong: Any, right: Any) -> Callable[[Request], Any]:
     return lambda request: wrong if request.nth == nth else right
 
@@ -227,6 +233,13 @@ WITNESSES: dict[str, Case] = {
     "timestamps are mixed": Case(service={"search": Search(timestamps="mixed")}),
     "a burst": Case(rows=[*HISTORY, *bursts(3, 400, every=timedelta(days=9))]),
     "a row a year": Case(rows=rows_at(datetime(year, 5, 5) for year in range(1990, 2026))),
+    "one ID on two days, few rows": Case(rows=of_one_id(evenly(30, 60), 3, 20)),
+    "one ID on two days, in two months": Case(rows=of_one_id(HISTORY, 3, 400)),
+    "one ID on neighbouring days": Case(rows=of_one_id(HISTORY, 6, 9)),
+    "one ID twice in a day": Case(rows=of_one_id(HISTORY, 3, 5)),
+    "one ID twice in an instant": Case(
+        rows=[*HISTORY, *of_one_id(one_instant(2, START + timedelta(days=7)), 0, 1)]
+    ),
     "one row": Case(rows=HISTORY[:1]),
     "no row": Case(rows=[]),
 }
@@ -394,6 +407,57 @@ def test_a_row_that_arrives_does_not_stand_in_for_one_that_is_withheld(
             list(READERS[kind](api, Case(rows)))
     (difference,) = raised.value.differences
     assert difference.summed.rows == difference.read.rows + 1
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("page_size", [10, 100])
+@pytest.mark.parametrize("moves", [(5, 140), (140, 5)], ids=["to the end", "to the beginning"])
+def test_a_row_whose_time_changes_meanwhile_is_returned_once_or_is_a_difference(
+    kind: str, page_size: int, moves: tuple[int, int]
+) -> None:
+    rows = evenly(150, 60)
+    source, target = (rows[number] for number in moves)
+    found_out = 0
+    for at in 1, 4, 8, 12, 20, 28:
+
+        def move(service: WrongService, request: Request, at: int = at) -> None:
+            if request.number == at:
+                service.change(source["transaction_id"], created_at=target["created_at"])
+
+        with WrongService(rows, before=move) as service, api_of(service) as api:
+            try:
+                found = list(READERS[kind](api, Case(rows, page_size=page_size)))
+            except DifferenceError as error:
+                found_out += 1
+                days = {difference.day.isoformat() for difference in error.differences}
+                assert days <= {row["created_at"][:10] for row in (source, target)}
+            else:
+                assert sorted(found) == sorted(Case(rows).wanted)
+    assert found_out < 6
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_rows_of_one_id_that_nothing_counts_are_an_error_that_names_it(kind: str) -> None:
+    """Without sums, nothing shows whether they are two transactions or one that has changed."""
+    rows = of_one_id(HISTORY, 2, 4)
+    refused = Sums(built_to=START - timedelta(days=1))
+    with WrongService(rows, sums=refused) as service, api_of(service) as api:
+        with pytest.raises(HistoryError, match=rows[4]["transaction_id"]):
+            list(READERS[kind](api, Case(rows), on_difference="ignore"))
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_row_that_changes_while_nothing_is_compared_is_returned_once(kind: str) -> None:
+    rows = evenly(150, 2)
+    for at in range(2, 9):
+
+        def change(service: WrongService, request: Request, at: int = at) -> None:
+            if request.number == at:
+                service.change(rows[90]["transaction_id"], created_at=rows[20]["created_at"])
+
+        with WrongService(rows, before=change) as service, api_of(service) as api:
+            found = list(READERS[kind](api, Case(rows), on_difference="ignore"))
+            assert len(set(found)) == len(found)
 
 
 @pytest.mark.parametrize("kind", READERS)
