@@ -9,7 +9,10 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,14 +20,17 @@ import pytest
 from flowhunt.history import iter_credit_transactions
 from test_history_hostile import HISTORY, Case, api_of, models
 from test_history_troubles import readers
-from wrong_service import WORKSPACE, Request, Search, WrongService, evenly
+from wrong_service import START, WORKSPACE, Request, Search, WrongService, evenly
 
+AFTER_THE_FIRST_PART = (START + timedelta(days=15)).isoformat()
+"""Ten pages of 10 rows are those of 11 days and a half."""
 SOON = 20.0
 """Seconds in which a process ends that ends at once, on a busy machine."""
 
 
-def child(service: WrongService, program: str) -> subprocess.Popen[str]:
-    """A process that reads, with ``api`` and ``rows`` at hand."""
+@contextmanager
+def child(service: WrongService, program: str) -> Generator[subprocess.Popen[str], None, None]:
+    """A process that reads, with ``api`` and ``rows`` at hand; it is killed if it does not end."""
     begin = f"""
         import atexit, os, sys, tempfile, threading
         import flowhunt
@@ -38,21 +44,34 @@ def child(service: WrongService, program: str) -> subprocess.Popen[str]:
             return iter_credit_transactions(api, {WORKSPACE!r}, page_size=10, workers=workers)
         """
     source = textwrap.dedent(begin) + textwrap.dedent(program)
-    return subprocess.Popen(
-        [sys.executable, "-c", source], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-c", source]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # nothing happens if it has ended
 
 
-def stalls_after(requests: int, held: int = 0) -> Any:
-    """A search that stalls; one request before may be held until others have read ahead."""
+def stalls_after(requests: int) -> Any:
+    return lambda request: Search(stall=request.nth > requests)
+
+
+def stalls_after_the_first_part(workers: int) -> Any:
+    """A search that stalls for time that is not in the first part, whichever thread asks for it.
+
+    Where threads read, the first part is not finished before one of them has asked for such time.
+    """
     ahead = threading.Event()
 
     def search(request: Request) -> Search:
-        if request.nth > requests:
+        since, until = (request.body.get(f"created_at_{end}") for end in ("from", "to"))
+        is_late = bool(since and until) and since > AFTER_THE_FIRST_PART
+        if is_late:
             ahead.set()
-        elif request.nth == held:
+        elif workers > 1 and request.nth == 15:
             ahead.wait(20)
-        return Search(stall=request.nth > requests)
+        return Search(stall=is_late)
 
     return search
 
@@ -73,11 +92,11 @@ READING = {
 @pytest.mark.parametrize("workers", [1, 4])
 def test_ctrl_c_ends_a_process_whose_service_is_silent(reading: str, workers: int) -> None:
     with WrongService(HISTORY, search=stalls_after(3)) as service:
-        process = child(service, READING[reading].format(workers=workers))
-        assert service.stalled.wait(20)
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        with child(service, READING[reading].format(workers=workers)) as process:
+            assert service.stalled.wait(20)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
         assert time.monotonic() - began < SOON
         assert process.returncode == -signal.SIGINT or "KeyboardInterrupt" in errors
 
@@ -86,14 +105,13 @@ def test_ctrl_c_ends_a_process_whose_service_is_silent(reading: str, workers: in
 def test_a_program_ends_although_an_iterator_is_half_read_and_the_service_silent(
     workers: int,
 ) -> None:
-    # The first part is read by then, and more is under way where threads read.
-    search = stalls_after(25, held=15 if workers > 1 else 0)
-    with WrongService(HISTORY, search=search) as service:
-        process = child(service, f"found = rows({workers})\nprint(next(found).transaction_id)")
-        if workers > 1:
-            assert service.stalled.wait(20)
-        began = time.monotonic()
-        output, errors = process.communicate(timeout=30)
+    program = f"found = rows({workers})\nprint(next(found).transaction_id)"
+    with WrongService(HISTORY, search=stalls_after_the_first_part(workers)) as service:
+        with child(service, program) as process:
+            if workers > 1:
+                assert service.stalled.wait(20)
+            began = time.monotonic()
+            output, errors = process.communicate(timeout=30)
         assert time.monotonic() - began < SOON
         assert (process.returncode, errors) == (0, "")
         assert output.strip() == Case().wanted[0]
@@ -102,7 +120,8 @@ def test_a_program_ends_although_an_iterator_is_half_read_and_the_service_silent
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("how", ["close", "break"])
 def test_closing_does_not_wait_for_a_silent_service(workers: int, how: str) -> None:
-    with WrongService(HISTORY, search=stalls_after(25)) as service, api_of(service) as api:
+    search = stalls_after_the_first_part(workers)
+    with WrongService(HISTORY, search=search) as service, api_of(service) as api:
         rows = iter_credit_transactions(api, WORKSPACE, page_size=10, workers=workers)
         next(rows)
         if workers > 1:
@@ -134,32 +153,30 @@ def test_closing_does_not_wait_for_a_silent_service(workers: int, how: str) -> N
 )
 def test_reading_works_while_the_interpreter_ends(program: str, workers: int) -> None:
     with WrongService(HISTORY) as service:
-        process = child(service, textwrap.dedent(program.format(workers=workers)))
-        output, errors = process.communicate(timeout=60)
+        with child(service, textwrap.dedent(program.format(workers=workers))) as process:
+            output, errors = process.communicate(timeout=60)
         assert (process.returncode, output.strip(), errors) == (0, str(len(HISTORY)), "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize(("workers", "told"), [(1, str(len(HISTORY) - 1)), (4, "forked")])
 def test_a_half_read_iterator_does_not_hang_in_a_forked_child(workers: int, told: str) -> None:
+    program = f"""
+        found = rows({workers})
+        next(found)
+        if os.fork():
+            os.wait()
+            found.close()
+        else:
+            try:
+                print(sum(1 for row in found), flush=True)
+            except flowhunt.history.HistoryError as error:
+                print(error, flush=True)
+            os._exit(0)
+        """
     with WrongService(HISTORY) as service:
-        process = child(
-            service,
-            f"""
-            found = rows({workers})
-            next(found)
-            if os.fork():
-                os.wait()
-                found.close()
-            else:
-                try:
-                    print(sum(1 for row in found), flush=True)
-                except flowhunt.history.HistoryError as error:
-                    print(error, flush=True)
-                os._exit(0)
-            """,
-        )
-        output, errors = process.communicate(timeout=60)
+        with child(service, program) as process:
+            output, errors = process.communicate(timeout=60)
         assert told in output, errors
 
 
