@@ -287,7 +287,7 @@ class RowsReader:
             return []
         found = inside.micros()
         ids = frozenset(page.batch.ids)
-        if not found or tile.interval.length == 1 or _ignores_bounds(page.batch, ids, tile):
+        if not found or tile.interval.length == 1 or _ignores_bounds(page, ids, tile):
             return []
         self.limits.see_full(tile.interval, found)
         parts = split(self.limits, tile.interval, tile.expectations, sorted(found), tile.depth)
@@ -371,7 +371,11 @@ def _next_to_ask(pending: Iterable[Tile]) -> Tile | None:
     return None
 
 
-def _ignores_bounds(batch: Batch, ids: frozenset[str], tile: Tile) -> bool:
-    """Whether the response for a tile is that for the tile which it is a part of."""
+def _ignores_bounds(page: Page, ids: frozenset[str], tile: Tile) -> bool:
+    """Whether a full response shows that the service ignores a bound, so that a shorter interval
+    would be answered alike: it is the one for the tile which this one is a part of, or it has room
+    for twice as many rows as are in the tile and is filled with others."""
     first, end = tile.interval
-    return ids == tile.parent_ids and len(batch.between(Interval(first - 1, end + 1))) < len(batch)
+    others = len(page.batch) - len(page.batch.between(Interval(first - 1, end + 1)))
+    is_filled = others > page.size / 2 > page.inside
+    return others > 0 and (ids == tile.parent_ids or is_filled)

@@ -494,13 +494,24 @@ def test_an_instant_that_no_limit_returns_whole_is_an_error(kind: str) -> None:
                 list(READERS[kind](api, Case(rows), on_difference=on_difference))
 
 
-def test_a_service_that_ignores_the_bounds_is_an_error_soon() -> None:
-    ignored = Search(ignored=("created_at_from", "created_at_to"))
-    with WrongService(HISTORY, search=ignored) as service, api_of(service) as api:
-        for on_difference in "raise", "ignore":
-            with pytest.raises(HistoryError):
-                list(models(api, Case(), on_difference=on_difference))
-        assert len(service.requests) < 1000
+@pytest.mark.parametrize("order", ["newest_first", "oldest_first", "shuffled", "by_id"])
+@pytest.mark.parametrize(
+    "bounds", [("created_at_from", "created_at_to"), ("created_at_from",), ("created_at_to",)]
+)
+def test_a_service_that_ignores_bounds_is_an_error_soon_or_all_rows_are_returned(
+    order: Any, bounds: tuple[str, ...]
+) -> None:
+    rows = evenly(300, 60)
+    ignored = Search(ignored=bounds, order=order, max_limit=100)
+    for on_difference, workers in product(("raise", "ignore"), (1, 8)):
+        with WrongService(rows, search=ignored) as service, api_of(service) as api:
+            try:
+                found = list(models(api, Case(), on_difference=on_difference, workers=workers))
+            except HistoryError:
+                assert len(service.requests) < 220
+            else:
+                assert (found, len(bounds)) == (Case(rows).wanted, 1)
+                assert len(service.requests) < 60
 
 
 def test_a_larger_limit_is_asked_for_a_crowded_timestamp_alone() -> None:
