@@ -326,6 +326,9 @@ class InvalidResponseException(ApiException):
 
     remedy = "The complete response is in .body"
 
+    def _advice(self) -> str:
+        return "" if self.body is None else super()._advice()
+
 
 class ResponseTooLargeException(InvalidResponseException):
     """The response is larger than ``Configuration.max_response_bytes``; the rest was not read."""

@@ -27,7 +27,7 @@ from certificates import pem, server_context
 from flowhunt.history._columns import SEARCH_COLUMNS
 from raw_server import Connect, Connection, RawServer, response
 
-MOST_CALLS = 20
+MOST_CALLS = 24
 MOST_FRAMES = 4
 MOST_BYTES = 64 * 1024  # 32 for each of the calls below, which no object fits in
 CALLS = 2_000

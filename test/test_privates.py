@@ -65,7 +65,7 @@ URLLIB3_PRIVATES = [
     Private(
         "urllib3.connection.HTTPConnection.response_class",
         "http.client.HTTPConnection.getresponse",
-        "responses are read loosely: _transport/connection.py",
+        "responses are read loosely: _transport/response.py",
     ),
     Private(
         "urllib3.connection.HTTPSConnection._connect_tls_proxy",
@@ -94,12 +94,27 @@ PYTHON_PRIVATES = [
     Private(
         "http.client.HTTPResponse._read_next_chunk_size",
         "http.client.HTTPResponse._get_chunk_left",
-        "chunk sizes such as 0x1f are accepted: _transport/connection.py",
+        "chunk sizes such as 0x1f are accepted: _transport/response.py",
+    ),
+    Private(
+        "http.client.HTTPResponse._read_status",
+        "http.client.HTTPResponse.begin",
+        "malformed heads are accepted: _transport/response.py",
+    ),
+    Private(
+        "http.client.HTTPResponse._get_chunk_left",
+        "http.client.HTTPResponse._read_chunked",
+        "chunks that end elsewhere than they say are accepted: _transport/response.py",
+    ),
+    Private(
+        "http.client.HTTPResponse._read_and_discard_trailer",
+        "http.client.HTTPResponse._get_chunk_left",
+        "trailers without end are read: _transport/response.py",
     ),
     Private(
         "http.client.HTTPResponse._close_conn",
         "http.client.HTTPResponse.close",
-        "a bad chunk size leaves the connection open: _transport/connection.py",
+        "a bad chunk size leaves the connection open: _transport/response.py",
     ),
     Private(
         "ssl.SSLContext.sslsocket_class",

@@ -63,16 +63,17 @@ _pending: dict[_Query, Future[list[Address]]] = {}
 
 def _shared_look_up(query: _Query) -> Future[list[Address]]:
     with _lock:
-        response = _pending.get(query)
-        if response is None:
-            if len(_pending) >= MAX_LOOK_UPS:
-                raise TimeoutError(f"the resolver has not responded to {MAX_LOOK_UPS} look-ups")
-            response = Future()
-            Thread(
-                target=_resolve, args=(query, response), name="flowhunt-look-up", daemon=True
-            ).start()
-            _pending[query] = response
-        return response
+        if pending := _pending.get(query):
+            return pending
+        if len(_pending) >= MAX_LOOK_UPS:
+            raise TimeoutError(f"the resolver has not responded to {MAX_LOOK_UPS} look-ups")
+        response = _pending[query] = Future()
+    thread = Thread(target=_resolve, args=(query, response), name="flowhunt-look-up", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the process may have no more threads, or ends
+        _resolve(query, response)
+    return response
 
 
 def _resolve(query: _Query, response: Future[list[Address]]) -> None:
@@ -81,6 +82,8 @@ def _resolve(query: _Query, response: Future[list[Address]]) -> None:
     try:
         records = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
         found = [Address(family, sockaddr) for family, *_, sockaddr in records]
+    except UnicodeError as error:
+        found = socket.gaierror(socket.EAI_NONAME, f"not the name of a host: {error}")
     except BaseException as error:
         found = error
     with _lock:  # before anyone has the result: the next call looks up again

@@ -34,5 +34,5 @@ def read_body(response: BaseHTTPResponse, max_bytes: int, pieces: list[bytes]) -
         if size == length and not encoded:
             break
     if not size and length is None and response.status == 200 and not response.chunked:
-        raise http.client.IncompleteRead(b"")  # a head that was cut off reads like a complete one
+        raise http.client.IncompleteRead(b"")  # the server left after the head
     return b"".join(pieces)

@@ -1,9 +1,7 @@
-"""urllib3's connections, made to keep to a deadline and to read responses as RFC 9112 says."""
+"""urllib3's connections, made to keep to a deadline."""
 
 from __future__ import annotations
 
-import http.client
-import io
 import re
 import socket
 import sys
@@ -13,7 +11,6 @@ from urllib3 import connection as urllib3_connection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
-    InvalidHeader,
     NameResolutionError,
     NewConnectionError,
 )
@@ -22,13 +19,10 @@ from flowhunt._transport import hosts
 from flowhunt._transport.addresses import look_up
 from flowhunt._transport.deadline import SHORTEST_TIMEOUT, Deadline
 from flowhunt._transport.dial import dial
+from flowhunt._transport.response import StrictResponse
 from flowhunt._transport.sockets import DeadlineSocket, GuardedSocket, with_deadline
 
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: \d{3}").match
-_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+").fullmatch
-_LENGTHS = re.compile(r"[ \t]*[0-9]+[ \t]*(,[ \t]*[0-9]+[ \t]*)*").fullmatch
-_LONGEST_LINE = 64 * 1024  # bytes, as in http.client
-_MAX_INTERIM = 100  # informational responses before the response
 
 
 def _original(found: Any) -> Any:
@@ -43,49 +37,12 @@ else:
     HTTPSConnection = _original(urllib3_connection.HTTPSConnection)
 
 
-class _Response(http.client.HTTPResponse):
-    """A response read strictly by RFC 9112, after any informational ones."""
-
-    fp: io.BufferedReader
-    msg: http.client.HTTPMessage
-
-    def begin(self) -> None:
-        super().begin()
-        for _ in range(_MAX_INTERIM):
-            if not 100 < self.status < 200 or self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
-                break
-            self.headers = None  # type: ignore[assignment]  # as before the first one
-            super().begin()
-        else:
-            raise http.client.HTTPException(f"more than {_MAX_INTERIM} informational responses")
-        # Other software on the way may read another length from such a response: refuse it.
-        codings = self.msg.get_all("Transfer-Encoding")
-        if codings and not (self.chunked and len(codings) == 1):
-            raise InvalidHeader("Transfer-Encoding is not chunked")
-        lengths = self.msg.get_all("Content-Length")
-        if lengths and not _LENGTHS(",".join(lengths)):
-            raise InvalidHeader("Content-Length is not a number")
-        # urllib3 would log a warning that quotes what the server sent.
-        self.msg.defects.clear()
-        self.msg.set_payload("")
-
-    def _read_next_chunk_size(self) -> int:
-        line = self.fp.readline(_LONGEST_LINE + 1)
-        if len(line) > _LONGEST_LINE:
-            raise http.client.LineTooLong("chunk size")
-        size = line.partition(b";")[0].strip(b" \t\r\n")
-        if not _CHUNK_SIZE(size):
-            self._close_conn()  # type: ignore[attr-defined]
-            raise ValueError("the chunk size is not a hexadecimal number")
-        return int(size, 16)
-
-
 class DeadlineConnection(HTTPConnection):
     """Reads responses, of proxies too, within the deadline."""
 
     timeout: Deadline  # pyright: ignore[reportIncompatibleVariableOverride]
     sock: Any
-    response_class = _Response
+    response_class = StrictResponse
     debuglevel = 0  # http.client's own, which a program may raise, would print credentials
 
     def connect(self) -> None:

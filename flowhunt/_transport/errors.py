@@ -12,6 +12,7 @@ from urllib3 import exceptions as urllib3_exceptions
 
 from flowhunt._transport.body import BodyTooLarge
 from flowhunt._transport.call import Call
+from flowhunt._transport.response import MalformedResponse
 from flowhunt.exceptions import (
     ApiConnectionException,
     ApiException,
@@ -86,7 +87,9 @@ def _reason_of(
 ) -> str:
     if kind is ApiTimeoutException:
         return f"timed out: {call.exceeded_limit(error)}"
-    if isinstance(innermost, (OSError, http.client.IncompleteRead, BodyTooLarge)):
+    if isinstance(
+        innermost, (OSError, http.client.IncompleteRead, BodyTooLarge, MalformedResponse)
+    ):
         return f"failed: {innermost}"
     return f"failed: {type(innermost).__name__}"
 

@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.response import BaseHTTPResponse
@@ -77,7 +77,9 @@ def open_transport(configuration: Configuration) -> Transport:
         manager = _proxy_manager(proxy, configuration, settings)
         sent = Headers(getattr(manager, "proxy_headers", None))
         return Transport(origin, 0, manager, manager.clear, connection_limit, retries, sent)
-    pool = POOLS[host.scheme](name, port, **settings)
+    # urllib3 takes the zone of an IPv6 address in brackets alone; a URL has it percent-encoded.
+    address = f"[{unquote(name)}]" if ":" in name else name
+    pool = POOLS[host.scheme](address, port, **settings)
     return Transport(
         origin, len(origin) - 1, pool, pool.close, connection_limit, retries, Headers()
     )

@@ -240,7 +240,7 @@ for _ in range(3):
 
 @pytest.mark.parametrize("imported", ["before", "inside"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_call_is_responseed_by_mocket(scheme: str, imported: str) -> None:
+def test_a_call_is_served_by_mocket(scheme: str, imported: str) -> None:
     code = """
         import json, sys
         import mocket
@@ -263,7 +263,7 @@ def test_a_call_is_responseed_by_mocket(scheme: str, imported: str) -> None:
 
 
 @pytest.mark.parametrize("made", ["before", "inside"])
-def test_a_call_is_responseed_by_pook(made: str) -> None:
+def test_a_call_is_served_by_pook(made: str) -> None:
     code = (
         CLIENT
         + """

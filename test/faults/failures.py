@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import http.client
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -210,6 +209,8 @@ _CONNECTION = (
     _broken_off("closed without a response", _then(b"", "close")),
     _broken_off("reset without a response", _then(b"", "reset")),
     _broken_off("closed in the status line", _then(b"HTTP/1.1 20", "close")),
+    _broken_off("closed in the head", _then(b"HTTP/1.1 200 OK\r\nContent-Ty", "close")),
+    _broken_off("closed after a line", _then(b"HTTP/1.1 200 OK\r\nX: y\r\n", "close")),
     _broken_off("not HTTP", b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
     _broken_off("another version of HTTP", b"HTTP/2.0 200 OK\r\n\r\n"),
     _broken_off("a status that is no number", b"HTTP/1.1 OK\r\n\r\n"),
@@ -232,14 +233,6 @@ _CHUNKED = _head("Transfer-Encoding: chunked")
 _ENDLESS = b" " * 65536
 _LIMIT = {"max_response_bytes": 200_000}
 _BODY = (
-    Failure(
-        "closed in the head",
-        _then(b"HTTP/1.1 200 OK\r\nContent-Ty", "close"),
-        ours.ApiConnectionException,
-        status=200,
-        cause=http.client.IncompleteRead,
-        waits=BACKOFF,
-    ),
     _broken_off("closed in the body", _then(_SHORT, "close"), status=200),
     _broken_off("reset in the body", _then(_SHORT, "reset"), status=200),
     _too_late("silent in the body", _then(_SHORT, "keep_silent"), status=200),

@@ -80,7 +80,7 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def silent(host: str) -> Generator[tuple[str, int]]:
-    """An address that takes packets and responses none."""
+    """An address that takes packets and sends none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket(family))
@@ -214,7 +214,7 @@ def test_no_socket_of_a_race_stays_open(
 
 
 @pytest.mark.parametrize("limits", [{"connect_timeout": SHORT}, {"deadline": SHORT}], ids=str)
-def test_a_resolver_that_never_responses_does_not_hold_the_call(
+def test_a_resolver_that_never_responds_does_not_hold_the_call(
     limits: dict[str, float], hanging: list[str], connect: Connect
 ) -> None:
     began = time.monotonic()
@@ -249,6 +249,22 @@ def test_many_names_do_not_pile_up_threads_either(hanging: list[str], connect: C
     assert len(hanging) == MAX_LOOK_UPS
 
 
+def test_a_process_that_may_have_no_more_threads_looks_names_up_all_the_same(
+    resolve: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "flowhunt-look-up":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with RawServer() as server:
+        resolve(at(server))
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert ask(connect).to_dict() == BALANCE
+
+
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1"])
 def test_literals_and_this_machine_need_no_resolver(
     host: str, hanging: list[str], connect: Connect
@@ -261,7 +277,8 @@ def test_literals_and_this_machine_need_no_resolver(
 
 
 @with_ipv6
-def test_an_ipv6_literal_needs_no_resolver(hanging: list[str], connect: Connect) -> None:
+@pytest.mark.parametrize("host", ["[::1]", "[::1%251]"], ids=["address", "with its interface"])
+def test_an_ipv6_literal_needs_no_resolver(host: str, hanging: list[str], connect: Connect) -> None:
     listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     listener.settimeout(LONG)
     with listener, ThreadPoolExecutor(1) as thread:
@@ -273,7 +290,7 @@ def test_an_ipv6_literal_needs_no_resolver(hanging: list[str], connect: Connect)
                 sock.sendall(response())
 
         answering = thread.submit(respond)
-        api = connect(f"http://[::1]:{listener.getsockname()[1]}", allow_plain_http=True)
+        api = connect(f"http://{host}:{listener.getsockname()[1]}", allow_plain_http=True)
         assert api.get_credit_balance().to_dict() == BALANCE
         answering.result()
     assert hanging == []
@@ -300,6 +317,13 @@ def test_a_name_that_nobody_knows_says_so(
         ask(connect)
 
     assert type(caught.value) is flowhunt.ApiConnectionException
+
+
+def test_a_proxy_whose_name_cannot_be_one_says_so(connect: Connect) -> None:
+    api = connect("http://service.test", allow_plain_http=True, retries=0)
+    api.api_client.configuration.proxy = "http://proxy..test:3128"
+    with pytest.raises(flowhunt.ProxyException, match="not the name of a host"):
+        api.get_credit_balance()
 
 
 def test_a_program_that_allows_only_ipv4_is_followed(

@@ -418,7 +418,7 @@ def test_a_length_that_is_no_number_is_not_guessed(length: str, connect: Connect
     assert isinstance(caught.value.__cause__, urllib3.exceptions.InvalidHeader)
 
 
-@pytest.mark.parametrize("size", ["0x1f", "+1f", "1_f", "-1f", "1f 1f", "\xb2"])
+@pytest.mark.parametrize("size", ["0x1f", "+1f", "1_f", "-1f", "1f 1f", "\xb2", " 1f", "1f\r"])
 def test_a_chunk_size_that_is_no_number_is_not_guessed(size: str, connect: Connect) -> None:
     body = json.dumps(BALANCE | {"more": "x" * 50})[:31]
 
@@ -452,6 +452,97 @@ def test_another_transfer_coding_than_chunks_is_refused(
     with RawServer(f"HTTP/1.1 200 OK\r\n{lines}\r\n".encode() + chunk) as server:
         with pytest.raises(InvalidResponseException):
             connect(server, retries=0).get_credit_balance()
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("end", [b"XX", b"X\r\n", b"\n", b""])
+def test_a_chunk_that_ends_elsewhere_than_it_says_is_refused(end: bytes, connect: Connect) -> None:
+    body = json.dumps(BALANCE).encode()
+
+    def send_and_close(connection: Connection) -> None:
+        connection.send(CHUNKED + f"{len(body):x}\r\n".encode() + body + end + b"0\r\n\r\n")
+        connection.close()
+
+    with RawServer(send_and_close) as server:
+        with pytest.raises(ApiConnectionException):
+            connect(server, retries=0).get_credit_balance()
+
+
+def test_trailers_are_skipped_and_their_number_is_bounded(connect: Connect) -> None:
+    body = json.dumps(BALANCE).encode()
+    chunk = CHUNKED + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n"
+    assert balance_of(connect, chunk + b"X-Sum: 1\r\n" * 3 + b"\r\n") == BALANCE
+
+    def without_end(connection: Connection) -> None:
+        connection.send(chunk)
+        while not connection.stopping.is_set():
+            connection.send(b"X-Sum: 1\r\n" * 1000)
+
+    with RawServer(without_end) as server:
+        with pytest.raises(ApiConnectionException, match="HTTPException"):
+            connect(server, retries=0).get_credit_balance()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Content-Length : {n}",
+        "X-A: a\rContent-Length: 3",
+        "X-A: a\rTransfer-Encoding: chunked",
+        "X A: a",
+        "X\0: a",
+        ": a",
+        "no colon",
+    ],
+)
+def test_a_line_of_a_head_that_other_software_reads_otherwise_is_refused(
+    line: str, connect: Connect
+) -> None:
+    body = json.dumps(BALANCE).encode()
+    given = line.format(n=len(body))
+    head = f"HTTP/1.1 200 OK\r\n{given}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with RawServer(head.encode() + body) as server:
+        with pytest.raises(InvalidResponseException, match=r"a line of the head is malformed$"):
+            connect(server, retries=0).get_credit_balance()
+
+
+@pytest.mark.parametrize(
+    "line", ["HTTP/1.1 +200 OK", "HTTP/1.1 0200 OK", "HTTP/1.1 2_00 OK", "HTTP/1.1 200 OK\rX: y"]
+)
+def test_a_status_line_that_other_software_reads_otherwise_is_refused(
+    line: str, connect: Connect
+) -> None:
+    with RawServer(response().replace(b"HTTP/1.1 200 OK", line.encode())) as server:
+        with pytest.raises(ApiConnectionException, match="BadStatusLine"):
+            connect(server, retries=0).get_credit_balance()
+
+
+def test_a_value_in_several_lines_is_one_line(connect: Connect) -> None:
+    body = json.dumps(BALANCE).encode()
+    head = f"HTTP/1.1 200 OK\r\nX-A: one\r\n\t two\r\nContent-Length:\r\n {len(body)}\r\n\r\n"
+    with RawServer(head.encode() + body) as server:
+        received = connect(server).get_credit_balance_with_http_info()
+
+    assert received.data.to_dict() == BALANCE
+    assert (received.headers or {})["X-A"] == "one two"
+
+
+@pytest.mark.parametrize(
+    "head", ["HTTP/1.1 200 OK\r\nContent-Length: 3", "HTTP/1.0 200 OK\r\nConnection: keep-alive"]
+)
+def test_a_connection_whose_response_has_two_ends_is_not_used_again(
+    head: str, connect: Connect
+) -> None:
+    body = json.dumps(BALANCE).encode()
+    chunks = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+    respond = f"{head}\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + chunks
+    with RawServer(respond, response()) as server:
+        api = connect(server)
+        assert api.get_credit_balance() == api.get_credit_balance()
+
+        assert server.connections == 2
 
 
 def test_bytes_after_a_response_do_not_become_the_next_one(connect: Connect) -> None:

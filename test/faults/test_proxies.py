@@ -15,7 +15,7 @@ import trustme
 
 import flowhunt
 from certificates import pem, server_context
-from proxy_server import ProxyServer, SocksServer
+from proxy_server import ProxyServer, SocksServer, relay
 from raw_server import Connect, Connection, RawServer, Request, response
 
 PASSWORD = "hunter2:w%rd"  # noqa: S105
@@ -281,6 +281,23 @@ def test_a_proxy_that_refuses_to_connect_is_a_proxy_failure(
         with pytest.raises(flowhunt.ProxyException, match="403"):
             through(secure(server), proxy.url).get_credit_balance()
         assert server.connections == 0
+
+
+def test_informational_responses_of_a_proxy_are_skipped_and_bounded(
+    authority: trustme.CA, secure: Connect
+) -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+
+    def tunnel(connection: Connection) -> None:
+        connection.send(hint * 3 + b"HTTP/1.1 200 OK\r\n\r\n")
+        relay(connection, server.port, bytes)
+
+    with RawServer(tls=server_context(authority)) as server:
+        with ProxyServer(tunnel) as proxy:
+            assert through(secure(server), proxy.url).get_credit_balance().credits == 2_500_000
+        with ProxyServer(hint * 1000) as proxy, pytest.raises(flowhunt.ApiConnectionException):
+            through(secure(server, retries=0), proxy.url).get_credit_balance()
+        assert server.connections == 1
 
 
 def drip(connection: Connection) -> None:
