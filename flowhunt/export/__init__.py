@@ -14,7 +14,7 @@ it is complete.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -58,7 +58,7 @@ pc: Any = pyarrow.compute  # its stubs are too narrow
 PAGE_SIZE = 100
 WORKERS = 8
 
-Pieces = Iterator[tuple[str, pa.Table]]
+Pieces = Generator[tuple[str, pa.Table], None, None]
 """Workspace IDs, each with some of its rows, in order."""
 
 
@@ -213,8 +213,9 @@ class _Target:
             reported(progress, "export") as report,
             replacing(self._path) as out,
             self._writer(out, self._columns.schema) as writer,
+            closing(pieces()) as found,
         ):
-            for workspace_id, table in pieces():
+            for workspace_id, table in found:
                 finished += bool(current) and workspace_id != current
                 current = workspace_id
                 if table.num_rows:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
+from threading import Lock
 
 from flowhunt._workspaces.clients import Clients, Source
 from flowhunt.api.credits_api import CreditsApi
@@ -27,16 +28,36 @@ class Task:
         self.source = source
         self.error: Exception | None = None
         self._reads: Generator[Read, None, None] = reader.reads()
+        self._is_closed = False
+        self._stepping = Lock()
 
     def step(self) -> tuple[Task, Read | None]:
         """Read some more days, in any thread; ``None`` if there are no more."""
         try:
-            return self, next(self._reads, None)
+            with self._stepping:
+                return self, next(self._reads, None)
         except TableError:
             raise
         except OpenApiException as error:
             self.error = error
             return self, None
+        finally:
+            if self._is_closed:
+                self._close_reads()
+
+    def close(self) -> None:
+        """End its threads; those of a step that is under way end after the current request."""
+        self._is_closed = True
+        self.reader.close()
+        self._close_reads()
+
+    def _close_reads(self) -> None:
+        # No generator can be closed while it runs: then the step closes it.
+        if self._stepping.acquire(blocking=False):
+            try:
+                self._reads.close()
+            finally:
+                self._stepping.release()
 
 
 class Rounds:
@@ -68,7 +89,7 @@ class Rounds:
         for workspace_id, source in sources.items():
             self._waiting.setdefault(id(source), deque()).append(workspace_id)
 
-    def run(self) -> Iterator[tuple[Task, Read | None]]:
+    def run(self) -> Generator[tuple[Task, Read | None], None, None]:
         """The days that were read, and at the end of each workspace ``None``."""
         with ExitStack() as stack:
             threads: Workers[tuple[Task, Read | None]] = stack.enter_context(
@@ -119,4 +140,4 @@ class Rounds:
 
     def _stop(self) -> None:
         for task in self._begun:
-            task.reader.close()
+            task.close()

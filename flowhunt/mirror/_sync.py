@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from typing import Literal
 
 from flowhunt._workspaces.clients import Clients, Source
@@ -93,10 +94,11 @@ class Run:
 
         finished = self.in_all - len(self._remaining)
         rounds = Rounds(self._clients, dict(self._remaining), make_reader, self._workers)
-        for task, read in rounds.run():
-            yield task, read
-            finished += read is None
-            self._report(Progress(finished, self.in_all, self.rows_read))
+        with closing(rounds.run()) as steps:
+            for task, read in steps:
+                yield task, read
+                finished += read is None
+                self._report(Progress(finished, self.in_all, self.rows_read))
 
     def finish(self, task: Task) -> None:
         """Record that a workspace was read and committed, or that it failed.
@@ -150,16 +152,17 @@ class Sync:
     def _attempt(self) -> None:
         self._pending, self._finished = [], []
         rows = 0
-        for task, read in self._run.reads():
-            if read is None:
-                self._finished.append(task)
-            elif read.is_changed:
-                self._pending.append(read.replacement)
-                rows += read.replacement.rows.num_rows
-            is_full = rows >= ROWS_IN_A_COMMIT or len(self._pending) >= DAYS_IN_A_COMMIT
-            if is_full or (task.error and self._run.on_error == "raise"):
-                self._commit()
-                rows = 0
+        with closing(self._run.reads()) as reads:
+            for task, read in reads:
+                if read is None:
+                    self._finished.append(task)
+                elif read.is_changed:
+                    self._pending.append(read.replacement)
+                    rows += read.replacement.rows.num_rows
+                is_full = rows >= ROWS_IN_A_COMMIT or len(self._pending) >= DAYS_IN_A_COMMIT
+                if is_full or (task.error and self._run.on_error == "raise"):
+                    self._commit()
+                    rows = 0
         self._commit()
 
     def _commit(self) -> None:
@@ -178,13 +181,14 @@ def differences_in(run: Run) -> list[TableDifference]:
     """The days and types that a table does not have as the service has them."""
     found: list[TableDifference] = []
     snapshot = run.table.snapshot(())
-    for task, read in run.reads():
-        if read is None:
-            run.finish(task)
-            continue
-        workspace_id, interval = read.replacement.workspace_id, read.replacement.interval
-        in_service = snapshot.totals_of(read.replacement.rows)
-        found += _differences(workspace_id, snapshot.days(workspace_id, interval), in_service)
+    with closing(run.reads()) as reads:
+        for task, read in reads:
+            if read is None:
+                run.finish(task)
+                continue
+            workspace_id, interval = read.replacement.workspace_id, read.replacement.interval
+            in_service = snapshot.totals_of(read.replacement.rows)
+            found += _differences(workspace_id, snapshot.days(workspace_id, interval), in_service)
     return found
 
 

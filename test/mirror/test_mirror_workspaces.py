@@ -322,6 +322,20 @@ def test_no_thread_is_left_after_a_sync(tmp_path: Path) -> None:
         assert not [each.name for each in threading.enumerate() if each.name.startswith("flowhunt")]
 
 
+def test_no_thread_is_left_while_the_error_that_ended_a_sync_is_handled(tmp_path: Path) -> None:
+    def stop(now: Progress) -> None:
+        raise InterruptedError
+
+    with served(evenly(600, 60)) as (_, configuration):
+        with pytest.raises(InterruptedError) as caught:
+            sync(tmp_path / "t", configuration, workers=4, progress=stop)
+        for thread in threading.enumerate():
+            if thread.name.startswith("flowhunt"):
+                thread.join(10)
+                assert not thread.is_alive()
+        assert caught.tb  # whose frames keep all that was in use
+
+
 def test_the_default_workspace_id_is_an_id_like_any(tmp_path: Path) -> None:
     with served(evenly(10, 5)) as (service, configuration):
         flowhunt.ApiClient.set_default(flowhunt.ApiClient(configuration))
