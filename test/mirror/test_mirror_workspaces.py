@@ -110,6 +110,9 @@ def test_each_workspace_is_called_with_its_own_configuration(tmp_path: Path) -> 
         assert facts_in(tmp_path / "t") == facts([*one.rows, *two.rows])
         with pytest.raises(TypeError, match="configuration"):
             sync(tmp_path / "t", configuration_for(one), workspaces)
+        with pytest.raises(TypeError, match=f"{IDS[1]}.*NoneType"):
+            sync(tmp_path / "u", None, {**workspaces, IDS[1]: None})
+        assert not (tmp_path / "u").exists()
 
 
 def test_a_workspace_more_or_fewer_is_the_same_call(tmp_path: Path) -> None:
