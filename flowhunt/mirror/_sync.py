@@ -13,11 +13,12 @@ from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import OpenApiException
 from flowhunt.history import Tally
 from flowhunt.history._batch import Key
+from flowhunt.history._rounds import Rounds, Task
 from flowhunt.mirror._reports import Failure, SumsDifference, TableDifference
-from flowhunt.mirror._rounds import Rounds, Task
-from flowhunt.mirror._table import ConcurrentSyncError, MirrorTable, Replacement
+from flowhunt.mirror._table import ConcurrentSyncError, MirrorTable, Replacement, TableError
 from flowhunt.mirror._workspace import Read, Settings, WorkspaceReader
 
+MirrorTask = Task[WorkspaceReader, Read]
 OnError = Literal["continue", "raise"]
 
 ROWS_IN_A_COMMIT = 50_000
@@ -83,7 +84,7 @@ class Run:
         """How many transactions were read."""
         return sum(reader.rows_read for reader in self.readers)
 
-    def reads(self) -> Generator[tuple[Task, Read | None], None, None]:
+    def reads(self) -> Generator[tuple[MirrorTask, Read | None], None, None]:
         """The days that were read, and at the end of each workspace ``None``."""
         snapshot = self.table.snapshot(self._remaining)
 
@@ -93,14 +94,18 @@ class Run:
             return reader
 
         finished = self.in_all - len(self._remaining)
-        rounds = Rounds(self._clients, dict(self._remaining), make_reader, self._workers)
+        rounds: Rounds[WorkspaceReader, Read] = Rounds(
+            self._clients, dict(self._remaining), make_reader, self._workers, "flowhunt-mirror"
+        )
         with closing(rounds.run()) as steps:
             for task, read in steps:
+                if isinstance(task.error, TableError):
+                    raise task.error
                 yield task, read
                 finished += read is None
                 self._report(Progress(finished, self.in_all, self.rows_read))
 
-    def finish(self, task: Task) -> None:
+    def finish(self, task: MirrorTask) -> None:
         """Record that a workspace was read and committed, or that it failed.
 
         :raises WorkspaceError: it failed, and ``on_error="raise"`` was asked for
@@ -132,7 +137,7 @@ class Sync:
         self.changed: set[str] = set()
         self.rows_written = self.commits = 0
         self._pending: list[Replacement] = []
-        self._finished: list[Task] = []
+        self._finished: list[MirrorTask] = []
 
     def carry_out(self) -> None:
         """Replace all days that differ.

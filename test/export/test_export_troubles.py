@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from datetime import datetime
@@ -154,6 +155,29 @@ def test_a_timestamp_that_cannot_be_read_completely_is_no_success(tmp_path: Path
         with pytest.raises((DifferenceError, UnverifiedError)):
             export(service, tmp_path / "rows.csv", workspace_id=WORKSPACE)
     assert left_in(tmp_path) == []
+
+
+def test_a_slow_workspace_does_not_hold_up_the_others_and_the_order_stays(tmp_path: Path) -> None:
+    """Requests of the first workspace wait until late rows of the second one are asked for."""
+    others = threading.Event()
+    waited: list[bool] = []
+    rows = [*evenly(300, 45), *evenly(40, 45, workspace_id=OTHER, prefix="other-")]
+
+    def search(request: Request) -> Search:
+        if request.workspace_id == OTHER:
+            waited.append(others.wait(10))
+        elif (request.body.get("created_at_to") or "9") > "2025-03":
+            others.set()
+        return Search()
+
+    with WrongService(rows, search=search) as service:
+        for path in (tmp_path / "slow.csv", tmp_path / "quick.csv"):
+            export(service, path, page_size=10)
+    assert all(waited)
+    assert (tmp_path / "slow.csv").read_bytes() == (tmp_path / "quick.csv").read_bytes()
+    ids = [line.split(",")[1] for line in (tmp_path / "slow.csv").read_text().splitlines()[1:]]
+    assert ids == [f'"{OTHER}"'] * 40 + [f'"{WORKSPACE}"'] * 300
+    assert left_in(tmp_path) == ["quick.csv", "slow.csv"]
 
 
 # What is refused before any request
