@@ -13,7 +13,10 @@ from flowhunt.exceptions import ApiTypeError, ApiValueError
 Location = str | os.PathLike[str]
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://").match
-_BROKEN_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)").match
+_BROKEN_URI = re.compile(
+    r"[a-z][a-z0-9+.-]+:/(?!/)|(file|s3a?|gs|gcs|az|abfss?|hdfs|dbfs|https?):(?!//)", re.IGNORECASE
+).match
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:[/\\]").match
 
 
 def location_of(name: str, location: Location) -> str:
@@ -30,14 +33,35 @@ def location_of(name: str, location: Location) -> str:
     if "\0" in text or not _is_encodable(text):
         raise ApiValueError(f"{name} {text!r} has a character that no path can have")
     if _BROKEN_URI(text):
-        raise ApiValueError(f"{name} {text!r} looks like a URI with one slash: give it as a str")
+        raise ApiValueError(
+            f"{name} {text!r} looks like a URI that lacks slashes, as a Path makes it: give a URI "
+            "as a str, or begin a path with ./"
+        )
+    if _URI(text):
+        _check_file_uri(name, text)
+        return text
+    if os.sep == "/" and _WINDOWS_PATH(text):
+        raise ApiValueError(f"{name} {text!r} is a path of Windows, and this system has others")
     try:
-        return text if _URI(text) else str(Path(text).expanduser().absolute())
+        return str(Path(text).expanduser().absolute())
     except (RuntimeError, OSError) as error:
         raise ApiValueError(
             f"{name} {text!r} depends on a home or working directory that does not exist: "
             "give an absolute path"
         ) from error
+
+
+def _check_file_uri(name: str, uri: str) -> None:
+    parts = urlsplit(uri)
+    if parts.scheme != "file":
+        return
+    if parts.netloc.lower() not in ("", "localhost"):
+        raise ApiValueError(
+            f"{name} {shown(uri)!r} names the machine {parts.netloc.rpartition('@')[2]!r}: a path "
+            "of this machine has three slashes, as file:///folder"
+        )
+    if "?" in uri or "#" in uri:
+        raise ApiValueError(f"{name} {shown(uri)!r} goes on with ? or #: write %3F or %23")
 
 
 def _is_encodable(text: str) -> bool:

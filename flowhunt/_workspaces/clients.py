@@ -87,12 +87,23 @@ def ids_of(workspaces: str | Iterable[str]) -> list[str]:
     """Workspace IDs, sorted, each once.
 
     :raises ApiTypeError: an ID is no text
-    :raises ApiValueError: there is none, or one is empty
+    :raises ApiValueError: there is none, or one is empty or cannot be sent
     """
+    if not isinstance(workspaces, Iterable):
+        raise ApiTypeError(f"expected a workspace ID or several, not {workspaces!r}")
     listed = [workspaces] if isinstance(workspaces, str) else list(workspaces)
     for workspace_id in listed:
         if not isinstance(workspace_id, str):
             raise ApiTypeError(f"a workspace ID has to be a str, not {workspace_id!r}")
+        if not _is_unicode(workspace_id):
+            raise ApiValueError(f"the workspace ID {workspace_id!r} has half a surrogate pair")
     if not listed or not all(listed):
         raise ApiValueError(f"at least one workspace ID is needed, and none may be empty: {listed}")
     return sorted(set(listed))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        return bool(text.encode()) or not text
+    except UnicodeEncodeError:
+        return False

@@ -14,9 +14,10 @@ it is complete.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flowhunt._extras import extra
@@ -24,8 +25,7 @@ from flowhunt._tables.locations import Location
 from flowhunt._workspaces.clients import Clients, Configurations, ids_of
 from flowhunt._workspaces.progress import Callback, Progress, reported
 from flowhunt.api.credits_api import CreditsApi
-from flowhunt.exceptions import ApiException, ApiValueError
-from flowhunt.history import HistoryError
+from flowhunt.exceptions import ApiValueError
 from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
@@ -49,7 +49,7 @@ with extra("export"):
         format_of,
     )
     from flowhunt.export._report import ExportReport
-    from flowhunt.history.arrow import iter_transaction_batches
+    from flowhunt.export._workspaces import Pieces, Settings, read_in_order
 
 __all__ = ["ExportReport", "Progress", "export_credit_transactions", "export_table"]
 
@@ -57,9 +57,6 @@ pc: Any = pyarrow.compute  # its stubs are too narrow
 
 PAGE_SIZE = 100
 WORKERS = 8
-
-Pieces = Iterator[tuple[str, pa.Table]]
-"""Workspace IDs, each with some of its rows, in order."""
 
 
 def export_credit_transactions(
@@ -115,25 +112,11 @@ def export_credit_transactions(
     ids = ids_of(workspace_id)
     target = _Target(path, format, columns, unit, spreadsheet=spreadsheet)
     with Clients(api) as clients:
-        sources = [(each, clients.source_of(each)) for each in ids]
+        sources = {each: clients.source_of(each) for each in ids}
+        settings = Settings(since, until, page_size, workers, on_difference, zone, sleep)
 
         def pieces() -> Pieces:
-            for each, source in sources:
-                batches = iter_transaction_batches(
-                    clients.api(source),
-                    each,
-                    since,
-                    until,
-                    page_size=page_size,
-                    workers=workers,
-                    on_difference=on_difference,
-                    zone=zone,
-                    sleep=sleep,
-                )
-                with closing(batches), _naming(each):
-                    for batch in batches:
-                        yield each, pa.Table.from_batches([batch])
-                clients.close(source)
+            return read_in_order(clients, sources, settings, target.folder)
 
         return target.write(pieces, len(ids), progress)
 
@@ -200,6 +183,11 @@ class _Target:
             raise ApiValueError(f"spreadsheet=True is a form of csv, and this is {self._format}")
         self._writer = SpreadsheetCsvWriter if spreadsheet else WRITERS[self._format]
 
+    @property
+    def folder(self) -> Path:
+        """Where the file is."""
+        return self._path.parent
+
     def write(
         self, pieces: Callable[[], Pieces], workspaces: int, progress: bool | Callback
     ) -> ExportReport:
@@ -213,8 +201,9 @@ class _Target:
             reported(progress, "export") as report,
             replacing(self._path) as out,
             self._writer(out, self._columns.schema) as writer,
+            closing(pieces()) as found,
         ):
-            for workspace_id, table in pieces():
+            for workspace_id, table in found:
                 finished += bool(current) and workspace_id != current
                 current = workspace_id
                 if table.num_rows:
@@ -242,13 +231,3 @@ class _Target:
 def _sum(amounts: Any) -> int:
     """The exact sum: 64 bits may not be enough."""
     return int(pc.sum(amounts.cast(pa.decimal128(38, 0))).as_py())
-
-
-@contextmanager
-def _naming(workspace_id: str) -> Generator[None, None, None]:
-    """Have errors name the workspace, which their text may not do."""
-    try:
-        yield
-    except (ApiException, HistoryError, ApiValueError) as error:
-        error.add_note(f"while exporting the workspace {workspace_id}")
-        raise

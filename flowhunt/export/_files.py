@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,26 +26,40 @@ def file_path(path: Location) -> Path:
             f"exports are written to files of this machine, and not to {shown(location)}: upload "
             "the file, or keep a table in an object store with flowhunt.mirror"
         )
+    try:
+        _check(file)
+    except (OSError, RuntimeError) as error:
+        raise ApiValueError(f"no file can be written to {file}: {error}") from error
+    return file
+
+
+def _check(file: Path) -> None:
     if file.is_dir():
         raise ApiValueError(f"{file} is a folder, and an export is one file: add a name to it")
     if file.exists() and not file.is_file():
         raise ApiValueError(f"{file} is a device or a pipe, and an export replaces its file")
-    if not file.parent.is_dir():
-        raise ApiValueError(f"there is no folder {file.parent}")
-    return file
+    folder = _replaced(file).parent
+    if not folder.is_dir():
+        raise ApiValueError(f"there is no folder {folder}")
+
+
+def _replaced(file: Path) -> Path:
+    """The file itself, or the one that a symbolic link points to."""
+    return file.resolve() if file.is_symlink() else file
 
 
 @contextmanager
 def replacing(file: Path) -> Generator[BinaryIO, None, None]:
     """A new file that takes the place of another one once it is complete.
 
-    A symbolic link stays: what it points to is replaced.
+    A symbolic link stays: what it points to is replaced. So do the permissions of a file.
     """
-    if file.is_symlink():
-        file = file.resolve()
+    file = _replaced(file)
     temporary = file.with_name(f".flowhunt-{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as out:
+            with suppress(FileNotFoundError):
+                shutil.copymode(file, temporary)
             yield out
             out.flush()
             os.fsync(out.fileno())

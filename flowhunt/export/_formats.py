@@ -40,7 +40,9 @@ _SUFFIXES: dict[str, str] = {
     ".xlsx": "xlsx",
 }
 # Spreadsheets drop what is invisible before they look for the sign of a formula.
-_FORMULA = r"^([\pZ\pC]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])"
+_INVISIBLE = r"[\pZ\pC\pM\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}]"
+_SIGN = r"[=+\-@\x{FE62}\x{FE63}\x{FE66}\x{FE6B}\x{FF0B}\x{FF0D}\x{FF1D}\x{FF20}]"
+_FORMULA = rf"^({_INVISIBLE}*{_SIGN}|[\t\r\n])"
 _BYTE_ORDER_MARK = "\ufeff".encode()
 _FIRST_DAY_OF_EXCEL = datetime(1900, 3, 1)  # it takes 1900 for a leap year
 _EXACT_INTEGERS = range(-(10**15) + 1, 10**15)
@@ -221,9 +223,10 @@ class XlsxWriter(Writer):
             sheet.write_number(row, column, value)
             return
         text = str(value)
-        if len(text.encode("utf-16-le")) // 2 > CHARACTERS_IN_A_CELL:
+        length = len(text.encode("utf-16-le")) // 2  # as Excel counts
+        if length > CHARACTERS_IN_A_CELL:
             raise ApiValueError(
-                f"a {name} has {len(text):,} characters, and a cell of Excel at most "
+                f"a {name} has {length:,} characters, and a cell of Excel at most "
                 f"{CHARACTERS_IN_A_CELL:,}: use the format csv, or leave the column out"
             )
         sheet.write_string(row, column, text)

@@ -96,8 +96,33 @@ def iter_transaction_batches(
     :raises ApiException: a call failed, also when it was retried
     :raises ApiValueError: an argument cannot be used, or an amount needs more than 64 bits
     """
+    return batches_of(
+        Requests(api, workspace_id, RetryPolicy(sleep)),
+        since,
+        until,
+        transaction_type=transaction_type,
+        page_size=page_size,
+        newest_first=newest_first,
+        workers=workers,
+        on_difference=on_difference,
+        zone=zone,
+    )
+
+
+def batches_of(
+    requests: Requests,
+    since: Timestamp | None,
+    until: Timestamp | None,
+    *,
+    transaction_type: TransactionType | str | None = None,
+    page_size: int,
+    newest_first: bool = False,
+    workers: int,
+    on_difference: OnDifference,
+    zone: ZoneName,
+) -> Generator[pa.RecordBatch, None, None]:
+    """The batches of ``iter_transaction_batches``, by requests that the caller can end."""
     check_count("workers", workers)
-    requests = Requests(api, workspace_id, RetryPolicy(sleep))
     history = History(
         requests,
         COLUMNS,

@@ -249,6 +249,8 @@ def _run(
             try:
                 sources[workspace_id] = clients.source_of(workspace_id)
             except Exception as error:  # the caller's function may raise anything
+                if isinstance(source, Mapping):
+                    raise
                 failures.append(Failure(workspace_id, error))
         yield Run(
             open_table(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from typing import Literal
 
 from flowhunt._workspaces.clients import Clients, Source
@@ -12,11 +13,12 @@ from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import OpenApiException
 from flowhunt.history import Tally
 from flowhunt.history._batch import Key
+from flowhunt.history._rounds import Rounds, Task
 from flowhunt.mirror._reports import Failure, SumsDifference, TableDifference
-from flowhunt.mirror._rounds import Rounds, Task
-from flowhunt.mirror._table import ConcurrentSyncError, MirrorTable, Replacement
+from flowhunt.mirror._table import ConcurrentSyncError, MirrorTable, Replacement, TableError
 from flowhunt.mirror._workspace import Read, Settings, WorkspaceReader
 
+MirrorTask = Task[WorkspaceReader, Read]
 OnError = Literal["continue", "raise"]
 
 ROWS_IN_A_COMMIT = 50_000
@@ -82,7 +84,7 @@ class Run:
         """How many transactions were read."""
         return sum(reader.rows_read for reader in self.readers)
 
-    def reads(self) -> Generator[tuple[Task, Read | None], None, None]:
+    def reads(self) -> Generator[tuple[MirrorTask, Read | None], None, None]:
         """The days that were read, and at the end of each workspace ``None``."""
         snapshot = self.table.snapshot(self._remaining)
 
@@ -92,13 +94,18 @@ class Run:
             return reader
 
         finished = self.in_all - len(self._remaining)
-        rounds = Rounds(self._clients, dict(self._remaining), make_reader, self._workers)
-        for task, read in rounds.run():
-            yield task, read
-            finished += read is None
-            self._report(Progress(finished, self.in_all, self.rows_read))
+        rounds: Rounds[WorkspaceReader, Read] = Rounds(
+            self._clients, dict(self._remaining), make_reader, self._workers, "flowhunt-mirror"
+        )
+        with closing(rounds.run()) as steps:
+            for task, read in steps:
+                if isinstance(task.error, TableError):
+                    raise task.error
+                yield task, read
+                finished += read is None
+                self._report(Progress(finished, self.in_all, self.rows_read))
 
-    def finish(self, task: Task) -> None:
+    def finish(self, task: MirrorTask) -> None:
         """Record that a workspace was read and committed, or that it failed.
 
         :raises WorkspaceError: it failed, and ``on_error="raise"`` was asked for
@@ -130,7 +137,7 @@ class Sync:
         self.changed: set[str] = set()
         self.rows_written = self.commits = 0
         self._pending: list[Replacement] = []
-        self._finished: list[Task] = []
+        self._finished: list[MirrorTask] = []
 
     def carry_out(self) -> None:
         """Replace all days that differ.
@@ -150,16 +157,17 @@ class Sync:
     def _attempt(self) -> None:
         self._pending, self._finished = [], []
         rows = 0
-        for task, read in self._run.reads():
-            if read is None:
-                self._finished.append(task)
-            elif read.is_changed:
-                self._pending.append(read.replacement)
-                rows += read.replacement.rows.num_rows
-            is_full = rows >= ROWS_IN_A_COMMIT or len(self._pending) >= DAYS_IN_A_COMMIT
-            if is_full or (task.error and self._run.on_error == "raise"):
-                self._commit()
-                rows = 0
+        with closing(self._run.reads()) as reads:
+            for task, read in reads:
+                if read is None:
+                    self._finished.append(task)
+                elif read.is_changed:
+                    self._pending.append(read.replacement)
+                    rows += read.replacement.rows.num_rows
+                is_full = rows >= ROWS_IN_A_COMMIT or len(self._pending) >= DAYS_IN_A_COMMIT
+                if is_full or (task.error and self._run.on_error == "raise"):
+                    self._commit()
+                    rows = 0
         self._commit()
 
     def _commit(self) -> None:
@@ -178,13 +186,14 @@ def differences_in(run: Run) -> list[TableDifference]:
     """The days and types that a table does not have as the service has them."""
     found: list[TableDifference] = []
     snapshot = run.table.snapshot(())
-    for task, read in run.reads():
-        if read is None:
-            run.finish(task)
-            continue
-        workspace_id, interval = read.replacement.workspace_id, read.replacement.interval
-        in_service = snapshot.totals_of(read.replacement.rows)
-        found += _differences(workspace_id, snapshot.days(workspace_id, interval), in_service)
+    with closing(run.reads()) as reads:
+        for task, read in reads:
+            if read is None:
+                run.finish(task)
+                continue
+            workspace_id, interval = read.replacement.workspace_id, read.replacement.interval
+            in_service = snapshot.totals_of(read.replacement.rows)
+            found += _differences(workspace_id, snapshot.days(workspace_id, interval), in_service)
     return found
 
 

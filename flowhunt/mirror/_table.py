@@ -22,7 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.fs import DeltaStorageHandler
 
 from flowhunt._tables.locations import Location, local_path, location_of, shown
-from flowhunt.exceptions import ApiValueError, OpenApiException
+from flowhunt.exceptions import ApiTypeError, ApiValueError, OpenApiException
 from flowhunt.history import Tally
 from flowhunt.history._batch import Key
 from flowhunt.history._intervals import (
@@ -62,6 +62,9 @@ _UNUSABLE = re.compile(
     r"[\x00-\x1f\x7f\[\]^|]|%[0-9A-Fa-f]{2}" + (r"|\\" if os.sep == "/" else "")
 ).search
 """What the library of the table takes for something else in a path, or does not take at all."""
+_FAILURES = (DeltaError, OSError, pa.ArrowException)
+_FRAME = re.compile(r"\s*(\d+: |at \S+:\d+)").match
+"""A line of a stack in an error of the library."""
 _EXACT_SUM = pa.decimal128(38, 0)
 _NAIVE = pa.timestamp("us")
 _DAY_BITS = 22
@@ -166,7 +169,7 @@ class Snapshot:
 
     def totals_of(self, rows: pa.RecordBatch) -> dict[Key, Tally]:
         """The total of each day and transaction type of some rows."""
-        source = acero.TableSourceNodeOptions(pa.Table.from_batches([rows]))
+        source = acero.TableSourceNodeOptions(partitioned(pa.Table.from_batches([rows])))
         found = self._totals(acero.Declaration("table_source", source), "day")
         return {key: tally for _, key, tally, _ in found}
 
@@ -189,6 +192,7 @@ class Snapshot:
             "workspace_id": pc.field("workspace_id"),
             "first_day": pc.floor_temporal(local, unit=unit).cast(pa.date32()),
             "transaction_type": pc.field("transaction_type"),
+            "partition": pc.field(WORKSPACE),
             "local": local,
             "amount": pc.field("amount").cast(_EXACT_SUM),
         }
@@ -198,7 +202,7 @@ class Snapshot:
             ("local", "hash_max", None, "newest"),
         ]
         project = acero.ProjectNodeOptions(list(columns.values()), list(columns))
-        aggregate = acero.AggregateNodeOptions(aggregates, keys=list(columns)[:3])
+        aggregate = acero.AggregateNodeOptions(aggregates, keys=list(columns)[:4])
         with _without_secrets({}):
             found = acero.Declaration.from_sequence(
                 [
@@ -208,10 +212,11 @@ class Snapshot:
                 ]
             ).to_table()
         for row in found.to_pylist():
-            if row["first_day"] is None:
+            if row["first_day"] is None or partition_of(row["workspace_id"]) != row["partition"]:
                 raise TableError(
-                    f"rows of {row['workspace_id']} in the table have no timestamp: another "
-                    "program has changed it. Delete these rows"
+                    f"the partition {row['partition']} of the table has rows with the workspace ID "
+                    f"{row['workspace_id']!r}, or with no timestamp: another program has changed "
+                    "them. Delete these rows"
                 )
             # A null of another program is no fact: it differs from what the service has.
             key = row["first_day"], row["transaction_type"] or ""
@@ -236,7 +241,7 @@ class MirrorTable:
         *,
         create: bool = False,
     ) -> None:
-        self._options = dict(storage_options or {})
+        self._options = _checked(storage_options)
         self._uri = location_of("table", location)
         self._zone = zone
         self.name = shown(self._uri)
@@ -246,9 +251,9 @@ class MirrorTable:
                 f"{self.name!r} has {found[0]!r} in it, which deltalake cannot use in a path: "
                 "choose another location"
             )
-        if path is not None and path.is_file():
-            raise ApiValueError(f"{self.name} is a file, not a table: choose another location")
         with self._store():
+            if path is not None and path.is_file():
+                raise ApiValueError(f"{self.name} is a file, not a table: choose another location")
             is_missing = path is not None and not path.exists()  # deltalake may make the folder
             if is_missing or not DeltaTable.is_deltatable(self._uri, self._options):
                 if not create:
@@ -288,23 +293,18 @@ class MirrorTable:
             for workspace_id, group in days.items()
         ]
         rows = pa.Table.from_batches([each.rows for each in replacements], TRANSACTION_SCHEMA)
-        with self._store():
-            try:
-                write_deltalake(
-                    self.delta,
-                    partitioned(rows),
-                    mode="overwrite",
-                    predicate=" OR ".join(
-                        self._predicate(workspace_id, interval)
-                        for workspace_id, group in days.items()
-                        for interval in neighbours_joined(each.interval for each in group)
-                    ),
-                    commit_properties=CommitProperties(app_transactions=covered),
-                )
-            except CommitFailedError as error:
-                raise ConcurrentSyncError(
-                    f"another process is writing to {self.name}: {error}"
-                ) from error
+        with self._committing():
+            write_deltalake(
+                self.delta,
+                partitioned(rows),
+                mode="overwrite",
+                predicate=" OR ".join(
+                    self._predicate(workspace_id, interval)
+                    for workspace_id, group in days.items()
+                    for interval in neighbours_joined(each.interval for each in group)
+                ),
+                commit_properties=CommitProperties(app_transactions=covered),
+            )
 
     @property
     def files(self) -> int:
@@ -317,14 +317,9 @@ class MirrorTable:
 
         :return: how many files were deleted
         """
-        with self._store():
-            try:
-                self.delta.optimize.compact()
-                deleted = self.delta.vacuum(keep_days * 24, dry_run=False)
-            except CommitFailedError as error:
-                raise ConcurrentSyncError(
-                    f"another process is writing to {self.name}: {error}"
-                ) from error
+        with self._committing():
+            self.delta.optimize.compact()
+            deleted = self.delta.vacuum(keep_days * 24, dry_run=False)
             self.delta.create_checkpoint()
             self.delta.cleanup_metadata()
         return len(deleted)
@@ -378,37 +373,89 @@ class MirrorTable:
                 f"{', '.join(found.names)}, partitioned by {', '.join(partitions) or 'nothing'}. "
                 "Choose another location"
             )
+        if self.delta.metadata().configuration.get("delta.appendOnly") == "true":
+            raise ApiValueError(
+                f"{self.name} takes new rows alone, and a sync replaces days: unset its property "
+                "delta.appendOnly"
+            )
 
     @contextmanager
     def _store(self) -> Generator[None, None, None]:
-        with _without_secrets(self._options):
+        with _without_secrets(self._options, self._uri):
             yield
+
+    @contextmanager
+    def _committing(self) -> Generator[None, None, None]:
+        """Distinguish a commit that was too late: the library has one error for all refusals.
+
+        :raises ConcurrentSyncError: another process has committed meanwhile
+        :raises TableError: the store failed
+        """
+        with self._store():
+            try:
+                yield
+            except CommitFailedError as error:
+                if DeltaTable(self._uri, storage_options=self._options).version() == self.version:
+                    raise
+                text = _public(str(error), self._options, self._uri)
+                raise ConcurrentSyncError(
+                    f"another process is writing to {self.name}: {text}"
+                ) from None
 
 
 @contextmanager
-def _without_secrets(options: StorageOptions) -> Generator[None, None, None]:
+def _without_secrets(options: StorageOptions, uri: str = "") -> Generator[None, None, None]:
     """Turn errors of the store into ours, without the values of storage options.
 
     :raises TableError: the store failed
     """
     try:
         yield
-    except (DeltaError, OSError, pa.ArrowException) as error:
-        text = str(error)
-        for value in options.values():
-            for form in (value, quote(value, safe="")):
-                if len(form) > 3:
-                    text = text.replace(form, "***")
-        text = re.sub(r"([?&](?:sig|signature|X-Amz-[A-Za-z-]+)=)[^&\s\"']+", r"\1***", text)
+    except BaseException as error:
+        # A panic of the library, as in a forked process, is no Exception.
+        if not isinstance(error, _FAILURES) and type(error).__name__ != "PanicException":
+            raise
+        text = _public(str(error), options, uri)
         raise TableError(f"the store of the table failed: {text}") from None
 
 
-def partition_of(workspace_id: str) -> str:
+def _public(text: str, options: StorageOptions, uri: str) -> str:
+    """A text of the library as one line, without secrets, colours, and frames of its stack."""
+    text = text.replace(uri, shown(uri)) if uri else text
+    for value in options.values():
+        for form in (value, quote(value, safe="")):
+            if len(form) > 3:
+                text = text.replace(form, "***")
+    text = re.sub(r"([?&](?:sig|signature|X-Amz-[A-Za-z-]+)=)[^&\s\"']+", r"\1***", text)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    kept = (line.strip(" \t↳") for line in lines if not _FRAME(line))
+    return ": ".join(line for line in kept if line)
+
+
+def _checked(options: StorageOptions | None) -> dict[str, str]:
+    """Storage options that the library takes.
+
+    :raises ApiTypeError: they are something else
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise ApiTypeError(f"storage_options must be a mapping, not a {type(options).__name__}")
+    for name, value in options.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise ApiTypeError(
+                f"the name and the value of a storage option must be a str: {name!r} is a "
+                f"{type(name).__name__}, its value a {type(value).__name__}"
+            )
+    return dict(options)
+
+
+def partition_of(workspace_id: str | None) -> str | None:
     """The partition of a workspace: its ID where that is short and plain, or else a hash of it.
 
     Partitions are the names of directories, which may have neither any length nor any character.
     """
-    if _SHORT_ID(workspace_id):
+    if workspace_id is None or _SHORT_ID(workspace_id):
         return workspace_id
     digest = hashlib.sha256(workspace_id.encode("utf-8", "surrogatepass")).hexdigest()
     return f"sha256-{digest[:_HEX_DIGITS]}"

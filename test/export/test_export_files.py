@@ -29,7 +29,8 @@ FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 OTHER = "workspace-0"
 TEXTS = [
     "=HYPERLINK(\"http://a\",\"b\")", "=1+1", " =1+1", "\t=1", "\n=1", "\r-1", "-1", "+1", "@a",
-    "\uff1d1", "\uff0b1", "\uff0d1", "\uff20a", "\u200b=1", "\ufeff=1", "\u00a0@a",
+    "\ufe0f=1", "\u3164=1", "\ufe661", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20a", "\u200b=1",
+    "\ufeff=1", "\u00a0@a",
 ]  # fmt: skip
 HARMLESS = ["", "a=1", "'=1", 'a "word", and\nmore', "NA", "null", "\\N", "žluť 🟡", "00123", "1e5"]
 
@@ -220,7 +221,7 @@ def test_more_rows_than_a_sheet_holds_go_on_in_another(
 
 def test_text_that_no_cell_can_hold_is_an_error_and_no_file(tmp_path: Path) -> None:
     rows = evenly(3, 3)
-    rows[1]["context_desc"] = "x" * 40_000
+    rows[1]["context_desc"] = "\U0001f7e1" * 20_000
     with WrongService(rows) as service:
         with pytest.raises(flowhunt.ApiValueError, match="40,000 characters"):
             export(service, tmp_path / "rows.xlsx", workspace_id=WORKSPACE)

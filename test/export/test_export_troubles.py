@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from datetime import datetime
@@ -156,18 +157,47 @@ def test_a_timestamp_that_cannot_be_read_completely_is_no_success(tmp_path: Path
     assert left_in(tmp_path) == []
 
 
+def test_a_slow_workspace_does_not_hold_up_the_others_and_the_order_stays(tmp_path: Path) -> None:
+    """Requests of the first workspace wait until late rows of the second one are asked for."""
+    others = threading.Event()
+    waited: list[bool] = []
+    rows = [*evenly(300, 45), *evenly(40, 45, workspace_id=OTHER, prefix="other-")]
+
+    def search(request: Request) -> Search:
+        if request.workspace_id == OTHER:
+            waited.append(others.wait(10))
+        elif (request.body.get("created_at_to") or "9") > "2025-03":
+            others.set()
+        return Search()
+
+    with WrongService(rows, search=search) as service:
+        for path in (tmp_path / "slow.csv", tmp_path / "quick.csv"):
+            export(service, path, page_size=10)
+    assert all(waited)
+    assert (tmp_path / "slow.csv").read_bytes() == (tmp_path / "quick.csv").read_bytes()
+    ids = [line.split(",")[1] for line in (tmp_path / "slow.csv").read_text().splitlines()[1:]]
+    assert ids == [f'"{OTHER}"'] * 40 + [f'"{WORKSPACE}"'] * 300
+    assert left_in(tmp_path) == ["quick.csv", "slow.csv"]
+
+
 # What is refused before any request
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://bucket/a.csv", "gs://b/a.csv", "abfss://c@d.example/a.csv", "s3:/b/a.csv", ""]
+    "uri",
+    [
+        *("s3://bucket/a.csv", "gs://b/a.csv", "abfss://c@d.example/a.csv", "memory://a.csv"),
+        *("s3:/b/a.csv", "s3:a.csv", "file://machine/a.csv", "file:///a.csv#b", "C:/a.csv", ""),
+    ],
 )
 def test_object_stores_are_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with WrongService(unkind()) as service:
-        with pytest.raises(flowhunt.ApiValueError, match=uri.split("@")[-1] or "empty"):
+        with pytest.raises(
+            flowhunt.ApiValueError, match=uri.split("@")[-1].split("#")[0] or "empty"
+        ):
             export(service, uri)
         assert not service.requests
     assert left_in(tmp_path) == []
@@ -194,6 +224,7 @@ def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
         ({"path": "rows.parquet", "spreadsheet": True}, "spreadsheet"),
         ({"path": "."}, "folder"),
         ({"path": "nowhere/rows.csv"}, "no folder"),
+        ({"path": "x" * 300 + ".csv"}, "xxx"),
         ({"path": "rows\0.csv"}, "character"),
         ({"path": "rows\ud800.csv"}, "character"),
         ({"path": "~nobody-has-this-name/rows.csv"}, "home"),
@@ -246,6 +277,27 @@ def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "rows.csv").is_symlink()
     assert (tmp_path / "store" / "rows.csv").stat().st_size == report.bytes
     assert left_in(tmp_path / "store") == ["rows.csv"]
+
+
+@pytest.mark.parametrize("target", ["link.csv", "nowhere/rows.csv"])
+def test_a_link_to_nothing_that_can_be_written_is_refused(tmp_path: Path, target: str) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / target)
+    with WrongService(unkind()) as service:
+        with pytest.raises(flowhunt.ApiValueError, match=target.split("/")[0]):
+            export(service, tmp_path / "link.csv")
+        assert not service.requests
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_private_file_that_is_replaced_stays_private(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").touch(0o600)
+
+    def look(service: WrongService, request: Request) -> None:
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+    with WrongService(unkind(), before=look) as service:
+        export(service, tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_workspace_without_a_configuration_is_refused(tmp_path: Path) -> None:

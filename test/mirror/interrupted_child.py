@@ -6,8 +6,10 @@ third where to write. It prints a line once it has begun. ``silent`` has no stan
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
+import time
 
 import flowhunt
 from flowhunt.export import export_credit_transactions
@@ -16,22 +18,32 @@ from flowhunt.mirror import sync_credit_transactions
 WORKSPACE = "workspace-1"
 
 
+def threads_left() -> list[str]:
+    """Threads of the package that do not end within 10 seconds."""
+    end = time.monotonic() + 10
+    while (left := names_of_threads()) and time.monotonic() < end:
+        time.sleep(0.01)  # one that was just being started cannot be joined
+    return left
+
+
+def names_of_threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("flowhunt")]
+
+
 def main(what: str, host: str, target: str) -> None:
     configuration = flowhunt.Configuration(host=host, api_key="key-1", trust_env=False, retries=0)
     source = {WORKSPACE: configuration}
     if what == "silent":
         sys.stderr = None
+    # A parent that runs in the background may ignore it, which a child inherits.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if what == "export":
             export_credit_transactions(source, WORKSPACE, f"{target}.csv", page_size=20)
         else:
             sync_credit_transactions(source, target, page_size=20)
     except KeyboardInterrupt:
-        for thread in threading.enumerate():
-            if thread.name.startswith("flowhunt"):
-                thread.join(10)
-        left = [each.name for each in threading.enumerate() if each.name.startswith("flowhunt")]
-        sys.stdout.write(f"interrupted, left: {left}\n")
+        sys.stdout.write(f"interrupted, left: {threads_left()}\n")
     else:
         sys.stdout.write("finished\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ import urllib3
 from deltalake import DeltaTable, write_deltalake
 
 import flowhunt
-from flowhunt.mirror import ConcurrentSyncError, TableError, _sync, compact, verify
+from flowhunt.mirror import SCHEMA, ConcurrentSyncError, TableError, _sync, compact, verify
 from mirrors import configuration_for, facts, facts_in, served, sync
 from wrong_service import SEARCH, WORKSPACE, Request, WrongService, evenly, rows_at
 
@@ -84,6 +85,16 @@ def test_errors_of_the_store_show_no_option(s3: dict[str, str]) -> None:
         assert not service.requests
     assert SECRET not in str(caught.value)
     assert "key-of-the-store" not in str(caught.value)
+    assert caught.value.__suppress_context__  # which shows them
+    assert str(caught.value).isprintable()  # no colours, and one line
+
+
+@pytest.mark.parametrize("options", [{"a": None}, {"a": 1}, {1: "a"}, "a", [("a", "b")]])
+def test_storage_options_are_checked_before_anything_is_sent(tmp_path: Path, options: Any) -> None:
+    with served() as (service, configuration):
+        with pytest.raises(flowhunt.ApiTypeError, match="storage"):
+            sync(tmp_path / "t", configuration, storage_options=options)
+    assert not service.requests
 
 
 def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
@@ -95,7 +106,13 @@ def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
     assert report.table == table.as_uri()
 
 
-@pytest.mark.parametrize("uri", ["gs://", "nowhere://bucket/t", "s3:/bucket/t", ""])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("gs://", "nowhere://bucket/t", "s3:/bucket/t", "s3:bucket/t", "file:t"),
+        *("file://machine/t", "file:///t?a", "C:/t", "x" * 300, ""),
+    ],
+)
 def test_a_location_that_means_nothing_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
@@ -142,18 +159,64 @@ def old_export(path: Path) -> None:
     (path / "_manifest.ndjson").write_text("")
 
 
-@pytest.mark.parametrize("make", [other_table, folder_with_files, old_export, Path.touch])
+def append_only(path: Path) -> None:
+    mirror_of_another_program(path, {"delta.appendOnly": "true"})
+
+
+def mirror_of_another_program(path: Path, configuration: dict[str, str | None]) -> None:
+    write_deltalake(
+        path,
+        SCHEMA.empty_table(),
+        partition_by=["workspace", "month"],
+        configuration=configuration,
+    )
+
+
+@pytest.mark.parametrize(
+    "make", [other_table, append_only, folder_with_files, old_export, Path.touch]
+)
 def test_a_place_that_holds_something_else_is_refused_before_any_request(
     tmp_path: Path, make: Any
 ) -> None:
     make(tmp_path / "t")
     before = sorted((path, path.is_file() and path.read_bytes()) for path in tmp_path.rglob("*"))
     with served(evenly(20, 5)) as (service, configuration):
-        with pytest.raises(flowhunt.ApiValueError, match=r"another location|other columns"):
+        with pytest.raises(
+            flowhunt.ApiValueError, match=r"another location|other columns|appendOnly"
+        ):
             sync(tmp_path / "t", configuration)
         assert not service.requests
     after = sorted((path, path.is_file() and path.read_bytes()) for path in tmp_path.rglob("*"))
     assert before == after
+
+
+def test_a_table_that_only_a_newer_library_can_write_is_no_concurrent_sync(tmp_path: Path) -> None:
+    mirror_of_another_program(tmp_path / "t", {"delta.enableChangeDataFeed": "true"})
+    log = tmp_path / "t" / "_delta_log" / f"{0:020}.json"
+    needs = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["of the future"]}
+    actions = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    kept = [{"protocol": needs} if "protocol" in action else action for action in actions]
+    log.write_text("\n".join(map(json.dumps, kept)), "utf-8")
+    with served(evenly(20, 5)) as (service, configuration):
+        with pytest.raises(TableError, match="of the future") as caught:
+            sync(tmp_path / "t", configuration)
+        assert not isinstance(caught.value, ConcurrentSyncError)
+        assert len(service.requests) < 20  # it does not start over
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_process_that_was_forked_after_a_sync_gets_an_error_that_says_so(tmp_path: Path) -> None:
+    with served(evenly(20, 5)) as (_, configuration):
+        sync(tmp_path / "t", configuration)
+        child = os.fork()
+        if not child:
+            try:
+                sync(tmp_path / "t", configuration)
+            except TableError as error:
+                os._exit(7 if "forked" in str(error) and "spawn" in str(error) else 8)
+            finally:
+                os._exit(9)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_verify_and_compact_need_a_table(tmp_path: Path) -> None:

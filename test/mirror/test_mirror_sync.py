@@ -368,15 +368,27 @@ def test_rows_that_another_program_has_changed_are_replaced(
         assert facts_in(tmp_path / "t") == facts(service.rows)
 
 
-def test_a_row_without_a_timestamp_is_an_error_that_says_so(tmp_path: Path) -> None:
-    with served(history()) as (_, configuration):
+@pytest.mark.parametrize(
+    "edit", [{"created_at": "null"}, {"workspace_id": "null"}, {"workspace_id": "'another'"}]
+)
+def test_rows_that_no_sync_could_replace_are_an_error_that_says_so(
+    tmp_path: Path, edit: dict[str, str]
+) -> None:
+    with served(history()) as (service, configuration):
         sync(tmp_path / "t", configuration)
-        DeltaTable(tmp_path / "t").update(updates={"created_at": "null"})
-        with pytest.raises(TableError, match="no timestamp"):
+        table = DeltaTable(tmp_path / "t")
+        table.update(updates=edit, predicate="transaction_id = 'even-0000000'")
+        with pytest.raises(TableError, match=r"workspace-1.*no timestamp.*Delete these rows"):
             sync(tmp_path / "t", configuration)
+        ((column, value),) = edit.items()
+        DeltaTable(tmp_path / "t").delete(
+            f"{column} is {value}" if value == "null" else f"{column} = {value}"
+        )
+        assert sync(tmp_path / "t", configuration).ok
+        assert facts_in(tmp_path / "t") == facts(service.rows)
 
 
-@pytest.mark.parametrize("workspaces", [[], "", ["a", ""], 5, [5]])
+@pytest.mark.parametrize("workspaces", [[], "", ["a", ""], 5, [5], None, "\ud800", b"a"])
 def test_workspaces_are_checked_before_anything_is_sent(tmp_path: Path, workspaces: Any) -> None:
     with served() as (service, configuration):
         with pytest.raises((flowhunt.ApiValueError, TypeError)):

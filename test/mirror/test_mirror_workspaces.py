@@ -110,6 +110,9 @@ def test_each_workspace_is_called_with_its_own_configuration(tmp_path: Path) -> 
         assert facts_in(tmp_path / "t") == facts([*one.rows, *two.rows])
         with pytest.raises(TypeError, match="configuration"):
             sync(tmp_path / "t", configuration_for(one), workspaces)
+        with pytest.raises(TypeError, match=f"{IDS[1]}.*NoneType"):
+            sync(tmp_path / "u", None, {**workspaces, IDS[1]: None})
+        assert not (tmp_path / "u").exists()
 
 
 def test_a_workspace_more_or_fewer_is_the_same_call(tmp_path: Path) -> None:
@@ -320,6 +323,20 @@ def test_no_thread_is_left_after_a_sync(tmp_path: Path) -> None:
     with served(rows_of(*IDS), search=refusing(IDS[1])) as (_, configuration):
         sync(tmp_path / "t", configuration, IDS)
         assert not [each.name for each in threading.enumerate() if each.name.startswith("flowhunt")]
+
+
+def test_no_thread_is_left_while_the_error_that_ended_a_sync_is_handled(tmp_path: Path) -> None:
+    def stop(now: Progress) -> None:
+        raise InterruptedError
+
+    with served(evenly(600, 60)) as (_, configuration):
+        with pytest.raises(InterruptedError) as caught:
+            sync(tmp_path / "t", configuration, workers=4, progress=stop)
+        for thread in threading.enumerate():
+            if thread.name.startswith("flowhunt"):
+                thread.join(10)
+                assert not thread.is_alive()
+        assert caught.tb  # whose frames keep all that was in use
 
 
 def test_the_default_workspace_id_is_an_id_like_any(tmp_path: Path) -> None:

@@ -3,44 +3,76 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
+from threading import Lock
+from typing import Generic, Protocol, TypeVar
 
 from flowhunt._workspaces.clients import Clients, Source
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import OpenApiException
 from flowhunt.history._workers import Workers
-from flowhunt.mirror._table import TableError
-from flowhunt.mirror._workspace import Read, WorkspaceReader
 
-MakeReader = Callable[[CreditsApi, str], WorkspaceReader]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+R = TypeVar("R", bound="Reader[object]")
 
 
-class Task:
+class Reader(Protocol[T_co]):
+    """Reads one workspace, some days at a time."""
+
+    def reads(self) -> Generator[T_co, None, None]:
+        """The results, in order."""
+
+    def close(self) -> None:
+        """Send no more requests, from any thread."""
+
+
+class Task(Generic[R, T]):
     """A workspace that is read, some days at a time.
 
     :ivar error: why it could not be read
     """
 
-    def __init__(self, reader: WorkspaceReader, source: Source) -> None:
+    def __init__(self, reader: R, source: Source) -> None:
         self.reader = reader
         self.source = source
-        self.error: Exception | None = None
-        self._reads: Generator[Read, None, None] = reader.reads()
+        self.error: OpenApiException | None = None
+        self._reads: Generator[T, None, None] = reader.reads()
+        self._is_closed = False
+        self._stepping = Lock()
 
-    def step(self) -> tuple[Task, Read | None]:
+    def step(self) -> tuple[Task[R, T], T | None]:
         """Read some more days, in any thread; ``None`` if there are no more."""
         try:
-            return self, next(self._reads, None)
-        except TableError:
-            raise
+            with self._stepping:
+                return self, next(self._reads, None)
         except OpenApiException as error:
             self.error = error
             return self, None
+        finally:
+            if self._is_closed:
+                self._close_reads()
+
+    def close(self) -> None:
+        """End its threads; those of a step that is under way end after the current request."""
+        self._is_closed = True
+        self.reader.close()
+        self._close_reads()
+
+    def _close_reads(self) -> None:
+        # No generator can be closed while it runs: then the step closes it.
+        if self._stepping.acquire(blocking=False):
+            try:
+                self._reads.close()
+            finally:
+                self._stepping.release()
 
 
-class Rounds:
+class Rounds(Generic[R, T]):
     """Reads workspaces with some threads.
+
+    Results of one workspace are in order; those of several are mixed.
 
     A free thread takes the credential with the fewest threads, so that a throttled one does not
     hold up all threads. Workspaces that were begun go before others, so that few
@@ -48,31 +80,34 @@ class Rounds:
 
     :param sources: what the requests of each workspace are sent with
     :param make_reader: called as soon as a thread is free for a workspace
+    :param name: what the names of the threads begin with
     """
 
     def __init__(
         self,
         clients: Clients,
         sources: Mapping[str, Source],
-        make_reader: MakeReader,
+        make_reader: Callable[[CreditsApi, str], R],
         workers: int,
+        name: str,
     ) -> None:
         self._clients = clients
         self._sources = sources
         self._make_reader = make_reader
         self._workers = workers
+        self._name = name
         self._busy = Counter[int]()
         self._unfinished = Counter(map(id, sources.values()))
-        self._waiting: dict[int, deque[Task | str]] = {}
-        self._begun: set[Task] = set()
+        self._waiting: dict[int, deque[Task[R, T] | str]] = {}
+        self._begun: set[Task[R, T]] = set()
         for workspace_id, source in sources.items():
             self._waiting.setdefault(id(source), deque()).append(workspace_id)
 
-    def run(self) -> Iterator[tuple[Task, Read | None]]:
-        """The days that were read, and at the end of each workspace ``None``."""
+    def run(self) -> Generator[tuple[Task[R, T], T | None], None, None]:
+        """The results, and at the end of each workspace ``None``."""
         with ExitStack() as stack:
-            threads: Workers[tuple[Task, Read | None]] = stack.enter_context(
-                Workers(self._workers, "flowhunt-mirror")
+            threads: Workers[tuple[Task[R, T], T | None]] = stack.enter_context(
+                Workers(self._workers, self._name)
             )
             stack.callback(self._stop)  # before the threads are waited for
             while self._waiting or threads.is_busy:
@@ -86,7 +121,7 @@ class Rounds:
                     self._put_first(task)
                 yield task, read
 
-    def _next(self) -> Task:
+    def _next(self) -> Task[R, T]:
         """The task for a thread that is free."""
         idle = (source for source in self._waiting if not self._busy[source])
         source = next(idle, None) or min(self._waiting, key=self._busy.__getitem__)
@@ -97,20 +132,20 @@ class Rounds:
         self._busy[source] += 1
         return self._begin(task) if isinstance(task, str) else task
 
-    def _begin(self, workspace_id: str) -> Task:
+    def _begin(self, workspace_id: str) -> Task[R, T]:
         source = self._sources[workspace_id]
         reader = self._make_reader(self._clients.api(source), workspace_id)
-        task = Task(reader, source)
+        task: Task[R, T] = Task(reader, source)
         self._begun.add(task)
         return task
 
-    def _put_first(self, task: Task) -> None:
+    def _put_first(self, task: Task[R, T]) -> None:
         source = id(task.source)
         tasks = self._waiting.pop(source, deque())
         tasks.appendleft(task)
         self._waiting = {source: tasks, **self._waiting}
 
-    def _finish(self, task: Task) -> None:
+    def _finish(self, task: Task[R, T]) -> None:
         source = id(task.source)
         self._begun.discard(task)
         self._unfinished[source] -= 1
@@ -119,4 +154,4 @@ class Rounds:
 
     def _stop(self) -> None:
         for task in self._begun:
-            task.reader.close()
+            task.close()
