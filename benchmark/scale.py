@@ -3,7 +3,7 @@
     python benchmark/scale.py
     python benchmark/scale.py --workspaces 2000 --rows 40000
     python benchmark/scale.py --shared-limit                six processes on one credential
-    python benchmark/scale.py --shared-limit --faster 20    the same, with all waits 20 times shorter
+    python benchmark/scale.py --shared-limit --faster 20    the same, its waits 20 times shorter
 
 Requests and CPU are measured for one workspace, with a sandbox in a process of its own, and then
 multiplied. A rate limit is assumed to bind each workspace apart from the others.
