@@ -21,13 +21,14 @@ import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from flowhunt._extras import extra
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiValueError, OpenApiException
-from flowhunt.history._arguments import OnDifference, Timestamp, half_open
+from flowhunt.history._arguments import OnDifference, Timestamp, half_open, zone_of
+from flowhunt.history._intervals import Zone
 
 with extra("dlt"):
     import dlt
@@ -35,6 +36,7 @@ with extra("dlt"):
     import pyarrow.compute as pc
     from dlt.common.schema.typing import TColumnSchema
 
+    from flowhunt.history._columns import by_clock
     from flowhunt.slices import (
         SUM_SCHEMA,
         TRANSACTION_SCHEMA,
@@ -48,8 +50,10 @@ with extra("dlt"):
 __all__ = ["flowhunt_source"]
 
 Period = tuple[datetime, datetime]
+"""Two timestamps of the zone: what is reckoned with them goes by its clock."""
 Loaded = dict[str, Any]
-"""What was loaded of a workspace: ``since``, ``until``, and a digest of the sums of each month."""
+"""What was loaded of a workspace: ``since`` and ``until`` by the clock of the ``zone``, and a
+digest of the sums of each month."""
 
 _LOGGER = logging.getLogger("flowhunt")
 
@@ -80,6 +84,7 @@ def flowhunt_source(
     credentials: str | None = None,
     base_url: str | None = None,
     on_difference: OnDifference = "raise",
+    zone: str = "UTC",
 ) -> Any:
     """The resources ``credit_transactions`` and ``credit_sums``.
 
@@ -89,15 +94,17 @@ def flowhunt_source(
 
     :param workspaces: the workspaces to load
     :param since: the first day; the month that it is in is loaded from its beginning
-    :param until: the timestamp after the last; by default the midnight of UTC that began today
+    :param until: the timestamp after the last; by default the midnight that began today
     :param api_keys: the key of each workspace, by its ID
     :param credentials: ``"package.module:function"``, which is called with a workspace ID for its
         ``flowhunt.Configuration``, instead of ``api_keys``
     :param base_url: URL of the service, where ``api_keys`` are used
     :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
+    :param zone: the name of the zone of timestamps without a UTC offset, of days and of months;
+        with another zone, all is loaded once more
     :raises ApiValueError: an argument cannot be used
     """
-    first, end = _period(since, until)
+    first, end = _period(since, until, zone_of(zone))
     found = configurations(credentials) if credentials else _by_key(api_keys, base_url)
 
     @dlt.resource(name="workspaces", selected=False)
@@ -132,9 +139,10 @@ def flowhunt_source(
             loaded = _loaded()
             periods = asked.changed(loaded.get(asked.workspace_id), found)
             pieces = [Slice(asked.workspace_id, *period) for period in periods]
-            rows = read_transactions(pieces, found, on_difference=on_difference)
+            rows = read_transactions(pieces, found, on_difference=on_difference, zone=asked.zone)
             days = [day for period in periods for day in _days(*period)]
-            yield from _complete_days(asked.workspace_id, days, rows)
+            with_day = (_with_day(batch, asked.zone) for batch in rows)
+            yield from _complete_days(asked.workspace_id, days, with_day)
             loaded[asked.workspace_id] = asked.state()
         except OpenApiException as error:
             yield _failure("credit_transactions", asked.workspace_id, error)
@@ -160,6 +168,11 @@ class _Asked:
     error: OpenApiException | None = None
 
     @property
+    def zone(self) -> tzinfo:
+        """The zone of its days and months."""
+        return _zone_of(self.since)
+
+    @property
     def digests(self) -> dict[str, str]:
         """Six bytes for the sums of each month, as text."""
         months: dict[str, list[Any]] = {}
@@ -175,9 +188,9 @@ class _Asked:
         Of the month in which the last run finished, only later days, if the sums of the earlier
         days have not changed.
         """
-        if loaded is None:
+        if loaded is None or loaded["zone"] != str(self.zone):
             return [(self.since, self.until)]
-        known_since, known_until = (datetime.fromisoformat(loaded[k]) for k in ("since", "until"))
+        known_since, known_until = _bounds(loaded, self.zone)
         periods = [(self.since, known_since)]
         now, before = self.digests, loaded["sums"]
         for start in _months(known_since, self.until):
@@ -194,8 +207,9 @@ class _Asked:
     def state(self) -> Loaded:
         """What the next run compares with."""
         return {
-            "since": self.since.isoformat(),
-            "until": self.until.isoformat(),
+            "since": self.since.replace(tzinfo=None).isoformat(),
+            "until": self.until.replace(tzinfo=None).isoformat(),
+            "zone": str(self.zone),
             "sums": self.digests,
         }
 
@@ -208,12 +222,12 @@ def _ask(
     found: Configurations,
 ) -> _Asked:
     if loaded:  # what was loaded once is kept up to date
-        since = min(since, datetime.fromisoformat(loaded["since"]))
-        until = max(until, datetime.fromisoformat(loaded["until"]))
+        known_since, known_until = _bounds(loaded, _zone_of(since))
+        since, until = min(since, known_since), max(until, known_until)
     batches: list[pa.RecordBatch] = []
     failure: OpenApiException | None = None
     try:
-        batches += read_sums([Slice(workspace_id, since, until)], found)
+        batches += read_sums([Slice(workspace_id, since, until)], found, zone=_zone_of(since))
     except OpenApiException as error:
         failure = error
     sums = pa.Table.from_batches(batches, SUM_SCHEMA)
@@ -226,11 +240,15 @@ def _loaded() -> dict[str, Loaded]:
     return state
 
 
-def _period(since: Timestamp, until: Timestamp | None) -> Period:
-    """The beginning of the first month, and the end; both in UTC."""
-    end = until or datetime.now(UTC).date()
-    asked = half_open(since, end)
-    first, last = (_in_utc(asked.zone.sent(bound)) for bound in asked.interval)
+def _bounds(loaded: Loaded, zone: tzinfo) -> Period:
+    since, until = (datetime.fromisoformat(loaded[name]) for name in ("since", "until"))
+    return since.replace(tzinfo=zone), until.replace(tzinfo=zone)
+
+
+def _period(since: Timestamp, until: Timestamp | None, zone: tzinfo) -> Period:
+    """The beginning of the first month, and the end."""
+    asked = half_open(since, until or datetime.now(zone).date(), zone)
+    first, last = (_in_zone(asked.zone.sent(bound), zone) for bound in asked.interval)
     return _midnight(first).replace(day=1), last
 
 
@@ -251,7 +269,7 @@ def _by_key(api_keys: dict[str, str] | None, base_url: str | None) -> Configurat
 
 
 def _complete_days(
-    workspace_id: str, days: Sequence[date], batches: Iterable[pa.RecordBatch]
+    workspace_id: str, days: Sequence[date], batches: Iterable[pa.Table]
 ) -> Iterator[pa.Table]:
     """The rows as tables of complete days: an error later leaves no half of a day behind.
 
@@ -259,7 +277,7 @@ def _complete_days(
     """
     held = _TRANSACTIONS.empty_table()
     for batch in batches:
-        held = pa.concat_tables([held, _with_day(batch)])
+        held = pa.concat_tables([held, batch])
         last = held["day"][-1]
         if held["day"][0] != last:
             is_last = pc.equal(held["day"], last)
@@ -277,10 +295,9 @@ def _removed(workspace_id: str, days: Iterable[date]) -> pa.Table:
     return pa.Table.from_pylist(rows, _TRANSACTIONS)
 
 
-def _with_day(batch: pa.RecordBatch) -> pa.Table:
-    in_utc: Any = batch["created_at"].cast(pa.timestamp("us"))
-    day = pc.floor_temporal(in_utc, unit="day").cast(pa.date32())
-    columns = [*batch.columns, day, pa.nulls(batch.num_rows, pa.bool_())]
+def _with_day(batch: pa.RecordBatch, zone: tzinfo) -> pa.Table:
+    day = pc.floor_temporal(by_clock(batch["created_at"], Zone(zone)), unit="day")
+    columns = [*batch.columns, day.cast(pa.date32()), pa.nulls(batch.num_rows, pa.bool_())]
     return pa.table(columns, schema=_TRANSACTIONS)
 
 
@@ -328,8 +345,12 @@ def _midnight(timestamp: datetime) -> datetime:
     return timestamp.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _in_utc(timestamp: datetime) -> datetime:
-    return timestamp.astimezone(UTC) if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+def _in_zone(timestamp: datetime, zone: tzinfo) -> datetime:
+    return timestamp.astimezone(zone) if timestamp.tzinfo else timestamp.replace(tzinfo=zone)
+
+
+def _zone_of(timestamp: datetime) -> tzinfo:
+    return timestamp.tzinfo or UTC
 
 
 def _digest(totals: Iterable[Any]) -> str:

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from flowhunt._extras import extra
-from flowhunt._workspaces.shared_limit import SharedLimitClient
+from flowhunt._workspaces.clients import Configurations, ids_of
+from flowhunt._workspaces.shared_limit import SharedLimit, SharedLimitClient
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiTypeError, ApiValueError, OpenApiException
@@ -63,9 +64,6 @@ __all__ = [
 Grouping = Literal["date", "week", "month"]
 OnError = Literal["raise", "row"]
 
-Configurations: TypeAlias = Callable[[str], Configuration]
-"""A function that takes a workspace ID and returns its configuration."""
-
 _SUM_TYPES: dict[str, pa.DataType] = {
     "workspace_id": pa.string(),
     "period": pa.date32(),
@@ -98,7 +96,7 @@ class Slice(NamedTuple):
     transaction_type: str | None = None
 
 
-def configurations(path: str) -> Configurations:
+def configurations(path: str) -> Callable[[str], Configuration]:
     """Name a function that returns the configuration of a workspace.
 
     The module is imported where the result is called, so only the name is pickled.
@@ -126,12 +124,12 @@ def read_transactions(
 ) -> Generator[pa.RecordBatch, None, None]:
     """Yield every transaction of slices, each exactly once, in batches of ``TRANSACTION_SCHEMA``.
 
-    Slices of one workspace and type that touch or overlap are read as one. Slices of all types and
-    of a single type are read apart.
+    Slices of one workspace that touch or overlap are read as one. What a slice of all types has is
+    left out of those of a single type.
 
     A 429 is retried, until all requests have had a 429 for 15 minutes.
 
-    :param configurations: returns the configuration of a workspace
+    :param configurations: the configuration of each workspace: a function of its ID, or a mapping
     :param page_size: the ``limit`` to ask with
     :param workers: how many threads send requests
     :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
@@ -168,9 +166,10 @@ def read_sums(
 ) -> Generator[pa.RecordBatch, None, None]:
     """Yield the sums of slices by period and type, in batches of ``SUM_SCHEMA``.
 
-    Use them to plan a read, to find changes, to audit a table, or to check credentials.
+    Use them to plan a read, to find changes, to audit a table, or to check credentials. A period
+    with a gap between two slices has a row for each part.
 
-    :param configurations: returns the configuration of a workspace
+    :param configurations: the configuration of each workspace: a function of its ID, or a mapping
     :param grouping: the length of a period: ``"date"``, ``"week"`` or ``"month"``
     :param on_error: what to do where a workspace cannot be read: raise the error, or yield a row
         that has it as text in ``error`` and no sums
@@ -248,17 +247,21 @@ def _by_period(sums: pa.Table, grouping: GroupingPeriod, zone: Zone) -> pa.Table
 
 
 def _joined(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
-    """The slices; those of one workspace and type that touch or overlap are one.
+    """Slices of the same time and types that have no transaction in common.
 
-    :raises ApiValueError: a slice has no time in it
+    :raises ApiTypeError: one is no slice
+    :raises ApiValueError: one has no workspace, or no time in it
     """
     sends_offset = False
-    found: dict[tuple[str, str | None], list[Interval]] = {}
+    found: dict[str, dict[str | None, list[Interval]]] = {}
     for piece in slices:
+        if not isinstance(piece, Slice):
+            raise ApiTypeError(f"expected slices, as Slice(workspace_id, since, until): {piece!r}")
+        ids_of([piece.workspace_id])
         asked = half_open(piece.since, piece.until, zone)
         sends_offset |= asked.zone.sends_offset
-        key = piece.workspace_id, piece.transaction_type
-        found.setdefault(key, []).append(asked.interval)
+        by_type = found.setdefault(piece.workspace_id, {})
+        by_type.setdefault(piece.transaction_type, []).append(asked.interval)
     sent = Zone(zone_of(zone), sends_offset).sent
     return [
         Slice(
@@ -267,9 +270,29 @@ def _joined(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
             sent(end) if end < ALL_TIME.end else None,
             transaction_type,
         )
-        for (workspace_id, transaction_type), intervals in found.items()
-        for start, end in neighbours_joined(intervals)
+        for workspace_id, by_type in found.items()
+        for transaction_type, (start, end) in _apart(by_type)
     ]
+
+
+def _apart(by_type: Mapping[str | None, list[Interval]]) -> Iterator[tuple[str | None, Interval]]:
+    """The time to read of each type; that of all types is left out of the others."""
+    of_all = neighbours_joined(by_type.get(None, ()))
+    for transaction_type, intervals in by_type.items():
+        for interval in neighbours_joined(intervals):
+            for part in _outside(interval, of_all if transaction_type else ()):
+                yield transaction_type, part
+
+
+def _outside(interval: Interval, others: Iterable[Interval]) -> Iterator[Interval]:
+    """The parts of an interval that are in none of the others, which are in order."""
+    start, end = interval
+    for other in others:
+        if start < min(other.start, end):
+            yield Interval(start, min(other.start, end))
+        start = max(start, other.end)
+    if start < end:
+        yield Interval(start, end)
 
 
 # Clients
@@ -302,39 +325,58 @@ class _Named:
 
 
 class _Clients:
-    """Clients for workspaces.
+    """Clients for workspaces. Those with the same credential share one limit.
 
     :param workers: how many connections each needs
+    :raises ApiTypeError: the configurations are neither a function nor a mapping
     """
 
     def __init__(self, configurations: Configurations, workers: int, sleep: Sleep | None) -> None:
+        if not (callable(configurations) or isinstance(configurations, Mapping)):
+            raise ApiTypeError(
+                "configurations must be a function of a workspace ID or a mapping, not "
+                f"{type(configurations).__name__}; configurations('package.module:function') "
+                "names a function"
+            )
         self._configurations = configurations
         self._workers = workers
         self._sleep = sleep
+        self._limits: dict[int, SharedLimit] = {}
 
     @contextmanager
     def api_of(self, workspace_id: str) -> Generator[CreditsApi, None, None]:
         """The endpoints of a workspace, while the context lasts.
 
-        :raises ApiValueError: the function of configurations failed
-        :raises ApiTypeError: it returned something else
+        :raises ApiValueError: it has no configuration
+        :raises ApiTypeError: it has something else
         """
+        configuration = self._found(workspace_id)
+        if configuration.connection_pool_maxsize < self._workers:
+            configuration = copy.copy(configuration)
+            configuration.connection_pool_maxsize = self._workers
+        with SharedLimitClient(configuration, self._limit_of(configuration)) as client:
+            yield CreditsApi(client)
+
+    def _found(self, workspace_id: str) -> Configuration:
+        source = self._configurations
         try:
-            configuration = self._configurations(workspace_id)
+            found: object = (
+                source[workspace_id] if isinstance(source, Mapping) else source(workspace_id)
+            )
         except OpenApiException:
             raise
         except Exception as error:  # its text may hold a credential
             raise ApiValueError(
-                f"there is no configuration for the workspace {workspace_id!r}: the function of "
-                f"configurations raised {type(error).__name__}"
+                f"there is no configuration for the workspace {workspace_id!r}: looking for it "
+                f"raised {type(error).__name__}"
             ) from error
-        if not isinstance(configuration, Configuration):
+        if not isinstance(found, Configuration):
             raise ApiTypeError(
-                f"the function of configurations must return a flowhunt.Configuration for "
-                f"{workspace_id!r}, not a {type(configuration).__name__}"
+                f"the configuration of the workspace {workspace_id!r} must be a "
+                f"flowhunt.Configuration, not {type(found).__name__}"
             )
-        if configuration.connection_pool_maxsize < self._workers:
-            configuration = copy.copy(configuration)
-            configuration.connection_pool_maxsize = self._workers
-        with SharedLimitClient(configuration, self._sleep) as client:
-            yield CreditsApi(client)
+        return found
+
+    def _limit_of(self, configuration: Configuration) -> SharedLimit:
+        credential = hash((configuration.host, *configuration.auth_headers().values()))
+        return self._limits.setdefault(credential, SharedLimit(self._sleep))

@@ -21,13 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowhunt._extras import extra
 from flowhunt.exceptions import ApiValueError
-from flowhunt.history._arguments import OnDifference, half_open
+from flowhunt.history._arguments import OnDifference, half_open, zone_of
 
 with extra("spark"):
     import pyarrow as pa
@@ -58,6 +58,7 @@ _OPTIONS = {
     "transaction_type",
     "partitions",
     "credentials",
+    "zone",
 }
 _SETTINGS = {"transactions": {"workers", "on_difference"}, "sums": {"grouping", "on_error"}}
 _LOOK_LIKE_SECRETS = ("auth", "credential", "key", "password", "secret", "token")
@@ -76,12 +77,13 @@ class FlowHuntDataSource(DataSource):
 
     - ``workspaces``: IDs, separated by spaces or commas, or ``@`` and the path of a file with them
     - ``since``: the first timestamp; without, all time before ``until``
-    - ``until``: the timestamp after the last; by default the midnight of UTC that began today
+    - ``until``: the timestamp after the last; by default the midnight that began today
     - ``transaction_type``: only transactions of this type
     - ``table``: ``transactions`` (the default) or ``sums``
     - ``partitions``: how many tasks there are at most; by default one for each workspace
     - ``credentials``: ``package.module:function``, which a task calls with a workspace ID for its
       ``flowhunt.Configuration``; by default the ``FLOWHUNT_*`` variables of the worker
+    - ``zone``: the zone of timestamps without a UTC offset, of the days and the months (UTC)
     - of ``transactions``: ``workers``, how many threads of a task send requests (1), and
       ``on_difference`` (``raise``)
     - of ``sums``: ``grouping``, ``date``, ``week`` or ``month`` (the default), and ``on_error``,
@@ -105,9 +107,8 @@ class FlowHuntDataSource(DataSource):
     def reader(self, schema: StructType) -> _Reader:
         """What Spark plans the read with, and sends to each task."""
         options = self.options
-        settings: dict[str, Any] = {
-            name: options[name] for name in _SETTINGS[self._table] if name in options
-        }
+        allowed = {"zone", *_SETTINGS[self._table]}
+        settings: dict[str, Any] = {name: options[name] for name in allowed if name in options}
         if "workers" in settings:
             settings["workers"] = _count(options, "workers")
         return _Reader(
@@ -166,6 +167,7 @@ def read_transactions(
     credentials: str | None = None,
     workers: int = 1,
     on_difference: OnDifference = "raise",
+    zone: str = "UTC",
 ) -> DataFrame:
     """The transactions of workspaces that are rows of a table.
 
@@ -176,9 +178,11 @@ def read_transactions(
         its ``flowhunt.Configuration``; ``None`` for the ``FLOWHUNT_*`` variables of the worker
     :param workers: how many threads of a task send requests
     :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
-    :raises ApiValueError: a column is missing, or ``credentials`` is not of that form
+    :param zone: the name of the zone of timestamps without a UTC offset, of days and of months
+    :raises ApiValueError: a column is missing, or an argument cannot be used
     """
-    return _mapped(df, "transactions", credentials, workers=workers, on_difference=on_difference)
+    settings = {"workers": workers, "on_difference": on_difference, "zone": zone}
+    return _mapped(df, "transactions", credentials, settings)
 
 
 def read_sums(
@@ -187,6 +191,7 @@ def read_sums(
     credentials: str | None = None,
     grouping: slices.Grouping = "month",
     on_error: Literal["raise", "row"] = "raise",
+    zone: str = "UTC",
 ) -> DataFrame:
     """The sums of workspaces that are rows of a table, by period and type.
 
@@ -195,12 +200,16 @@ def read_sums(
     :param grouping: the length of a period: ``"date"``, ``"week"`` or ``"month"``
     :param on_error: what to do where a workspace cannot be read: fail the task, or return a row
         that has the error as text in ``error``
-    :raises ApiValueError: a column is missing, or ``credentials`` is not of that form
+    :param zone: as of ``read_transactions``
+    :raises ApiValueError: a column is missing, or an argument cannot be used
     """
-    return _mapped(df, "sums", credentials, grouping=grouping, on_error=on_error)
+    settings = {"grouping": grouping, "on_error": on_error, "zone": zone}
+    return _mapped(df, "sums", credentials, settings)
 
 
-def _mapped(df: DataFrame, table: str, credentials: str | None, **settings: Any) -> DataFrame:
+def _mapped(
+    df: DataFrame, table: str, credentials: str | None, settings: dict[str, Any]
+) -> DataFrame:
     missing = {"workspace_id", "since", "until"} - set(df.columns)
     if missing:
         raise ApiValueError(f"the table of slices has no column {', '.join(sorted(missing))}")
@@ -238,9 +247,9 @@ def _check(options: Mapping[str, str]) -> None:
 
 
 def _slices(options: Mapping[str, str]) -> list[Slice]:
-    since, until = options.get("since"), options.get("until")
-    until = until or datetime.now(UTC).date().isoformat()
-    half_open(since, until)
+    since, zone = options.get("since"), zone_of(options.get("zone", "UTC"))
+    until = options.get("until") or datetime.now(zone).date().isoformat()
+    half_open(since, until, zone)
     return [
         Slice(workspace_id, since, until, options.get("transaction_type"))
         for workspace_id in _workspaces(options.get("workspaces", ""))

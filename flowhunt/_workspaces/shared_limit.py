@@ -2,7 +2,7 @@
 
 All of them receive the same ``Retry-After``. Clients that obey it to the second send their next
 requests together, and all but one are refused again. So each client waits longer by chance, and
-spaces its requests out: a refusal doubles the interval between them, a response shortens it.
+spaces its requests out: a refusal doubles the interval between them, responses shorten it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import copy
 import random
 import time
-from collections.abc import Callable
-from threading import Event, Lock
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from threading import Event, Lock, Semaphore
 from typing import Any
 
 from flowhunt.api_client import ApiClient
@@ -20,17 +21,26 @@ from flowhunt.configuration import Configuration
 from flowhunt.exceptions import RateLimitException
 
 SLOW_DOWN = 2.0
-SPEED_UP = 0.85
-FIRST_INTERVAL = 6.0
-"""Seconds, for each second of ``Retry-After``, where too few responses show a rate."""
-ENOUGH_RESPONSES = 3
-SHORTEST_INTERVAL = 0.001
-LONGEST_INTERVAL = 60.0
-LONGEST_RETRY_AFTER = 300.0
+RESPONSES_TO_UNDO = 4
+"""Responses that undo a refusal: in the long run, one request of five is refused."""
+SECONDS_TO_UNDO = 4.0
+"""The time that this takes at least: a refusal costs a second, the shortest ``Retry-After``, so a
+client spends a fifth of its time at most on such waits."""
+ASSUMED_CLIENTS = 6
+"""How many clients may share a credential: a first refusal does not say."""
+SPACE = 2.0
+"""Clients that send at random times, together at half the rate of the limit, have a third of their
+requests refused; at the full rate, half."""
 LONGEST_WITHOUT_RESPONSE = 900.0
 """Seconds in which the service refuses all requests of a client before the client gives up."""
+LONGEST_INTERVAL = LONGEST_WITHOUT_RESPONSE / 15
+"""Seconds. A client that gives up was refused about 15 times: that is no accident."""
+SHORTEST_INTERVAL = 0.001
+LONGEST_RETRY_AFTER = 300.0
 LONGEST_UNSEEN = 0.5
 """Seconds of a wait in which Windows does not see Ctrl-C."""
+
+Sleep = Callable[[float], object]
 
 
 class Pace:
@@ -44,8 +54,8 @@ class Pace:
         self._next = now
         self._refusals = 0
         self._responses = 0
-        self._counted_since = now
-        self._last_response = now
+        self._began = now
+        self._refused_since: float | None = None
 
     def wait(self, now: float) -> float:
         """Seconds until the next request may be sent; 0 or less if it may be sent now."""
@@ -56,11 +66,13 @@ class Pace:
         self._next = max(self._next, now + self._interval * random.uniform(0.5, 1.5))  # noqa: S311  no secret
         return self._refusals
 
-    def responded(self, now: float) -> None:
+    def responded(self) -> None:
         """Count a response, of whatever status but 429."""
-        self._last_response = now
+        self._refused_since = None
         self._responses += 1
-        self._interval *= SPEED_UP
+        if self._interval:
+            undone_by = max(RESPONSES_TO_UNDO, SECONDS_TO_UNDO / self._interval)
+            self._interval /= SLOW_DOWN ** (1 / undone_by)
         if self._interval < SHORTEST_INTERVAL:
             self._interval = 0.0
 
@@ -69,25 +81,81 @@ class Pace:
 
         :param number: what ``sent`` returned for the request
         """
+        if self._refused_since is None:
+            self._refused_since = now
         if number == self._refusals:
             self._refusals += 1
-            interval = SLOW_DOWN * max(self._interval, self._observed_interval(now))
-            first = 0.0 if interval else FIRST_INTERVAL * max(1.0, retry_after)
-            self._interval = min(interval or first, LONGEST_INTERVAL)
-            self._responses = 0
-            self._counted_since = now + retry_after
+            interval = SLOW_DOWN * self._interval or self._first_interval(now, retry_after)
+            self._interval = min(interval, LONGEST_INTERVAL)
+            self._responses, self._began = 0, now + retry_after
         self._next = max(self._next, now + retry_after + random.uniform(0, self._interval))  # noqa: S311  no secret
 
     def gives_up(self, now: float, retry_after: float) -> bool:
         """Whether waiting any longer is of no use."""
-        silence = now - self._last_response
-        return retry_after > LONGEST_RETRY_AFTER or silence > LONGEST_WITHOUT_RESPONSE
+        silent = 0.0 if self._refused_since is None else now - self._refused_since
+        return retry_after > LONGEST_RETRY_AFTER or silent > LONGEST_WITHOUT_RESPONSE
 
-    def _observed_interval(self, now: float) -> float:
-        """Seconds between two responses since the last refusal; 0 if there are too few."""
-        if self._responses < ENOUGH_RESPONSES:
-            return 0.0
-        return max(0.0, now - self._counted_since) / self._responses
+    def _first_interval(self, now: float, retry_after: float) -> float:
+        """From the seconds that the service took for each response, this refusal included."""
+        seconds = now - self._began + max(1.0, retry_after)
+        return SPACE * ASSUMED_CLIENTS * seconds / max(1, self._responses)
+
+
+class SharedLimit:
+    """The pace of one credential, for all clients and threads of this process that use it.
+
+    The first request is sent alone. Each response lets one more request be under way.
+
+    :param sleep: called with seconds to wait, in place of waiting until the client is closed
+    """
+
+    def __init__(self, sleep: Sleep | None = None) -> None:
+        self._sleep = sleep
+        self._skipped = 0.0
+        self._under_way = Semaphore()
+        self._turn = Lock()
+        self._counting = Lock()
+        self._pace = Pace(self._now())
+
+    @contextmanager
+    def request(self, closing: Event) -> Generator[int, None, None]:
+        """Wait until a request may be sent; the number to report its refusal with.
+
+        :param closing: once it is set, nothing is waited for
+        """
+        with self._under_way:
+            with self._turn:
+                while not closing.is_set() and (wait := self._pace.wait(self._now())) > 0:
+                    self._wait(wait, closing)
+                with self._counting:
+                    number = self._pace.sent(self._now())
+            yield number
+
+    def responded(self) -> None:
+        """Count a response, of whatever status but 429."""
+        with self._counting:
+            self._pace.responded()
+        self._under_way.release()
+
+    def refused(self, retry_after: float, number: int) -> bool:
+        """Count a 429; returns whether to try again."""
+        with self._counting:
+            now = self._now()
+            self._pace.refused(now, retry_after, number)
+            return not self._pace.gives_up(now, retry_after)
+
+    def _now(self) -> float:
+        return time.monotonic() + self._skipped
+
+    def _wait(self, seconds: float, closing: Event) -> None:
+        """Wait; time that ``sleep`` did not take counts as if it had."""
+        end = self._now() + seconds
+        if self._sleep:
+            self._sleep(seconds)
+        else:
+            _sleep_until(closing, seconds)
+        if not closing.is_set():
+            self._skipped += max(0.0, end - self._now())
 
 
 class SharedLimitClient(ApiClient):
@@ -96,57 +164,38 @@ class SharedLimitClient(ApiClient):
     Where the configuration does not set ``retries``, the client sends a call once: whoever reads
     a history retries it.
 
-    :param sleep: called with seconds to wait, in place of waiting until the client is closed
+    :param limit: what clients with the same credential share; by default, a limit of its own
     """
 
-    def __init__(
-        self, configuration: Configuration, sleep: Callable[[float], object] | None = None
-    ) -> None:
+    def __init__(self, configuration: Configuration, limit: SharedLimit | None = None) -> None:
         if configuration.retries is None:
             configuration = copy.copy(configuration)
             configuration.retries = 0
         super().__init__(configuration)
         self._closing = Event()
-        self._sleep = sleep or self._sleep_until_closed
-        self._skipped = 0.0
-        self._gate = Lock()
-        self._pace = Pace(self._now())
+        self._limit = limit or SharedLimit()
 
     def execute(self, *arguments: Any, **named: Any) -> ApiResponse[Any]:
         """Make a call; a 429 is retried until the service has refused all for 15 minutes."""
         while True:
-            with self._gate:
-                while not self._closing.is_set() and (wait := self._pace.wait(self._now())) > 0:
-                    self._wait(wait)
-                number = self._pace.sent(self._now())
-            try:
-                response = super().execute(*arguments, **named)
-            except RateLimitException as error:
-                retry_after = error.retry_after or 0.0
-                self._pace.refused(self._now(), retry_after, number)
-                if self._pace.gives_up(self._now(), retry_after):
-                    raise
-            else:
-                self._pace.responded(self._now())
-                return response
+            with self._limit.request(self._closing) as number:
+                try:
+                    response = super().execute(*arguments, **named)
+                except RateLimitException as error:
+                    if not self._limit.refused(error.retry_after or 0.0, number):
+                        raise
+                else:
+                    self._limit.responded()
+                    return response
 
     def close(self) -> None:
         """Close all connections and end all waits."""
         self._closing.set()
         super().close()
 
-    def _now(self) -> float:
-        return time.monotonic() + self._skipped
 
-    def _wait(self, seconds: float) -> None:
-        """Wait; time that ``sleep`` did not take counts as if it had."""
-        end = self._now() + seconds
-        self._sleep(seconds)
-        if not self._closing.is_set():
-            self._skipped += max(0.0, end - self._now())
-
-    def _sleep_until_closed(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if self._closing.wait(min(left, LONGEST_UNSEEN)):
-                return
+def _sleep_until(closing: Event, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if closing.wait(min(left, LONGEST_UNSEEN)):
+            return

@@ -189,6 +189,13 @@ def _instants(timestamps: Any, zone: Zone) -> tuple[Any, Any]:
     return pa.array(in_utc, _NAIVE).cast(TIMESTAMP), pa.array(by_clock, pa.int64())
 
 
+def by_clock(created_at: Any, zone: Zone) -> Any:
+    """A column of timestamps by the clock of a zone, without UTC offsets."""
+    if not zone.varies:
+        return pc.add(created_at.cast(_NAIVE), pa.scalar(zone.offset))
+    return pc.local_timestamp(created_at.cast(pa.timestamp("us", tz=str(zone.info))))
+
+
 def _cover(clock: Any) -> Interval:
     first, last = _min_max(clock)
     return NO_TIME if first is None else Interval(first, last + 1)

@@ -25,6 +25,7 @@ from flowhunt._tables.locations import Location, local_path, location_of, shown
 from flowhunt.exceptions import ApiTypeError, ApiValueError, OpenApiException
 from flowhunt.history import Tally
 from flowhunt.history._batch import Key
+from flowhunt.history._columns import by_clock
 from flowhunt.history._intervals import (
     ALL_TIME,
     DAY,
@@ -187,7 +188,7 @@ class Snapshot:
 
     def _totals(self, rows: Any, unit: str) -> Iterator[tuple[str, Key, Tally, int]]:
         """Workspace, first day and transaction type, total, and newest timestamp."""
-        local = _by_clock(pc.field("created_at"), self._zone)
+        local = by_clock(pc.field("created_at"), self._zone)
         columns = {
             "workspace_id": pc.field("workspace_id"),
             "first_day": pc.floor_temporal(local, unit=unit).cast(pa.date32()),
@@ -484,13 +485,6 @@ def _quoted(text: str) -> str:
 def _in_utc(micros: int, zone: Zone) -> datetime:
     """Microseconds by the clock of a zone as a timestamp in UTC, without a UTC offset."""
     return zone.in_utc(zone.sent(min(micros, ALL_TIME.end - 1)))
-
-
-def _by_clock(created_at: Any, zone: Zone) -> Any:
-    """A column of timestamps by the clock of a zone, without UTC offsets."""
-    if not zone.varies:
-        return pc.add(created_at.cast(_NAIVE), pa.scalar(zone.offset))
-    return pc.local_timestamp(created_at.cast(pa.timestamp("us", tz=str(zone.info))))
 
 
 def _packed(covered: Interval, zone: Zone) -> int:

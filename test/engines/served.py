@@ -8,11 +8,13 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 import flowhunt
 from flowhunt.sandbox import Sandbox
+from wrong_service import WORKSPACE, Chart, Search, Sums, WrongService
 
 HOST, KEY = "ENGINES_TEST_HOST", "ENGINES_TEST_KEY_"
 SINCE, UNTIL = "2026-01-01", "2026-07-01"
@@ -41,6 +43,20 @@ def configuration(workspace_id: str) -> flowhunt.Configuration:
 
 
 CONFIGURATION = f"{__name__}:configuration"
+
+
+@contextmanager
+def served_in_prague(rows: list[Row]) -> Generator[WrongService, None, None]:
+    """A service whose days and timestamps without a UTC offset are those of Prague."""
+    local: dict[str, Any] = {"local": ZoneInfo("Europe/Prague")}
+    search = Search(timestamps="local", **local)
+    with (
+        WrongService(rows, search=search, sums=Sums(**local), chart=Chart(**local)) as service,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv(HOST, service.url)
+        environment.setenv(KEY + WORKSPACE, "key")
+        yield service
 
 
 def workspace_ids(sandbox: Sandbox) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dlt
 import pytest
@@ -15,12 +17,15 @@ from flowhunt.dlt import flowhunt_source
 from flowhunt.sandbox import Sandbox
 from served import (
     CONFIGURATION,
+    HOST,
+    KEY,
     UNTIL,
     as_sums,
     in_order,
     ledger,
     month_sums,
     served,
+    served_in_prague,
     workspace_ids,
 )
 from wrong_service import WORKSPACE, WrongService, evenly
@@ -158,6 +163,32 @@ def test_a_normal_night_reads_only_new_days(night: Night) -> None:
         night.assert_is(sandbox)
 
 
+def test_days_are_those_of_the_zone_and_another_zone_replaces_all(night: Night) -> None:
+    same_sums = evenly(101, 20, start=datetime(2025, 5, 6), prefix="may-")
+    history = [*evenly(301, 60), *same_sums]  # the clock changes in them
+    expected = sorted(row["created_at"] for row in history)
+
+    def load(zone: str) -> list[str]:
+        arguments = {"until": "2025-06-01", "credentials": CONFIGURATION, "zone": zone}
+        night.pipeline.run(flowhunt_source([WORKSPACE], "2025-01-01", **arguments))
+        assert night.rows(AUDIT) == []
+        rows = night.rows("SELECT created_at, day FROM credit_transactions ORDER BY 1")
+        assert all(
+            row["created_at"].astimezone(ZoneInfo(zone)).date() == row["day"] for row in rows
+        )
+        return [row["created_at"].astimezone(UTC).isoformat()[:-6] for row in rows]
+
+    with served_in_prague(history) as service:
+        assert load("Europe/Prague") == expected
+        before = len(service.requests)
+        assert load("Europe/Prague") == expected
+        assert len(service.requests) - before == 2
+    with WrongService(history) as service, pytest.MonkeyPatch.context() as environment:
+        environment.setenv(HOST, service.url)
+        environment.setenv(KEY + WORKSPACE, "key")
+        assert load("UTC") == expected
+
+
 def test_a_crash_between_extract_and_load_loses_nothing(night: Night) -> None:
     with served(transactions=120) as sandbox:
         keys = {each.workspace_id: each.api_key for each in sandbox.workspaces}
@@ -256,6 +287,7 @@ def test_a_function_can_find_the_configurations(night: Night) -> None:
     ("settings", "message"),
     [
         ({"since": "soon"}, "'soon'"),
+        ({"zone": "Middle/Earth"}, "'Middle/Earth'"),
         ({"until": "2025-01-01"}, "2026-01-01 until 2025-01-01"),
         ({"api_keys": None}, r"sources\.flowhunt\.api_keys"),
         ({"api_keys": None, "credentials": "planted-key"}, r"package\.module:function"),

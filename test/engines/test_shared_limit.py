@@ -18,66 +18,120 @@ from flowhunt.slices import Slice, read_transactions
 from raw_server import Connection, RawServer, Request, response
 from wrong_service import WORKSPACE, Row, WrongService, evenly
 
-RATE, RETRY_AFTER, LATENCY = 0.5, 2.0, 0.05
+PROCESSES, RATE, RETRY_AFTER, LATENCY = 6, 0.5, 2.0, 0.05
 REFUSAL = {"detail": "too many requests"}
 
 
-def simulated(processes: int, threads: int, calls: int) -> tuple[int, int]:
-    """How many requests a service accepts and refuses that takes one in two seconds."""
-    paces = [Pace(0.0) for _ in range(processes)]
-    waiting, unsent = [threads] * processes, [calls] * processes
+def refused(threads: int, calls: int) -> int:
+    """How many requests a service refuses that takes one in two seconds, from six processes.
+
+    All threads of all processes begin at once.
+    """
+    paces = [Pace(0.0) for _ in range(PROCESSES)]
+    waiting, under_way = [min(threads, calls)] * PROCESSES, [0] * PROCESSES
+    unsent = [calls] * PROCESSES
+    is_waiting = [False] * PROCESSES
     events: list[tuple[float, int, Callable[[float], None]]] = []
-    number, free_at, accepted, refused = count(), 0.0, 0, 0
+    number, free_at, refusals = count(), 0.0, 0
 
     def at(time: float, event: Callable[[float], None]) -> None:
         heapq.heappush(events, (time, next(number), event))
 
-    def gate(process: int, now: float) -> None:
-        """One thread of a process at a time waits for the pace."""
-        nonlocal free_at, accepted, refused
+    def begin(process: int, now: float) -> None:
+        """One thread of a process at a time waits for the pace; each response lets one more."""
+        nonlocal free_at, refusals
+        if is_waiting[process] or not waiting[process]:
+            return
+        if under_way[process] > calls - unsent[process]:
+            return
         if (wait := paces[process].wait(now)) > 0:
-            at(now + wait, lambda now: gate(process, now))
+            is_waiting[process] = True
+            at(now + wait, lambda now: waited(process, now))
             return
         waiting[process] -= 1
+        under_way[process] += 1
         generation = paces[process].sent(now)
         if free_at <= now:
-            free_at, accepted = now + 1 / RATE, accepted + 1
+            free_at = now + 1 / RATE
             at(now + LATENCY, lambda now: responded(process, now))
         else:
-            refused += 1
+            refusals += 1
             at(now + LATENCY, lambda now: was_refused(process, generation, now))
-        if waiting[process]:
-            gate(process, now)
+        begin(process, now)
 
-    def next_call(process: int, now: float) -> None:
-        waiting[process] += 1
-        if waiting[process] == 1:
-            gate(process, now)
+    def waited(process: int, now: float) -> None:
+        is_waiting[process] = False
+        begin(process, now)
 
     def responded(process: int, now: float) -> None:
-        paces[process].responded(now)
+        paces[process].responded()
+        under_way[process] -= 1
         unsent[process] -= 1
-        if unsent[process] >= threads:
-            next_call(process, now)
+        waiting[process] += unsent[process] >= threads
+        begin(process, now)
 
     def was_refused(process: int, generation: int, now: float) -> None:
         paces[process].refused(now, RETRY_AFTER, generation)
         assert not paces[process].gives_up(now, RETRY_AFTER)
-        next_call(process, now)
+        under_way[process] -= 1
+        waiting[process] += 1
+        begin(process, now)
 
-    for process in range(processes):
-        gate(process, 0.0)
+    for process in range(PROCESSES):
+        begin(process, 0.0)
     while events:
         time, _, event = heapq.heappop(events)
         event(time)
-    return accepted, refused
+    assert unsent == [0] * PROCESSES
+    return refusals
 
 
-def test_six_processes_of_eight_threads_have_at_most_a_third_refused() -> None:
+@pytest.mark.parametrize("threads", [1, 8])
+@pytest.mark.parametrize("calls", [10, 40])
+def test_six_processes_have_at_most_a_third_refused(threads: int, calls: int) -> None:
+    shares = []
+    for seed in range(10):
+        random.seed(seed)
+        found = refused(threads, calls)
+        shares.append(found / (PROCESSES * calls + found))
+    assert max(shares) <= 1 / 3
+
+
+@pytest.mark.parametrize("calls", range(1, 10))
+def test_of_a_shorter_read_at_most_five_requests_a_process_are_refused(calls: int) -> None:
     random.seed(7)
-    accepted, refused = simulated(processes=6, threads=8, calls=40)
-    assert accepted == 6 * 40
-    assert refused <= (accepted + refused) / 3
+    assert max(refused(threads=8, calls=calls) for _ in range(10)) <= 5 * PROCESSES
+
+
+def test_each_response_lets_one_more_request_be_under_way() -> None:
+    lock, first, crowds = threading.Lock(), threading.Event(), []
+    under_way = responses = 0
+
+    def respond(connection: Connection) -> None:
+        nonlocal under_way, responses
+        with lock:
+            under_way += 1
+            crowds.append(under_way - responses)
+        if not responses:
+            first.wait(10)
+        connection.send(response())
+        with lock:
+            under_way -= 1
+            responses += 1
+
+    with RawServer(respond) as server:
+        configuration = flowhunt.Configuration(server.url, api_key="key", trust_env=False)
+        with SharedLimitClient(configuration) as client:
+            api = flowhunt.CreditsApi(client)
+            threads = [threading.Thread(target=api.get_credit_balance) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            server.wait_for(1)
+            first.set()
+            for thread in threads:
+                thread.join(10)
+    assert len(crowds) == 8
+    assert max(crowds) <= 1
 
 
 class LimitedService:
@@ -107,16 +161,17 @@ class LimitedService:
         connection.send(response(content, f"{status} OK"))
 
 
-def read(service: LimitedService, waits: list[float], **settings: Any) -> list[str]:
+def read(
+    service: LimitedService, waits: list[float], workspaces: int = 1, **settings: Any
+) -> list[str]:
     """The IDs of all transactions; waits take no time."""
+    slices = [Slice(WORKSPACE), *(Slice(f"empty-{number}") for number in range(1, workspaces))]
     with RawServer(service) as server:
 
         def configuration(_workspace_id: str) -> flowhunt.Configuration:
             return flowhunt.Configuration(server.url, api_key="key", trust_env=False)
 
-        batches = read_transactions(
-            [Slice(WORKSPACE)], configuration, sleep=waits.append, **settings
-        )
+        batches = read_transactions(slices, configuration, sleep=waits.append, **settings)
         return [str(row) for batch in batches for row in batch["transaction_id"].to_pylist()]
 
 
@@ -134,6 +189,14 @@ def test_waits_are_longer_than_retry_after_and_no_two_are_the_same() -> None:
     waits: list[float] = []
     read(LimitedService(evenly(50, 5), lambda number: number <= 12, "3"), waits)
     assert len({wait for wait in waits if wait >= 3}) >= 12
+
+
+def test_workspaces_of_one_credential_keep_its_pace() -> None:
+    """A new pace for each of them would have its first requests refused."""
+    one, three = list[float](), list[float]()
+    for waits, workspaces in ((one, 1), (three, 3)):
+        read(LimitedService(evenly(50, 5), lambda number: number == 1, "2"), waits, workspaces)
+    assert len(three) > len(one)
 
 
 def test_a_service_that_refuses_all_is_given_up_after_fifteen_minutes() -> None:

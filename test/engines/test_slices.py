@@ -36,6 +36,7 @@ from served import (
 )
 from wrong_service import WORKSPACE, Chart, Sums, WrongService, evenly
 
+TWO_GAPS = [("2026-02-01", "2026-03-01"), ("2026-04-01", "2026-05-01")]
 MONTHS = [f"2026-{month:02}-01" for month in range(1, 8)]
 
 
@@ -107,6 +108,21 @@ def test_slices_that_overlap_return_no_row_twice(sandbox: Sandbox) -> None:
     ]
     expected = [row for row in ledger(sandbox) if row["workspace_id"] == first]
     assert [{**row, "extra": None} for row in expected] == in_order(rows_of(pieces))
+
+
+def test_a_slice_of_one_type_repeats_no_row_of_one_of_all_types(sandbox: Sandbox) -> None:
+    first = sandbox.workspace_id
+    kept = [row for row in ledger(sandbox) if row["workspace_id"] == first]
+    code = kept[0]["transaction_type"]
+    pieces = [Slice(first, SINCE, UNTIL, code), *(Slice(first, *pair) for pair in TWO_GAPS)]
+    expected = [
+        row["transaction_id"]
+        for row in kept
+        if row["transaction_type"] == code or row["created_at"].month in (2, 4)
+    ]
+    assert [row["transaction_id"] for row in in_order(rows_of(pieces))] == expected
+    counts = [row["cnt"] for row in rows(read_sums(pieces, configuration))]
+    assert sum(counts) == len(expected)
 
 
 def test_a_month_is_read_after_at_most_three_calls() -> None:
@@ -247,8 +263,20 @@ def test_a_function_that_is_not_installed_says_so(path: str) -> None:
         configurations(path)("workspace-1")
 
 
+def test_a_mapping_has_the_configurations_too(sandbox: Sandbox) -> None:
+    first, second, *_ = workspace_ids(sandbox)
+    found = rows(
+        read_sums([Slice(first), Slice(second)], {first: configuration(first)}, on_error="row")
+    )
+    assert {row["workspace_id"] for row in found if not row["error"]} == {first}
+    (error,) = [row["error"] for row in found if row["workspace_id"] == second]
+    assert f"no configuration for the workspace '{second}'" in error
+
+
 def test_a_function_that_returns_something_else_is_refused() -> None:
-    with pytest.raises(flowhunt.ApiTypeError, match=r"flowhunt.Configuration for 'w', not a dict"):
+    with pytest.raises(
+        flowhunt.ApiTypeError, match=r"'w' must be a flowhunt.Configuration, not dict"
+    ):
         rows(read_transactions([Slice("w")], lambda _: {}))  # type: ignore[arg-type,return-value]
 
 
@@ -268,6 +296,25 @@ def test_bad_input_is_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises(flowhunt.ApiValueError, match=message):
         read_transactions([Slice("ok"), Slice(*piece)], configuration, **settings)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "found", "message"),
+    [
+        ([("w", SINCE, UNTIL)], configuration, r"expected slices, as Slice\("),
+        (Slice("w"), configuration, r"expected slices, as Slice\("),
+        ([Slice("")], configuration, "none may be empty"),
+        ([Slice(None)], configuration, "not None"),  # type: ignore[arg-type]
+        ([Slice("w")], CONFIGURATION, r"not str; configurations\('package.module:function'\)"),
+        ([Slice("w")], None, "not NoneType"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_transactions, read_sums])
+def test_what_is_no_slice_or_function_is_refused(
+    read: Any, pieces: Any, found: Any, message: str
+) -> None:
+    with pytest.raises((flowhunt.ApiTypeError, flowhunt.ApiValueError), match=message):
+        read(pieces, found)
 
 
 @pytest.mark.parametrize("settings", [{"grouping": "year"}, {"on_error": "skip"}])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -26,8 +28,10 @@ from served import (
     ledger,
     month_sums,
     served,
+    served_in_prague,
     workspace_ids,
 )
+from wrong_service import WORKSPACE, evenly
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +81,21 @@ def test_all_tasks_together_have_the_ledger(sandbox: Sandbox, partitions: str) -
 
 def test_the_sums_are_those_of_the_ledger(sandbox: Sandbox) -> None:
     assert as_sums(rows(options(sandbox, table="sums"))) == month_sums(ledger(sandbox))
+
+
+def test_days_and_months_are_those_of_the_zone() -> None:
+    history = evenly(500, 120)  # the clock changes in them
+    in_utc = [datetime.fromisoformat(row["created_at"]).replace(tzinfo=UTC) for row in history]
+    prague = options(workspaces=WORKSPACE, since="2025-01-01", zone="Europe/Prague")
+    with served_in_prague(history):
+        found = rows(prague)
+        sums = rows({**prague, "table": "sums"})
+    assert sorted(row["created_at"] for row in found) == sorted(in_utc)
+    months = Counter(at.astimezone(ZoneInfo("Europe/Prague")).month for at in in_utc)
+    counts = Counter[int]()
+    for row in sums:
+        counts[row["period"].month] += row["cnt"]
+    assert counts == months != Counter(at.month for at in in_utc)
 
 
 def test_a_workspace_that_fails_is_a_row_if_that_is_asked_for(sandbox: Sandbox) -> None:
@@ -149,6 +168,7 @@ def test_a_key_in_place_of_a_function_is_not_shown() -> None:
         ({"workspaces": " , "}, "workspaces must name one"),
         ({"since": "soon"}, "'soon'"),
         ({"since": "2026-07-01"}, "no time"),
+        ({"zone": "Middle/Earth"}, "'Middle/Earth'"),
     ],
 )
 def test_a_bad_option_is_refused_on_the_driver(more: dict[str, str], message: str) -> None:
