@@ -107,6 +107,8 @@ class History:
         :param by_transaction: whether sums of days are not enough
         :param first: where to begin at the latest, unless `--since` says it
         """
+        from flowhunt import spend as _spend  # noqa: F401  without its extra, nothing is sent
+
         if self.path is not None:
             check_from(session)
             return self._of_relation(session, work, self.path)
