@@ -90,7 +90,7 @@ def _chosen(session: Session, columns: Sequence[Column]) -> Sequence[Column]:
 def _value(session: Session, column: Column, row: Row) -> Any:
     value = row.get(column.name)
     if column.kind == "credits" and isinstance(value, int) and not session.raw:
-        return to_decimal(value)
+        return to_decimal(value, session.unit)
     return value.isoformat() if isinstance(value, date) else value
 
 
