@@ -144,7 +144,7 @@ def profile(name: str | None = None) -> Profile:
 def _tables(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as source:
-            _refuse_if_shared(file, os.fstat(source.fileno()))
+            _refuse_if_others_may_use(file, os.fstat(source.fileno()))
             text = source.read().decode("utf-8-sig")
         tables = tomllib.loads(text)
     except FileNotFoundError:
@@ -163,9 +163,16 @@ def _tables(file: Path) -> dict[str, Any]:
     return tables
 
 
-def _refuse_if_shared(file: Path, status: os.stat_result) -> None:
+def _refuse_if_others_may_use(file: Path, status: os.stat_result) -> None:
     """On Windows the mode does not show this; a user's folder is closed to others there."""
-    if os.name == "posix" and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if sys.platform == "win32":
+        return
+    if status.st_uid not in (os.geteuid(), 0):
+        raise ProfileError(
+            f"{file} belongs to another user, who can read and change credentials: "
+            f"run chown {os.geteuid()} '{file}'"
+        )
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         mode = stat.S_IMODE(status.st_mode)
         raise ProfileError(
             f"{file} has mode {mode:04o}, so that other users can read or change credentials: "
@@ -248,14 +255,13 @@ def _from_command(name: str, command: list[str]) -> str:
 def _from_keyring(name: str) -> str:
     try:
         import keyring
-        from keyring.errors import KeyringError
     except ImportError:
         raise ProfileError(
             f"profile {name!r} has its key in the system's key store: pip install keyring"
         ) from None
     try:
         key = keyring.get_password(KEYRING_SERVICE, name)
-    except KeyringError as error:
+    except Exception as error:
         raise ProfileError(
             f"the system's key store cannot be used for profile {name!r} "
             f"({type(error).__name__}): unlock it, or use api_key_command"

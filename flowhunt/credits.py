@@ -15,7 +15,7 @@ UNITS_PER_CREDIT = 1_000_000
 """What FlowHunt's own clients divide balances by."""
 
 
-def to_decimal(units: SupportsIndex) -> Decimal:
+def to_decimal(units: SupportsIndex, unit: int = UNITS_PER_CREDIT) -> Decimal:
     """Credits to show for an integer of a response, exactly, whatever the caller's decimal context.
 
     >>> to_decimal(1_250_000)
@@ -23,8 +23,9 @@ def to_decimal(units: SupportsIndex) -> Decimal:
 
     :param units: ``CreditBalanceResponse.credits``, or an ``amount`` if its unit is the same; an
         integer of numpy, pandas or Arrow as well
+    :param unit: how many units are one credit, a power of ten
     :raises TypeError: it is no integer
     """
     number = index(units)
     enough = Context(prec=number.bit_length() // 3 + 8)  # a digit has more than 3 bits
-    return enough.divide(Decimal(number), UNITS_PER_CREDIT)
+    return enough.divide(Decimal(number), unit)

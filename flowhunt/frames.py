@@ -55,7 +55,7 @@ __all__ = ["Table", "chart", "daily", "plot_daily_chart", "transactions"]
 
 Unit = Literal["credits"]
 
-_DATE = "date"
+_DATE, _CREDITS = "date", "credits"
 _MOST_APART = 60
 """Bars with a gap between them; more stand close, since gaps narrower than a pixel flicker."""
 
@@ -177,7 +177,7 @@ def daily(
     return _table("daily", CreditDailyTransactionResponse, SUM_COLUMNS, rows, unit, zone)
 
 
-def chart(chart: CreditDailyChartResponse) -> Table:
+def chart(chart: CreditDailyChartResponse, *, unit: Unit | None = None) -> Table:
     """One row a period, earliest first: its ``date``, then a column of amounts a transaction type.
 
     The types come as the response lists them, then those that only its rows have; an amount that
@@ -187,11 +187,14 @@ def chart(chart: CreditDailyChartResponse) -> Table:
     Only amounts are in these columns: fields that the API specification does not have stay behind,
     in the ``model_extra`` of the response.
 
-    :raises ApiValueError: an amount needs more than 64 bits
+    :param unit: ``"credits"`` adds the column ``credits``, all amounts of the period together as
+        an exact decimal, as of ``transactions``; ``credits_`` where a type has that code
+    :raises ApiValueError: an amount, or the sum of a period, needs more than 64 bits
     :raises ApiTypeError: it is no chart
     :raises ImportError: pyarrow is not installed
     """
     pa = pyarrow()
+    _checked_unit(unit)
     periods, amounts = _wide(_checked_chart("chart", chart))
     days = _days(periods)
     dates = pa.array(periods, pa.string()) if days is None else pa.array(days, pa.date32())
@@ -199,6 +202,8 @@ def chart(chart: CreditDailyChartResponse) -> Table:
     columns = {
         renamed.get(code, code): pa.array(values, pa.int64()) for code, values in amounts.items()
     }
+    if unit:
+        columns[_free_name(_CREDITS, columns)] = in_credits(_sums(periods, amounts))
     return Table(pa.table({_DATE: dates, **columns}))
 
 
@@ -343,7 +348,7 @@ def _table(
         columns["created_at"] = in_utc.cast(pa.timestamp("us", tz=zone))
     columns["extra"] = pa.array([json_text(row.model_extra) for row in rows], pa.string())
     if unit:
-        columns["credits"] = in_credits(columns["amount"])
+        columns[_CREDITS] = in_credits(columns["amount"])
     return Table(pa.table(columns))
 
 
@@ -362,6 +367,14 @@ def _wide(chart: CreditDailyChartResponse) -> tuple[list[str], dict[str, list[in
         code: [row.transaction_types.get(code, 0) for row in rows]
         for code in dict.fromkeys([*listed, *unlisted])
     }
+
+
+def _sums(periods: list[str], amounts: dict[str, list[int]]) -> pa.Array:
+    """All amounts of each period together."""
+    sums = [sum(values[index] for values in amounts.values()) for index in range(len(periods))]
+    for period, amount in zip(periods, sums, strict=True):
+        check_integer(amount, f"the sum of {period}")
+    return pyarrow().array(sums, pyarrow().int64())
 
 
 def _days(texts: list[str]) -> list[date] | None:

@@ -369,6 +369,18 @@ def test_columns_of_a_chart() -> None:
     assert {str(kind) for kind in table.to_arrow().schema.types[1:]} == {"int64"}
 
 
+def test_a_chart_in_credits_adds_the_sum_of_each_period() -> None:
+    periods = {"2026-02-01": {"G": 1, "credits": 1_500_000}, "2026-01-01": {"G": -2}}
+
+    rows = frames.chart(chart_of(periods), unit="credits").to_dicts()
+
+    assert [(row["G"], row["credits"]) for row in rows] == [(-2, 0), (1, 1_500_000)]
+    assert [str(row["credits_"]) for row in rows] == ["-0.000002", "1.500001"]
+    assert frames.chart(chart_of({}), unit="credits").to_arrow().column_names == ["date", "credits"]
+    with pytest.raises(ApiValueError, match="the sum of 2026-02-01 does not fit"):
+        frames.chart(chart_of({"2026-02-01": {"G": LARGEST, "K": 1}}), unit="credits")
+
+
 @pytest.mark.parametrize("types", [(), ("G", "K")])
 def test_a_chart_without_rows_has_its_columns(types: tuple[str, ...]) -> None:
     columns: Json = {"date": pyarrow.date32(), **dict.fromkeys(types, INTEGER)}

@@ -21,7 +21,7 @@ def label_amounts(ax: Axes, *, integers: bool = False) -> None:
     """Label the vertical axis by numbers in full, over lines behind the bars."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    ax.yaxis.set_major_locator(MaxNLocator(integer=integers))
+    ax.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=integers))
     ax.yaxis.set_major_formatter(FuncFormatter(_number))
     ax.grid(axis="y", alpha=0.3)
     ax.set_axisbelow(True)

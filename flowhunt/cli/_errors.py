@@ -34,11 +34,12 @@ class CredentialMissingError(click.ClickException):
     """Nobody said which credential to use."""
 
 
-def exit_code_of(error: Exception) -> int:
+def exit_code_of(error: BaseException) -> int:
     """The exit code of an error."""
     import pydantic
 
-    codes: tuple[tuple[type[Exception], ExitCode], ...] = (  # the first that fits counts
+    codes: tuple[tuple[type[BaseException], ExitCode], ...] = (  # the first that fits counts
+        (KeyboardInterrupt, ExitCode.INTERRUPTED),
         (CredentialMissingError, ExitCode.CREDENTIAL),
         (flowhunt.UnauthorizedException, ExitCode.CREDENTIAL),
         (flowhunt.ForbiddenException, ExitCode.CREDENTIAL),
@@ -56,7 +57,7 @@ def exit_code_of(error: Exception) -> int:
     return ExitCode.LATER if getattr(error, "retryable", False) else ExitCode.FAILED
 
 
-def report(session: Session, error: Exception, profile: str | None = None) -> None:
+def report(session: Session, error: BaseException, profile: str | None = None) -> None:
     """Write an error to standard error, and exit with its code in the end.
 
     :param profile: the profile it is about, where there are several
@@ -86,7 +87,7 @@ def note(session: Session, text: str) -> None:
     say(sys.stderr, json.dumps({"note": text}) if session.errors_as_json else f"note: {text}")
 
 
-def message_of(error: Exception) -> str:
+def message_of(error: BaseException) -> str:
     """What happened and what to do, without the class of the error."""
     import pydantic
 

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import click
 
 import flowhunt
+from flowhunt._zone import time_zone
 from flowhunt.cli._commands.check import limit as number_from_0
+from flowhunt.cli._options import keep
 from flowhunt.cli._output import Row
 from flowhunt.cli._pace import Sign, sign
-from flowhunt.cli._period import bounds, half_open, midnight, now_in_utc, period
-from flowhunt.cli._session import Session
+from flowhunt.cli._period import bounds, half_open, midnight, now_in, now_in_utc, period
+from flowhunt.cli._session import Session, current_session
 from flowhunt.cli._workspaces import Source, of_each
 from flowhunt.credits import UNITS_PER_CREDIT
 
@@ -22,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 WEEKS = 12
 _SIGNS: dict[Sign, int] = {"positive": 1, "negative": -1}
+_UNITS = {10**digits for digits in range(19)}
 
 
 def from_path(help: str) -> Callable[[F], F]:
@@ -32,7 +35,45 @@ def from_path(help: str) -> Callable[[F], F]:
 def reads_history(command: F) -> F:
     """Add the options that make a ``History``."""
     with_path = from_path("Read this table of `sync`, file or folder instead of the service.")
-    return with_path(period(None, f"{WEEKS}w; with --from all rows")(sign(command)))
+    with_period = period(None, f"{WEEKS}w; with --from all rows")
+    return with_path(with_period(_zone(sign(_unit(command)))))
+
+
+def _keep_zone(context: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    if name is not None:
+        try:
+            zone = time_zone(name)
+        except flowhunt.ApiValueError as error:
+            raise click.BadParameter(str(error)) from None
+        keep(context, parameter, None if zone is UTC else zone)
+
+
+def _keep_unit(context: click.Context, parameter: click.Parameter, unit: int) -> None:
+    if unit not in _UNITS:
+        raise click.BadParameter(f"{unit} is no power of ten, such as 1000")
+    keep(context, parameter, unit)
+
+
+# Both count for how the other options are read, wherever they stand.
+_zone = click.option(
+    "--zone",
+    metavar="NAME",
+    is_eager=True,
+    expose_value=False,
+    callback=_keep_zone,
+    help="Days and times of this zone, such as Europe/Prague.  [default: UTC]",
+)
+_unit = click.option(
+    "--unit",
+    type=int,
+    metavar="N",
+    default=UNITS_PER_CREDIT,
+    show_default=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_keep_unit,
+    help="Units of an amount that are one credit. The API does not say it.",
+)
 
 
 budget_period = click.option(
@@ -46,7 +87,7 @@ budget_period = click.option(
 
 def budget_units(text: str) -> int:
     """The units of a budget in credits."""
-    units = round(number_from_0(text) * UNITS_PER_CREDIT)
+    units = round(number_from_0(text) * current_session().unit)
     if units < 1:
         raise click.BadParameter(f"{text!r} is no budget: give credits above 0")
     return units
@@ -65,18 +106,21 @@ def check_from(session: Session) -> None:
 class Origin:
     """Where a history is from.
 
+    :ivar unit: units of an amount that are one credit
     :ivar api: what to call; ``None`` where no service is asked
     """
 
     source: Source
     workspace_id: str | None
+    unit: int
     api: flowhunt.CreditsApi | None = None
 
     def balance(self) -> int | None:
-        """What is left, where the service is asked."""
+        """What is left in the unit of amounts, where the service is asked."""
         if self.api is None or self.workspace_id is None:
             return None
-        return self.api.get_workspace_credit_balance(self.workspace_id).credits
+        units = self.api.get_workspace_credit_balance(self.workspace_id).credits
+        return units * self.unit // UNITS_PER_CREDIT
 
 
 Work = Callable[["flowhunt.spend.Spending", Origin], Iterable[Row]]
@@ -107,37 +151,57 @@ class History:
         :param by_transaction: whether sums of days are not enough
         :param first: where to begin at the latest, unless `--since` says it
         """
+        from flowhunt import spend as _spend  # noqa: F401  without its extra, nothing is sent
+
         if self.path is not None:
             check_from(session)
             return self._of_relation(session, work, self.path)
-        return of_each(session, lambda source: self._of_source(source, work, by_transaction, first))
+        # Sums are those of the days of UTC.
+        read = _transactions if by_transaction or session.zone else _sums
+        usual = midnight(now_in(session.zone)) - timedelta(weeks=WEEKS)
+        since = self.since or min(usual, first or usual)
+        return of_each(session, lambda source: self._of_source(session, source, work, read, since))
 
     def _of_relation(self, session: Session, work: Work, path: str) -> Iterator[Row]:
         until = None if self.until is None else _not_after_now(self.until)
-        with flowhunt.spend.Spending(
-            path,
-            *half_open(self.since, until),
-            workspace_id=session.workspace_id,
-            sign=_SIGNS[self.sign],
-        ) as spending:
-            yield from work(spending, Origin(Source(None), session.workspace_id))
+        bounds = half_open(self.since, until)
+        with self._spending(session, path, *bounds, session.workspace_id) as spending:
+            yield from work(spending, Origin(Source(None), session.workspace_id, session.unit))
 
     def _of_source(
-        self, source: Source, work: Work, by_transaction: bool, first: datetime | None
+        self,
+        session: Session,
+        source: Source,
+        work: Work,
+        read: Callable[..., Any],
+        since: datetime,
     ) -> Iterator[Row]:
-        usual = midnight(now_in_utc()) - timedelta(weeks=WEEKS)
-        since = self.since or min(usual, first or usual)
-        until = _not_after_now(self.until or now_in_utc())
+        until = _not_after_now(self.until or now_in(session.zone))
         configuration = source.configuration()
         workspace_id = source.workspace_of(configuration)
-        read = _transactions if by_transaction else _sums
         with flowhunt.ApiClient(configuration) as client:
             api = flowhunt.CreditsApi(client)
             relation = read(api, workspace_id, since, until)
-            with flowhunt.spend.Spending(
-                relation, *half_open(since, until), sign=_SIGNS[self.sign]
-            ) as spending:
-                yield from work(spending, Origin(source, workspace_id, api))
+            with self._spending(session, relation, *half_open(since, until)) as spending:
+                yield from work(spending, Origin(source, workspace_id, session.unit, api))
+
+    def _spending(
+        self,
+        session: Session,
+        relation: Any,
+        since: datetime | None,
+        until: datetime | None,
+        workspace_id: str | None = None,
+    ) -> flowhunt.spend.Spending:
+        return flowhunt.spend.Spending(
+            relation,
+            since,
+            until,
+            workspace_id=workspace_id,
+            sign=_SIGNS[self.sign],
+            unit=session.unit,
+            zone=session.zone or UTC,
+        )
 
 
 def _not_after_now(until: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -16,7 +17,6 @@ import flowhunt
 from flowhunt.cli._errors import EXPECTED, ExitCode, report
 from flowhunt.cli._options import ALL, format_options, shared
 from flowhunt.cli._session import COMPLETION_VARIABLE, PROGRAM, Session
-from flowhunt.cli._text import say
 
 # A command's file in `_commands` has its name, with _ for -, and a `command` in it.
 COMMANDS = (
@@ -96,13 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     session = Session(errors_as_json=_asks_for_json(arguments))
     try:
         _run(arguments, session)
-    except BrokenPipeError:  # whoever reads has enough
-        _drop_standard_output()
     except (KeyboardInterrupt, click.Abort):
-        say(sys.stderr, "interrupted")
+        report(session, KeyboardInterrupt("interrupted"))
         return ExitCode.INTERRUPTED
     except EXPECTED as error:
-        report(session, error)
+        if not _is_left_by_reader(error):
+            report(session, error)
         _drop_standard_output()
     return session.exit_code
 
@@ -120,6 +119,13 @@ def _run(arguments: list[str], session: Session) -> None:
 def _asks_for_json(arguments: list[str]) -> bool:
     """Whether errors are read by a program, also where the arguments cannot be understood."""
     return bool(re.search(r"(^| )(-o|--output)[ =]?jsonl?( |$)", " ".join(arguments)))
+
+
+def _is_left_by_reader(error: Exception) -> bool:
+    """Whether whoever reads standard output has enough, which Windows calls an invalid argument."""
+    if os.name == "nt" and isinstance(error, OSError) and error.filename is None:
+        return error.errno in (errno.EPIPE, errno.EINVAL)
+    return isinstance(error, BrokenPipeError)
 
 
 def _drop_standard_output() -> None:

@@ -16,7 +16,7 @@ from flowhunt.cli._session import Session
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Keep what was given in the session: behind the command it wins over before the command."""
     session = context.ensure_object(Session)
     if parameter.name and context.get_parameter_source(parameter.name) in _GIVEN:
@@ -37,14 +37,14 @@ def _profile_names(
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
     if value is not None and not all(name.strip() for name in value.split(",")):
         raise click.BadParameter("write names with commas between them, such as credits,days_left")
-    _keep(context, parameter, tuple(name.strip() for name in (value or "").split(",")))
+    keep(context, parameter, tuple(name.strip() for name in (value or "").split(",")))
 
 
 class SharedOption(click.Option):
     """An option that is the same for many commands, and is kept in the session."""
 
 
-def _option(*names: str, callback: Callable[..., None] = _keep, **settings: Any) -> SharedOption:
+def _option(*names: str, callback: Callable[..., None] = keep, **settings: Any) -> SharedOption:
     return SharedOption(names, expose_value=False, callback=callback, **settings)
 
 

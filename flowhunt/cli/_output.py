@@ -90,7 +90,7 @@ def _chosen(session: Session, columns: Sequence[Column]) -> Sequence[Column]:
 def _value(session: Session, column: Column, row: Row) -> Any:
     value = row.get(column.name)
     if column.kind == "credits" and isinstance(value, int) and not session.raw:
-        return to_decimal(value)
+        return to_decimal(value, session.unit)
     return value.isoformat() if isinstance(value, date) else value
 
 
@@ -164,7 +164,7 @@ def _table(columns: Sequence[Column], rows: list[list[str]], stream: TextIO | No
     Nothing is cut, and where there is no terminal nothing is wrapped.
     """
     from rich import box
-    from rich.console import Console
+    from rich.console import Console, detect_legacy_windows
     from rich.table import Table
     from rich.text import Text
 
@@ -174,6 +174,7 @@ def _table(columns: Sequence[Column], rows: list[list[str]], stream: TextIO | No
         width=None if is_terminal else _NOT_A_TERMINAL,
         highlight=False,
         legacy_windows=False,
+        color_system=None if detect_legacy_windows() else "auto",  # it would show the escapes
     )
     headings = [column.name.replace("_", " ") for column in columns]
     rows = [[encodable(cell, console.encoding) for cell in cells] for cells in rows]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 
 import click
+
+from flowhunt.cli._session import current_session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,7 +29,8 @@ def when(text: str) -> datetime:
 
 
 def _timestamp(text: str) -> datetime:
-    now = now_in_utc()
+    zone = current_session().zone
+    now = now_in(zone)
     today = midnight(now)
     month = today.replace(day=1)
     named = {
@@ -43,14 +46,21 @@ def _timestamp(text: str) -> datetime:
     if span := _SPAN(text):
         number, unit = int(span[1]), span[2]
         if unit == "h":
-            return now - timedelta(hours=number)
+            earlier = datetime.now(UTC) - timedelta(hours=number)  # two of a zone skip its shifts
+            return earlier.astimezone(zone) if zone else earlier.replace(tzinfo=None)
         return today - timedelta(days=number * (7 if unit == "w" else 1))
-    return datetime.fromisoformat(text.upper())
+    given = datetime.fromisoformat(text.upper())
+    return given if given.tzinfo else given.replace(tzinfo=zone)
 
 
 def now_in_utc() -> datetime:
     """Now, without an offset, as the days of sums are taken to be those of UTC."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def now_in(zone: tzinfo | None) -> datetime:
+    """Now in a zone; without an offset in UTC, which ``None`` stands for."""
+    return datetime.now(zone) if zone else now_in_utc()
 
 
 def midnight(timestamp: datetime) -> datetime:

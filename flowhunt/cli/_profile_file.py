@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import tomlkit
 
 import flowhunt
+from flowhunt._extras import extra
 from flowhunt._profiles import SETTINGS, location
+
+with extra("cli"):
+    import tomlkit
 
 
 def keep_profile(name: str, settings: Mapping[str, Any]) -> Path:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
+
+import click
+
+from flowhunt.credits import UNITS_PER_CREDIT
 
 PROGRAM = "flowhunt-credits"
 COMPLETION_VARIABLE = "_FLOWHUNT_CREDITS_COMPLETE"
@@ -10,7 +15,11 @@ COMPLETION_VARIABLE = "_FLOWHUNT_CREDITS_COMPLETE"
 
 @dataclass
 class Session:
-    """The options that commands share, as they were given, and the exit code so far."""
+    """The options that commands share, as they were given, and the exit code so far.
+
+    :ivar zone: of days and of times without a UTC offset; ``None`` for UTC
+    :ivar unit: units of an amount that are one credit
+    """
 
     profile: str | None = None
     all_profiles: bool = False
@@ -18,9 +27,17 @@ class Session:
     output: str = "table"
     fields: tuple[str, ...] = ()
     raw: bool = False
+    zone: tzinfo | None = None
+    unit: int = UNITS_PER_CREDIT
     errors_as_json: bool = False
     exit_code: int = 0
 
     def exits_with(self, code: int) -> None:
         """Exit with this code in the end, unless a limit was crossed or something failed before."""
         self.exit_code = self.exit_code or code
+
+
+def current_session() -> Session:
+    """That of the command whose options are read; outside of a command a new one."""
+    context = click.get_current_context(silent=True)
+    return (context and context.find_object(Session)) or Session()

@@ -62,7 +62,7 @@ def _errors() -> Generator[None, None, None]:
         yield
     except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         raise ApiValueError(
-            f"a value does not fit, such as a sum that needs more than 64 bits: {_line(error)}"
+            f"a value cannot be used, or a sum needs more than 64 bits: {_line(error)}"
         ) from error
     except duckdb.Error as error:
         raise ApiValueError(f"the relation cannot be used: {_line(error)}") from error

@@ -27,6 +27,7 @@ COLUMNS = {
 }
 """The columns that are read, and what stands for one that a relation does not have."""
 _REQUIRED = ("created_at", "amount")
+_INTEGERS = ("amount", "cnt")
 
 _TYPES: dict[str, Any] = {**dict.fromkeys(TRANSACTION_COLUMNS, pa.string()), "cnt": pa.int64()}
 _TYPES["amount"] = pa.int64()
@@ -42,16 +43,21 @@ def opened(relation: Any) -> Any:
     :raises ApiValueError: a path has no files that can be read, or a column is missing or has the
         wrong type
     """
-    source = _source(relation)
-    missing = [name for name in _REQUIRED if name not in source.schema.names]
+    try:
+        source = _source(relation)
+    except pa.ArrowInvalid as error:
+        raise ApiTypeError(f"{type(relation).__name__} is no table: {error}") from error
+    names = source.schema.names
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise ApiValueError(f"the relation has several columns {twice[0]}")
+    missing = [name for name in _REQUIRED if name not in names]
     if missing:
         raise ApiValueError(
-            f"the relation has no column {missing[0]}: its columns are "
-            f"{', '.join(source.schema.names)}"
+            f"the relation has no column {missing[0]}: its columns are {', '.join(names)}"
         )
-    amount = source.schema.field("amount").type
-    if not _is_integer(amount):
-        raise ApiValueError(f"amount must be a column of integers, not of {amount}")
+    for name in _INTEGERS:
+        if name in names and not _is_integer(kind := source.schema.field(name).type):
+            raise ApiValueError(f"{name} must be a column of integers, not of {kind}")
     return source
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta, tzinfo
 from threading import Lock
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowhunt.credits import UNITS_PER_CREDIT
-from flowhunt.exceptions import ApiValueError
+from flowhunt.exceptions import ApiTypeError, ApiValueError
+from flowhunt.spend._arguments import calendar, choice, count, factor, units
 from flowhunt.spend._database import TRANSACTIONS, connected, query, run
 from flowhunt.spend._period import Period, Timestamp, Zone, period
 from flowhunt.spend._result import Result
@@ -58,7 +59,7 @@ class Spending:
         unit: int = UNITS_PER_CREDIT,
         zone: str | tzinfo = "UTC",
     ) -> None:
-        if sign not in (1, -1):
+        if sign not in (1, -1) or isinstance(sign, bool):
             raise ApiValueError(f"sign must be 1 or -1, not {sign!r}")
         check_unit(unit)
         self.sign, self.unit = sign, unit
@@ -72,7 +73,8 @@ class Spending:
         self._bounds = bounds
         self._lock = Lock()
         self._database = connected(relation)
-        self._read(workspace_id)
+        with calendar():
+            self._read(_ids(workspace_id))
 
     @property
     def zone(self) -> tzinfo:
@@ -127,7 +129,7 @@ class Spending:
         days = self._days(since, until)
         found = self._query(
             "FROM flowhunt_top('spending', $key, $since, $until)",
-            key=_checked(by, Key, "by"),
+            key=choice("by", by, Key),
             **days,
         )
         return self._first(found, limit)
@@ -142,11 +144,13 @@ class Spending:
         :param until: the day after the last; ``None`` for a week
         :param limit: most rows
         """
-        days = self._days(since, since + timedelta(days=7) if until is None else until)
-        before = days["since"] - (days["until"] - days["since"])
+        first = self._zone.timestamp("since", since).date()
+        with calendar():
+            days = self._days(first, first + timedelta(days=7) if until is None else until)
+            before = days["since"] - (days["until"] - days["since"])
         found = self._query(
             "FROM flowhunt_changes('spending', $key, $before, $since, $until)",
-            key=_checked(by, Key, "by"),
+            key=choice("by", by, Key),
             before=before,
             **days,
         )
@@ -184,7 +188,9 @@ class Spending:
         :param days: how many days back the pace is measured
         """
         return self._result(
-            "FROM flowhunt_runway('days', $balance, $span)", balance=balance, span=days
+            "FROM flowhunt_runway('days', $balance, $span)",
+            balance=units("balance", balance),
+            span=count("days", days),
         )
 
     def budget(
@@ -202,14 +208,15 @@ class Spending:
         :param on: a day of the period; ``None`` for the last day of the history
         :param days: how many days back the pace is measured
         """
+        budget = units("budget", budget)
         if budget < 1:
             raise ApiValueError(f"budget must be a positive amount, not {budget!r}")
         return self._result(
             "FROM flowhunt_budget('days', $budget, $period, $on_day, $span)",
             budget=budget,
-            period=_checked(period, BudgetPeriod, "period"),
+            period=choice("period", period, BudgetPeriod),
             on_day=self._day("on", on) or self._period.end_day - timedelta(days=1),
-            span=days,
+            span=count("days", days),
         )
 
     def close(self) -> None:
@@ -232,8 +239,7 @@ class Spending:
 
     # Reading
 
-    def _read(self, workspace_id: str | Iterable[str] | None) -> None:
-        ids = [workspace_id] if isinstance(workspace_id, str) else workspace_id
+    def _read(self, ids: list[str] | None) -> None:
         since, until = self._bounds
         run(
             self._database,
@@ -245,7 +251,7 @@ class Spending:
                 "shift": self._zone.shift,
                 "since": since,
                 "until": until,
-                "ids": None if ids is None else list(ids),
+                "ids": ids,
             },
         )
         (rows,) = self._query(
@@ -284,16 +290,14 @@ class Spending:
     def _judged(self, weeks: int, least: int, deviations: float) -> Any:
         return self._query(
             "FROM flowhunt_odd_days('days', $weeks, $least, $k)",
-            weeks=weeks,
-            least=least,
-            k=float(deviations),
+            weeks=count("weeks", weeks),
+            least=count("least", least),
+            k=factor("deviations", deviations),
         )
 
     def _first(self, found: Any, limit: int, notes: Sequence[str] = ()) -> Result:
         """The first rows, and a note of what the others spent."""
-        if limit < 1:
-            raise ApiValueError(f"limit must be a positive integer, not {limit!r}")
-        others = found.slice(limit)
+        others = found.slice(count("limit", limit))
         if others.num_rows:
             spent = sum(others.column("spent").to_pylist())
             credits = credits_text(spent, self.unit)
@@ -308,7 +312,10 @@ class Spending:
             return query(self._database, sql, parameters)
 
 
-def _checked(value: str, choices: Any, name: str) -> str:
-    if value not in get_args(choices):
-        raise ApiValueError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
-    return value
+def _ids(workspace_id: str | Iterable[str] | None) -> list[str] | None:
+    if workspace_id is None:
+        return None
+    ids = [workspace_id] if isinstance(workspace_id, str) else workspace_id
+    if not isinstance(ids, Iterable):
+        raise ApiTypeError(f"workspace_id must be a text or several, not {workspace_id!r}")
+    return list(ids)

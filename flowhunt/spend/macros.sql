@@ -95,10 +95,12 @@ CREATE OR REPLACE MACRO flowhunt_changes(_spending, _key, _before, _since, _unti
 -- A day is odd if it is off by more than _k of these and by more than half of the usual.
 CREATE OR REPLACE MACRO flowhunt_odd_days(_days, _weeks, _least, _k) AS TABLE
   WITH whole AS (SELECT day, spent::HUGEINT AS spent FROM query_table(_days) WHERE NOT partial),
+  back AS (
+    SELECT unnest(generate_series(1, least(_weeks, (max(day) - min(day)) // 7))) AS weeks
+    FROM whole),
   pairs AS (
     SELECT a.day, a.spent, b.spent AS like_spent
-    FROM whole a JOIN whole b
-      ON b.day < a.day AND b.day >= a.day - (7 * _weeks)::INTEGER AND (a.day - b.day) % 7 = 0),
+    FROM whole a CROSS JOIN back JOIN whole b ON b.day = a.day - (7 * weeks)::INTEGER),
   medians AS (
     SELECT day, any_value(spent) AS spent, quantile_disc(like_spent, 0.5) AS usual,
            count(*) AS like_days

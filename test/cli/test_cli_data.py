@@ -206,6 +206,8 @@ def test_nothing_found_is_said_on_standard_error_and_is_data_without_rows(run: R
         ("check", "--below", "inf"),
         ("nonsense",),
         ("balance", "--api-key", "key"),
+        ("login", "--workspace", "w", "--api-key-command", ""),
+        ("login", "--workspace", "w", "--api-key-command", "echo 'key"),
     ],
     ids=" ".join,
 )

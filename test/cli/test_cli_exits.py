@@ -153,7 +153,9 @@ def test_a_process_without_standard_streams_still_has_an_exit_code(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize("command", [["balance"], ["--all-profiles", "balance"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["balance"], ["-ojson", "--all-profiles", "balance"]], ids=" ".join
+)
 def test_ctrl_c_ends_a_command_that_waits_with_130(tmp_path: Path, command: list[str]) -> None:
     waiting = Event()
 
@@ -176,7 +178,11 @@ def test_ctrl_c_ends_a_command_that_waits_with_130(tmp_path: Path, command: list
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=PATIENCE / 2)
 
-    assert (process.returncode, err) == (130, "interrupted\n")
+    assert process.returncode == 130
+    if "-ojson" in command:
+        assert json.loads(err)["error"]["exit_code"] == 130
+    else:
+        assert err == "error: interrupted\n"
 
 
 def test_nothing_is_asked_where_no_person_is() -> None:

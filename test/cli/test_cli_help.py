@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -83,6 +84,41 @@ def test_without_the_extra_one_line_says_how_to_install_it(tmp_path: Path) -> No
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("flowhunt-credits: click is not installed. In a clone ")
     assert len(ran.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("missing", [("tomlkit", "pyarrow", "jinja2"), ("deltalake", "duckdb")])
+def test_without_the_extra_of_a_command_nothing_is_sent_and_one_line_says_what_to_install(
+    missing: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Both the first and the last package of an extra, and one that another extra has too."""
+    for name in missing:
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('no', name='{name}')\n")
+    commands = {
+        "pyarrow": [["export", "x.csv"], ["spend", "top"]],
+        "jinja2": [["report", "x.html"]],
+        "tomlkit": [["login", "--workspace", "x"]],
+        "deltalake": [["sync", "x"], ["verify", "x"]],
+        "duckdb": [["spend", "days"], ["--output", "json", "spend", "runway"]],
+    }
+    code = "import sys; from flowhunt.cli import main\nfor c in %r: print(main(c), file=sys.stderr)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code % [each for name in missing for each in commands[name]]],
+        capture_output=True,
+        text=True,
+        input="a key",
+        check=False,
+        timeout=PATIENCE,
+        env=os.environ
+        | {"PYTHONPATH": str(tmp_path), "FLOWHUNT_API_KEY": "k", "FLOWHUNT_WORKSPACE_ID": "w"}
+        | {"FLOWHUNT_BASE_URL": "http://127.0.0.1:1"},
+    )
+    said = [(name, command) for name in missing for command in commands[name]]
+    lines = ran.stderr.splitlines()
+    assert ran.stdout == ""
+    assert lines[1::2] == ["1"] * len(said)
+    for line, (name, command) in zip(lines[::2], said, strict=True):
+        assert f"{name} is not installed. In a clone of the repository" in line, command
+        assert ("error" in json.loads(line)) if "json" in command else line.startswith("error: ")
 
 
 def test_the_demo_is_the_sandboxs(run: Run) -> None:

@@ -111,4 +111,4 @@ def test_ctrl_c_ends_a_sync_with_130(tmp_path: Path, monkeypatch: pytest.MonkeyP
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=PATIENCE / 2)
 
-    assert (process.returncode, err) == (130, "interrupted\n")
+    assert (process.returncode, err) == (130, "error: interrupted\n")

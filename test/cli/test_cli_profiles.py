@@ -78,6 +78,15 @@ def test_no_file_is_no_profile() -> None:
         Configuration.from_profile("acme")
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="root gives files away")
+def test_a_file_of_another_user_is_refused_with_the_remedy(file: Path) -> None:
+    write(file, '[default]\napi_key = "key"\n')
+    os.chown(file, 12345, -1)
+
+    with pytest.raises(ProfileError, match=r"another user.*run chown 0 "):
+        Configuration.from_profile()
+
+
 @POSIX
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644, 0o602, 0o660])
 def test_a_file_that_others_can_read_or_change_is_refused_with_the_remedy(
@@ -323,6 +332,30 @@ def test_the_key_store_of_the_system_keeps_a_key(
     lost = spawn("balance", **where)
     assert lost.code == 4
     assert "flowhunt-credits login --profile default" in lost.err
+
+
+@pytest.mark.parametrize("broken", ["raises.Keyring", "no_such_module.Keyring"])
+def test_a_key_store_that_raises_anything_is_one_line_without_the_key(
+    service: Sandbox, tmp_path: Path, file: Path, broken: str
+) -> None:
+    (tmp_path / "raises.py").write_text(
+        "import keyring.backend\n"
+        "class Keyring(keyring.backend.KeyringBackend):\n"
+        "    priority = 5\n"
+        "    def get_password(self, service, name):\n"
+        "        raise LookupError(name)\n"
+        "    def set_password(self, service, name, key):\n"
+        "        raise OSError(key)\n"
+    )
+    where = {"PYTHONPATH": str(tmp_path), "PYTHON_KEYRING_BACKEND": broken}
+    login = ("login", "--keyring", "--base-url", service.url, "--workspace", service.workspace_id)
+    write(file, '[default]\nworkspace_id = "w"\nkeyring = true\n')
+
+    for ran in (spawn(*login, stdin=service.api_key, **where), spawn("balance", **where)):
+        assert ran.code in (1, 4)
+        assert ran.err.startswith("error: the system's key store ")
+        assert len(ran.err.splitlines()) == 1
+        assert service.api_key not in ran.err
 
 
 def test_one_profile_that_fails_hides_no_other(profiles: Path, service: Sandbox, run: Run) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -117,6 +118,43 @@ def test_a_week_before_the_usual_period_is_read_with_the_one_before_it(
     assert [(row["before"], row["spent"], row["change"]) for row in found] == [(1, 3, 2)]
 
 
+@pytest.mark.parametrize("from_file", [True, False])
+def test_days_and_bounds_are_those_of_the_zone_and_credits_those_of_the_unit(
+    run: Run, service: Sandbox, tmp_path: Path, from_file: bool
+) -> None:
+    zone = ZoneInfo("Pacific/Kiritimati")  # 14 hours ahead: the last of three a day is on the next
+    day = TODAY - timedelta(days=9)
+    spent = sum(
+        row["amount"]
+        for row in service.transactions()
+        if datetime.fromisoformat(row["created_at"] + "+00:00").astimezone(zone).date() == day
+    )
+    asked = ("--since", str(day), "--until", str(day + timedelta(days=1)))
+    if from_file:
+        assert run("export", str(tmp_path / "all.parquet"), "--since", "60d").code == 0
+        asked = (*asked, "--from", str(tmp_path / "all.parquet"))
+
+    (found,) = rows(run, "days", *asked, "--zone", zone.key, "--unit", "1000")
+
+    assert (found["day"], found["partial"], found["transactions"]) == (str(day), False, 3)
+    assert found["spent"] * 1000 == spent
+    assert found != rows(run, "days", *asked, "--unit", "1000")[0]
+
+
+def test_a_balance_and_a_budget_are_in_the_unit_of_the_amounts(run: Run) -> None:
+    def at(unit: str) -> tuple[Any, Any]:
+        (lasts,) = rows(run, "runway", "--unit", unit)
+        (planned,) = rows(run, "budget", "5000", "--unit", unit)
+        return lasts, planned
+
+    (lasts, planned), (longer, less) = at("1000000"), at("10000000")
+
+    assert longer["balance"] == lasts["balance"]
+    assert longer["spent"] * 10 == lasts["spent"]
+    assert abs(longer["days_left"] - 10 * lasts["days_left"]) <= 1
+    assert (less["budget"], less["spent"] * 10) == (planned["budget"], planned["spent"])
+
+
 def test_a_day_in_the_future_does_not_count_as_one_without_spending(run: Run) -> None:
     tomorrow = str(TODAY + timedelta(days=30))
 
@@ -141,6 +179,8 @@ def test_text_of_the_service_does_not_drive_the_terminal(run: Run) -> None:
         ("spend", "budget", "0"),
         ("spend", "budget"),
         ("spend", "nonsense"),
+        ("spend", "days", "--zone", "Prague"),
+        ("report", "r.html", "--unit", "7"),
         ("spend", "days", "--from", "no-such-file"),
         ("report", "r.html", "--budget", "0"),
         ("report", "r.html", "--all-profiles"),

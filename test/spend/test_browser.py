@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import urllib3
+from deltalake import write_deltalake
 
 from demo_history import CONTEXTS, DAYS, FIRST, HARMLESS, HOSTILE, history
 from flowhunt.report import write_report
@@ -76,16 +77,14 @@ def opened_browser(profile: Path) -> Generator[BrowserContext]:
 
 
 @contextmanager
-def served_app(rows: pa.Table, folder: Path) -> Generator[str]:
-    """The address of the app over an exported file."""
-    exported = folder / "credits.parquet"
-    pyarrow.parquet.write_table(rows, exported)
+def served_app(source: Path, folder: Path) -> Generator[str]:
+    """The address of the app over a mirror or an exported file."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "marimo", "run", str(APP), "--headless", "--no-token"]
     with subprocess.Popen(
         [*command, "--host", "127.0.0.1", "--port", str(port)],
-        env={**os.environ, "FLOWHUNT_CREDITS": str(exported), "HOME": str(folder)},
+        env={**os.environ, "FLOWHUNT_CREDITS": str(source), "HOME": str(folder)},
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -157,9 +156,21 @@ def test_the_report_shows_its_numbers_and_asks_nobody(page: Page, tmp_path: Path
     assert complaints == []
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[str]:
-    with served_app(history(), tmp_path) as address:
+def exported(rows: pa.Table, folder: Path) -> Path:
+    file = folder / "credits.parquet"
+    pyarrow.parquet.write_table(rows, file)
+    return file
+
+
+def mirrored(rows: pa.Table, folder: Path) -> Path:
+    table = folder / "credits"
+    write_deltalake(table, rows)
+    return table
+
+
+@pytest.fixture(params=[exported, mirrored])
+def app(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    with served_app(request.param(history(), tmp_path), tmp_path) as address:
         yield address
 
 
@@ -199,7 +210,7 @@ def take_pictures(folder: Path) -> None:
         page = browser.new_page()
         page.goto(written_report(rows, Path(scratch)).as_uri())
         page.screenshot(path=folder / "report.png")
-        with served_app(rows, Path(scratch)) as address:
+        with served_app(exported(rows, Path(scratch)), Path(scratch)) as address:
             shown_app(page, address)
             page.screenshot(path=folder / "credits_app.png")
 

@@ -369,10 +369,12 @@ def test_sign_unit_and_zone_are_assumptions_that_are_told() -> None:
         ({"zone": "Prague"}, "not 'Prague'"),
         ({"since": "soon"}, "since must be a timestamp such as 2026-01-31, not 'soon'"),
         ({"since": "2026-02-01", "until": "2026-02-01"}, "there is no time since 2026-02-01"),
+        ({"sign": True}, "sign must be 1 or -1, not True"),
+        ({"workspace_id": 5}, "workspace_id must be a text or several, not 5"),
     ],
 )
 def test_an_argument_that_cannot_be_is_refused_by_its_value(settings: Row, line: str) -> None:
-    with pytest.raises(ApiValueError, match=line):
+    with pytest.raises((ApiValueError, ApiTypeError), match=line):
         Spending(table(), **settings)
 
 
@@ -390,6 +392,18 @@ LATE, EARLY = date(2026, 2, 2), date(2026, 2, 1)
             f"no day since {LATE} until {EARLY}",
         ),
         ("changes", {"by": "type", "since": LATE, "until": EARLY}, "no day since"),
+        ("top", {"by": "type", "limit": 1.5}, "limit must be an integer, not 1.5"),
+        ("changes", {"by": "type", "since": date(1, 1, 3)}, "out of the years 1 to 9999"),
+        ("odd_days", {"weeks": 10**12}, "weeks must be an integer of 32 bits, not 1000000000000"),
+        ("odd_days", {"deviations": float("nan")}, "deviations must be a number from 0 on"),
+        ("runway", {"balance": None}, "balance must be an integer, not None"),
+        (
+            "runway",
+            {"balance": 2**63},
+            "balance must be an integer of 64 bits, not 9223372036854775808",
+        ),
+        ("runway", {"balance": 1, "days": 0}, "days must be a positive integer, not 0"),
+        ("budget", {"budget": "5"}, "budget must be an integer, not '5'"),
         ("budget", {"budget": 0}, "budget must be a positive amount, not 0"),
         ("budget", {"budget": 1, "period": "day"}, "period must be one of .*not 'day'"),
     ],
@@ -397,7 +411,7 @@ LATE, EARLY = date(2026, 2, 2), date(2026, 2, 1)
 def test_a_question_that_makes_no_sense_is_refused(
     question: str, arguments: Row, line: str
 ) -> None:
-    with pytest.raises(ApiValueError, match=line):
+    with pytest.raises((ApiValueError, ApiTypeError), match=line):
         getattr(Spending(table()), question)(**arguments)
 
 
@@ -510,6 +524,12 @@ def test_rows_without_an_offset_are_utc_and_days_those_of_the_zone() -> None:
         (table(row(created_at=None)), "a row has no created_at"),
         (pyarrow.table({"created_at": ["soon"], "amount": [1]}), "soon"),
         ([], "no batch"),
+        (
+            pyarrow.table([[NIGHT], [1], [2]], names=["created_at", "amount", "amount"]),
+            "several columns amount",
+        ),
+        (pandas.DataFrame({"created_at": [NIGHT], "amount": [1], "cnt": [1.5]}), "cnt must be"),
+        (table(row("9999-12-31")), "out of the years 1 to 9999"),
     ],
 )
 def test_a_relation_that_cannot_be_added_up_is_refused(relation: Any, line: str) -> None:
@@ -521,6 +541,7 @@ def test_a_relation_that_cannot_be_added_up_is_refused(relation: Any, line: str)
     ("relation", "line"),
     [
         (5, "a relation has columns; int has none"),
+        (pandas.Series([1]), "Series is no table"),
         ([row()], "item 0 of the relation is dict .*frames.transactions"),
     ],
 )

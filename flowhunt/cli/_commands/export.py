@@ -55,6 +55,8 @@ def command(
       flowhunt-credits export credits.xlsx --since last-month --until month
       flowhunt-credits export -a 'credits-{profile}.csv' --since yesterday --until today
     """
+    from flowhunt.export import export_credit_transactions, export_table
+
     bounds = half_open(since, until)
     check_pattern(session, file)
     settings: dict[str, Any] = {
@@ -69,7 +71,7 @@ def command(
         configuration = source.configuration()
         workspace_id = source.workspace_of(configuration)
         with flowhunt.ApiClient(configuration) as client:
-            report = flowhunt.export.export_credit_transactions(
+            report = export_credit_transactions(
                 flowhunt.CreditsApi(client),
                 workspace_id,
                 file_of(file, source),
@@ -80,9 +82,7 @@ def command(
 
     def read(table: str) -> Iterator[Row]:
         check_from(session)
-        report = flowhunt.export.export_table(
-            table, file, *bounds, workspace_id=session.workspace_id, **settings
-        )
+        report = export_table(table, file, *bounds, workspace_id=session.workspace_id, **settings)
         yield _row(session.workspace_id, report)
 
     show(session, COLUMNS, of_each(session, work) if path is None else read(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -20,11 +21,27 @@ _NAME = re.compile(r"[\w.-]+").fullmatch
 _LONGEST_KEY = 100_000  # characters
 
 
+def arguments_of(command: str) -> list[str]:
+    """A program and its arguments, as a shell would split them. An error shows no part of them."""
+    words = shlex.shlex(command, posix=True, punctuation_chars=False)
+    words.whitespace_split, words.commenters = True, ""
+    if os.name == "nt":
+        words.escape = ""  # a backslash is part of a path there
+    try:
+        split = list(words)
+    except ValueError as error:
+        raise click.BadParameter(f"the command cannot be split into words: {error}") from None
+    if not any(split[:1]):
+        raise click.BadParameter("the command names no program")
+    return split
+
+
 @click.command(cls=Command)
 @click.option("--base-url", metavar="URL", help="Another host than the service's own.")
 @click.option(
     "--api-key-command",
     metavar="COMMAND",
+    type=arguments_of,
     help="Keep no key, but a command that prints it, such as 'pass show flowhunt'.",
 )
 @click.option(
@@ -36,7 +53,10 @@ _LONGEST_KEY = 100_000  # characters
 @shared(PROFILE, WORKSPACE)
 @click.pass_obj
 def command(
-    session: Session, base_url: str | None, api_key_command: str | None, in_keyring: bool | None
+    session: Session,
+    base_url: str | None,
+    api_key_command: list[str] | None,
+    in_keyring: bool | None,
 ) -> None:
     """Keep an API key as a profile.
 
@@ -56,7 +76,7 @@ def command(
     if base_url:
         settings["base_url"] = base_url
     if api_key_command:
-        settings["api_key_command"] = shlex.split(api_key_command)
+        settings["api_key_command"] = api_key_command
     else:
         settings["api_key"] = _key()
     _verify(name, settings)
@@ -101,19 +121,19 @@ def _has_keyring() -> bool:
         import keyring
 
         return keyring.get_keyring().priority > 0
-    except (ImportError, RuntimeError):
+    except Exception:
         return False
 
 
 def _keep_in_keyring(name: str, key: str) -> None:
     try:
         import keyring
-        from keyring.errors import KeyringError
     except ImportError:
         raise click.UsageError("--keyring needs: pip install keyring") from None
     try:
         keyring.set_password(KEYRING_SERVICE, name, key)
-    except KeyringError as error:
+    # A key store is a plugin, which may raise anything, also with the key in its message.
+    except Exception as error:
         raise click.ClickException(
             f"the system's key store did not take the key ({type(error).__name__}): use --file"
         ) from None

@@ -8,7 +8,6 @@ import click
 
 import flowhunt
 from flowhunt._profiles import chosen_name, location, profile
-from flowhunt.cli._errors import note
 from flowhunt.cli._options import SHAPE, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._session import PROGRAM, Session
@@ -31,10 +30,8 @@ def command(session: Session) -> None:
 
     `credential` names the setting that holds the credential; it is not read here.
     """
-    names = flowhunt.profiles()
-    if not names:
-        note(session, f"there is no profile in {location()}: run {PROGRAM} login")
-    show(session, COLUMNS, _rows(names))
+    nothing = f"there is no profile in {location()}: run {PROGRAM} login"
+    show(session, COLUMNS, _rows(flowhunt.profiles()), nothing)
 
 
 def _rows(names: list[str]) -> Iterator[Row]:

@@ -35,10 +35,12 @@ def command(
     With --all-profiles the name of FILE holds {profile}, and each profile has a file of its own.
     How long the balance lasts is in it where the service is asked.
     """
+    from flowhunt.report import write_report
+
     check_pattern(session, file)
 
     def work(spending: flowhunt.spend.Spending, origin: Origin) -> Iterator[Row]:
-        written = flowhunt.report.write_report(
+        written = write_report(
             spending,
             file_of(file, origin.source),
             title=title,

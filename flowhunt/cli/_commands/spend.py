@@ -15,9 +15,9 @@ from flowhunt.cli._errors import note
 from flowhunt.cli._history import History, Origin, budget_period, budget_units, reads_history
 from flowhunt.cli._options import ALL, Command, format_options, shared
 from flowhunt.cli._output import Column, Row, show
-from flowhunt.cli._period import midnight, now_in_utc, when
-from flowhunt.cli._session import Session
-from flowhunt.credits import UNITS_PER_CREDIT, to_decimal
+from flowhunt.cli._period import midnight, now_in, when
+from flowhunt.cli._session import Session, current_session
+from flowhunt.credits import to_decimal
 
 _SPENT = (
     Column("spent", "credits"),
@@ -89,14 +89,14 @@ def command(ctx: click.Context) -> None:
     """Answer what was spent, what changed and how long it lasts.
 
     The service is asked, or with --from a table of `sync`, an exported file or a folder of files.
-    What lies between --since and --until is then taken to be complete in it. Days are those of UTC.
+    What lies between --since and --until is then taken to be complete in it.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
 def _units(context: click.Context, parameter: click.Parameter, value: Decimal | None) -> Any:
-    return None if value is None else round(value * UNITS_PER_CREDIT)
+    return None if value is None else round(value * current_session().unit)
 
 
 @command.command(cls=Command)
@@ -158,8 +158,13 @@ def changes(session: Session, /, by: Any, week: datetime | None, limit: int, **a
             yield from ({"week": first, **row} for row in _rows(session, result))
 
     history = History(**asked)
-    first = None if week is None else midnight(week.replace(tzinfo=None)) - timedelta(weeks=1)
+    first = None if week is None else midnight(_in_zone(session, week)) - timedelta(weeks=1)
     show(session, CHANGES, history.each(session, work, by_transaction=by != "type", first=first))
+
+
+def _in_zone(session: Session, timestamp: datetime) -> datetime:
+    """The timestamp with the zone of the days, of which its date is one."""
+    return timestamp.replace(tzinfo=session.zone)
 
 
 def _jump(session: Session, spending: flowhunt.spend.Spending) -> date | None:
@@ -169,7 +174,7 @@ def _jump(session: Session, spending: flowhunt.spend.Spending) -> date | None:
         note(session, "too little history: no two complete weeks follow each other")
         return None
     week = max(compared, key=lambda each: each["change"])
-    change = f"{to_decimal(week['change']):+f} credits"
+    change = f"{to_decimal(week['change'], session.unit):+f} credits"
     note(session, f"the week of {week['week']} changed most: {change} against the week before")
     first: date = week["week"]
     return first
@@ -226,7 +231,7 @@ def budget(session: Session, /, budget: int, period: Any, **asked: Any) -> None:
         BUDGET,
         asked,
         lambda spending: spending.budget(budget, period),
-        first=midnight(now_in_utc()).replace(month=1, day=1) if period != "week" else None,
+        first=midnight(now_in(session.zone)).replace(month=1, day=1) if period != "week" else None,
     )
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import click
 
-import flowhunt
 from flowhunt.cli._mirror import of_workspaces
 from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
@@ -39,8 +38,9 @@ def command(session: Session, table: str, since: datetime | None, until: datetim
     the same call. A workspace that fails is named, and the others are up to date.
     """
 
+    from flowhunt.mirror import sync_credit_transactions as sync
+
     def rows() -> Iterator[Row]:
-        sync = flowhunt.mirror.sync_credit_transactions
         if synced := of_workspaces(session, sync, table, since, until):
             found, _ = synced
             counts = {"failed": len(found.failures), "changed": len(found.changed)}

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import click
 
-import flowhunt
 from flowhunt.cli._mirror import of_workspaces
 from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
@@ -36,8 +35,10 @@ def command(session: Session, table: str, since: datetime | None, until: datetim
     Nothing is written. Each day and type that differs is a row, and the exit code is 5.
     """
 
+    from flowhunt.mirror import verify
+
     def differences() -> Iterator[Row]:
-        verified = of_workspaces(session, flowhunt.mirror.verify, table, since, until)
+        verified = of_workspaces(session, verify, table, since, until)
         if verified is None:
             return
         found, profiles = verified
