@@ -35,7 +35,7 @@ class Case:
 
     Arguments in braces are the server's URLs and the files of bodies, filled in by name.
 
-    :ivar how: how to measure, see ``worker.py``; or "process" for Python code that is run whole
+    :ivar how: how to measure, see ``worker.py``; or "process" for Python code that is a program
     :ivar function: what to measure, of ``client.py`` and ``floor.py``; or that code
     :ivar floor: what the floor does instead, where it is something else
     """
@@ -152,7 +152,7 @@ FEATURES = (
         ),
         Feature("... over TLS", "balance", ("{tls}", "{ca}")),
         Feature("... with `retries=0`", "balance_without_retries", ("{plain}",)),
-        Feature("... that needs a second try", "balance_tried_twice", ("{plain}/flaky",)),
+        Feature("... that needs a second attempt", "balance_retried", ("{plain}/flaky",)),
         Feature(
             "... with `debug=True` and a `logger_file`", "balance_logged", ("{plain}", "{log}")
         ),

@@ -23,7 +23,7 @@ Environments = dict[str, "Path | str"]
 
 
 def build(*, fresh: bool = False) -> Environments:
-    """All environments. Ours is installed anew each time, the others once.
+    """All environments. Ours is installed each time, the others once.
 
     :param fresh: begin with none, so that every dependency is its newest
     """
@@ -91,14 +91,14 @@ def _published() -> Iterator[str]:
 
 
 def _generated() -> Iterator[str]:
-    """The contract's five endpoints, as the newest generator writes them."""
+    """The five endpoints of the API specification, as the newest generator writes them."""
     if not shutil.which("java"):
         raise _MissingError("Java is not installed")
     generator, client = KEPT / "generator", KEPT / "generated-client"
     venv.create(generator, with_pip=True)
     _pip(generator / "bin" / "python", GENERATOR)
-    contract = ROOT / "docs" / "openapi.yaml"
-    command = (generator / "bin" / GENERATOR, "generate", "-g", "python", "-i", contract)
+    specification = ROOT / "docs" / "openapi.yaml"
+    command = (generator / "bin" / GENERATOR, "generate", "-g", "python", "-i", specification)
     # Under the same name as the others, so that one worker measures all three.
     _run(*command, "-o", client, "--package-name", "flowhunt")
     yield str(client)

@@ -2,7 +2,7 @@
 
     python benchmark/mirror.py                     a first load of 2,000,000 rows, and by hand
     python benchmark/mirror.py --rows 200000       of fewer
-    python benchmark/mirror.py --workspaces 1000   a night over so many workspaces, instead
+    python benchmark/mirror.py --workspaces 1000   a night over 1,000 workspaces, instead
 
 The service is a sandbox in a process of its own, on the same machine. By hand, pages are asked for
 by bounds that are known before: urllib3, msgspec, Arrow, and one append by ``deltalake``. Then

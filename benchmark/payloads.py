@@ -1,4 +1,4 @@
-"""The bodies that the canned server answers with and the decoders read."""
+"""The bodies that the canned server responds with and the decoders read."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ python benchmark/run.py             all, some ten minutes
 python benchmark/run.py --quick     fewer measurements, without the table of features
 python benchmark/run.py --write     also put the figures into docs/performance.md
 python benchmark/run.py --check     end with status 1 where a target is missed
-python benchmark/run.py --fresh     make all environments anew
+python benchmark/run.py --fresh     rebuild all environments
 python benchmark/run.py --only TLS  the cases whose name holds a text
 """
 
@@ -84,7 +84,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer measurements, no features")
     parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.name}")
     parser.add_argument("--check", action="store_true", help="status 1 where a target is missed")
-    parser.add_argument("--fresh", action="store_true", help="make all environments anew")
+    parser.add_argument("--fresh", action="store_true", help="rebuild all environments")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name holds a text")
     return parser.parse_args()
 
@@ -166,10 +166,10 @@ def _report(
 def _loaded(made: Environments) -> str:
     """Which modules ``import flowhunt`` loads that it must not."""
     code = f"import sys, flowhunt; print(*(m for m in {FORBIDDEN!r} if m in sys.modules))"
-    answer = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603
         [made["ours"], "-c", code], check=True, capture_output=True, text=True
     )
-    return f"Of {', '.join(FORBIDDEN)}, `import flowhunt` loads: {answer.stdout.strip() or 'none'}."
+    return f"Of {', '.join(FORBIDDEN)}, `import flowhunt` loads: {done.stdout.strip() or 'none'}."
 
 
 def _circumstances(made: Environments, effort: Effort) -> str:
@@ -181,18 +181,18 @@ def _circumstances(made: Environments, effort: Effort) -> str:
         if isinstance(python, Path):
             found = environments.versions(python)
             named = ("python", "flowhunt", "urllib3", "pydantic", "pydantic_core")
-            told = (f"{name} {found[name]}" for name in named if name in found)
-            lines.append(f"- {side}: {', '.join(told)}")
+            shown = (f"{name} {found[name]}" for name in named if name in found)
+            lines.append(f"- {side}: {', '.join(shown)}")
     return "\n".join(lines)
 
 
 def _keep(report: str, raw: dict[str, Found], features: list[dict[str, Series]]) -> None:
-    """The report, and every measurement as JSON beside it."""
+    """The report, and every measurement as JSON next to it."""
     RESULTS.mkdir(exist_ok=True)
     name = time.strftime("%Y-%m-%dT%H%M%S")
     (RESULTS / f"{name}.txt").write_text(f"{report}\n", "utf-8")
-    everything = {"cases": raw, "features": features}
-    (RESULTS / f"{name}.json").write_text(json.dumps(everything, indent=1), "utf-8")
+    measured = {"cases": raw, "features": features}
+    (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=1), "utf-8")
     print(f"\nwritten: {RESULTS / name}.txt and .json", file=sys.stderr)
 
 

@@ -66,14 +66,14 @@ def main() -> None:
     with service(asked.rows) as settings:
         first = measured(settings, rows_of(settings, SINCE, UNTIL))
         quiet = measured(settings, sums_of(settings, SINCE, UNTIL))
-        cut = measured(settings, sums_of(settings, "2025-12-01", "2025-12-31"))
+        newest = measured(settings, sums_of(settings, "2025-12-01", "2025-12-31"))
         changed = measured(settings, rows_of(settings, "2025-12-31", UNTIL))
     floor = asked.rows / PAGE_SIZE
     print(f"{asked.workspaces:,} workspaces of {asked.rows:,} rows in {MONTHS} months\n")
     cases = {
         "first load": first,
         "a night without news": quiet,
-        "a night with a normal day": quiet.plus(cut).plus(changed),
+        "a night with a normal day": quiet.plus(newest).plus(changed),
     }
     for name, cost in cases.items():
         show(name, cost, asked.workspaces)
@@ -144,7 +144,7 @@ def service(rows: int) -> Iterator[dict[str, Any]]:
 
 
 def serve(parent: Connection, rows: int) -> None:
-    """Answer until the other side closes."""
+    """Respond until the other side closes."""
     from flowhunt.sandbox import Sandbox  # here, since the other process is weighed
 
     with Sandbox(workspaces=1, history=history(rows)) as sandbox:

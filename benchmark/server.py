@@ -1,8 +1,8 @@
-"""A server that answers with bytes made before, plain and over TLS, until its input ends.
+"""A server that responds with bytes made before, plain and over TLS, until its input ends.
 
 It prints one line of JSON once it listens: the URLs, and the file with the CA certificate. All but
 the URL for many threads are served on one CPU, the one that the workers stay on, see ``worker.py``.
-``GET /connections`` tells how many connections it has accepted.
+``GET /connections`` returns how many connections it has accepted.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE).search
 
 
 class Canned:
-    """The answers, and how many connections asked for them."""
+    """The responses, and how many connections asked for them."""
 
     def __init__(self, folder: Path) -> None:
         balance, page = folder / payloads.BALANCE, folder / payloads.PAGE
         gzipped = (folder / payloads.PAGE_GZIPPED).read_bytes()
-        self._answers = {
-            b"/v2/credits/balance": _answer(balance.read_bytes()),
-            b"/v2/credits/search": _answer(page.read_bytes()),
-            b"/gzip/v2/credits/search": _answer(gzipped, "Content-Encoding: gzip\r\n"),
+        self._responses = {
+            b"/v2/credits/balance": _response(balance.read_bytes()),
+            b"/v2/credits/search": _response(page.read_bytes()),
+            b"/gzip/v2/credits/search": _response(gzipped, "Content-Encoding: gzip\r\n"),
         }
-        self._failure = _answer(b"{}", "Retry-After: 0\r\n", "503 Service Unavailable")
+        self._failure = _response(b"{}", "Retry-After: 0\r\n", "503 Service Unavailable")
         self._turns = itertools.count()
         self._connections = itertools.count()
         self._accepted = 0
@@ -46,18 +46,18 @@ class Canned:
         self._accepted = 1 + next(self._connections)
 
     def to(self, head: bytes) -> bytes:
-        """The answer to a request; below ``/flaky`` every second one is a 503."""
+        """The response to a request; below ``/flaky`` every second one is a 503."""
         path = head.split(b" ", 2)[1].partition(b"?")[0]
         if path == b"/connections":
-            return _answer(str(self._accepted).encode())
+            return _response(str(self._accepted).encode())
         if path.startswith(b"/flaky"):
             path = path[len(b"/flaky") :]
             if next(self._turns) % 2 == 0:
                 return self._failure
-        return self._answers[path]
+        return self._responses[path]
 
 
-def _answer(body: bytes, header: str = "", status: str = "200 OK") -> bytes:
+def _response(body: bytes, header: str = "", status: str = "200 OK") -> bytes:
     head = (
         f"HTTP/1.1 {status}\r\n"
         "date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
@@ -70,7 +70,7 @@ def _answer(body: bytes, header: str = "", status: str = "200 OK") -> bytes:
 
 
 def _requests(sock: socket.socket) -> Iterator[bytes]:
-    """Each request of a connection, as soon as it is whole."""
+    """Each request of a connection, as soon as it is complete."""
     data = b""
     while more := sock.recv(65536):
         data += more

@@ -76,7 +76,7 @@ def _notes(field: FieldInfo) -> str:
     if _nullable(field.annotation):
         notes.append("nullable")
     if field.alias:
-        notes.append(f"`{field.alias}` on the wire")
+        notes.append(f"`{field.alias}` in the JSON")
     if not field.is_required() and field.default is not None:
         notes.append(f"default `{field.default}`")
     return ", ".join(notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -41,9 +42,11 @@ def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | Non
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and the wheel that was built from it."""
+    """A folder with the sdist, and the wheel that was built from it, as a release builds them."""
     folder = tmp_path_factory.mktemp("built")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    repository = {"GITHUB_SERVER_URL": "https://host.test", "GITHUB_REPOSITORY": "owner/name"}
+    command = (sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    run(*command, env={**os.environ, **repository})
     return folder
 
 
@@ -91,7 +94,7 @@ def test_the_sdist_has_what_it_takes_to_build_test_and_read(sdist: set[str]) -> 
         if path.suffix in {".md", ".py", ".txt", ".yaml"}
     }
     texts = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"}
-    settings = {"pyproject.toml", "setup.cfg", "tox.ini", ".ci/run"}
+    settings = {"pyproject.toml", "setup.cfg", "tox.ini", ".ci/run", "hatch_build.py"}
     assert (PACKAGE | folders | texts | settings) - sdist == set()
 
 
@@ -108,6 +111,19 @@ def test_version_licence_and_python_are_told(metadata: Message) -> None:
     assert metadata["Version"] == flowhunt.__version__
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.11"
+
+
+def test_the_links_of_the_readme_lead_from_the_index_to_the_tag(metadata: Message) -> None:
+    readme = str(metadata.get_payload())
+    links = re.findall(r"\]\(([^)#]*)", readme)
+    tag = f"https://host.test/owner/name/blob/v{flowhunt.__version__}"
+
+    assert links == [link for link in links if link.startswith("https://")]
+    assert {f"{tag}/docs/history.md", f"{tag.replace('blob', 'raw')}/docs/demo.svg"} <= set(links)
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL", []))
+    assert urls["Source"] == "https://host.test/owner/name"
+    assert urls["Changelog"] == f"{tag}/CHANGELOG.md"
+    assert urls["Documentation"] == f"{tag}/docs/README.md"
 
 
 def test_the_package_requires_four_others(requirements: list[Requirement]) -> None:

@@ -50,8 +50,8 @@ def _decoder() -> Callable[[bytes], object]:
         from flowhunt.api.credits_api import SEARCH_CREDIT_TRANSACTIONS
     except ImportError:
         client: Any = _api("http://127.0.0.1").api_client
-        answer = "List[CreditTransactionResponse]"
-        return lambda body: client.deserialize(body.decode("utf-8"), answer, "application/json")
+        model = "List[CreditTransactionResponse]"
+        return lambda body: client.deserialize(body.decode("utf-8"), model, "application/json")
     return SEARCH_CREDIT_TRANSACTIONS.decode
 
 
@@ -72,8 +72,8 @@ def balance_without_retries(url: str) -> Callable[[], object]:
     return _api(url, retries=0).get_credit_balance
 
 
-def balance_tried_twice(url: str) -> Callable[[], object]:
-    """A balance that comes with the second try each time, by a policy that has no budget."""
+def balance_retried(url: str) -> Callable[[], object]:
+    """A balance that takes two attempts each time, by a policy that has no budget."""
     import urllib3
 
     policy = urllib3.Retry(2, status_forcelist=[503], allowed_methods=None)

@@ -40,8 +40,8 @@ def _pool(ca: str | None = None, **settings: Any) -> urllib3.PoolManager:
 
 def first_balance(url: str) -> None:
     """All that a script does for its first balance."""
-    answer = _pool().request("GET", f"{url}/v2/credits/balance")
-    print(Balance.model_validate_json(answer.data).credits)
+    response = _pool().request("GET", f"{url}/v2/credits/balance")
+    print(Balance.model_validate_json(response.data).credits)
 
 
 def balance(url: str, ca: str | None = None) -> Callable[[], object]:

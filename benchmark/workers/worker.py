@@ -119,8 +119,8 @@ def throughput(work: Work, url: str) -> Callable[[], Measured]:
 
 def _accepted(url: str) -> int:
     """How many connections the server has accepted, the one that asks included."""
-    with urllib.request.urlopen(f"{url}/connections") as answer:  # noqa: S310
-        return int(answer.read())
+    with urllib.request.urlopen(f"{url}/connections") as response:  # noqa: S310
+        return int(response.read())
 
 
 def package_calls(work: Work, *_: str) -> Callable[[], Measured]:

@@ -69,7 +69,7 @@ def program(ctx: click.Context) -> None:
     """Credits of FlowHunt: what is left, where it went, how long it lasts.
 
     \b
-    The first of these that is there says where to ask and as whom:
+    The first of these that is there names host and credential:
       --profile NAME
       FLOWHUNT_API_KEY or FLOWHUNT_ACCESS_TOKEN, with FLOWHUNT_WORKSPACE_ID
       the profile that FLOWHUNT_PROFILE names, or else the profile "default"

@@ -33,7 +33,7 @@ class Source:
     workspace_id: str | None = None
 
     def configuration(self) -> flowhunt.Configuration:
-        """Where to ask and as whom.
+        """Host and credential.
 
         :raises flowhunt.ProfileError: the profile cannot be used
         """

@@ -17,9 +17,11 @@ from flowhunt.history import (
     DifferenceWarning,
     HistoryError,
     Tally,
+    iter_credit_transactions,
     reconcile,
 )
 from histories import Books, books, evenly, ids, made_at
+from wrong_service import WORKSPACE, Request, Sums, WrongService, rows_at
 
 SEARCH = "search_credit_transactions"
 SUMS = "search_daily_credit_transactions"
@@ -96,6 +98,22 @@ def test_a_difference_in_amounts_alone_is_ignored_if_asked_for() -> None:
         ]
         served.sandbox.faults.add(operation=SUMS, body=json.dumps(wrong), requests=range(2, 20))
         assert served.read(on_difference="ignore") == ids(served.kept())
+
+
+def test_rows_of_months_whose_amounts_alone_differ_are_not_returned_before_the_error() -> None:
+    days = [FIRST + timedelta(days=day) for day in range(200)]
+    rows = rows_at(days, types=["G"])
+    right = {"date": rows[0]["amount"], "month": sum(row["amount"] for row in rows[:28])}
+
+    def wrong(request: Request) -> Sums:
+        return Sums(amounts={("2025-02-01", "G"): right[request.body["grouping"]] + 1})
+
+    with WrongService(rows, sums=wrong) as service:
+        configuration = flowhunt.Configuration(service.url, "key")
+        with flowhunt.ApiClient(configuration) as client:
+            read = iter_credit_transactions(flowhunt.CreditsApi(client), WORKSPACE)
+            with pytest.raises(DifferenceError, match="2025-02-01 G: 1 transactions"):
+                next(read)
 
 
 def test_a_difference_that_goes_away_is_none() -> None:
