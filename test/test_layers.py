@@ -43,6 +43,7 @@ def test_the_package_keeps_its_layers() -> None:
         ("api_client.py", "import urllib3", "Only the transport"),
         ("rest.py", "import urllib3", "Only the transport"),
         ("history/new.py", "import flowhunt._transport.retry", "Rooms above the client"),
+        ("spend/_new.py", "import flowhunt.history._rows", "Only rooms that read histories"),
         ("sandbox/_new.py", "import flowhunt.exceptions", "The service side"),
         ("sandbox/demo.py", "import flowhunt._transport.retry", "Rooms above the client"),
         ("sandbox/_app.py", "import flowhunt.models.pagination", "The service side"),

@@ -20,6 +20,7 @@ import urllib3
 from packaging.version import Version
 from urllib3 import connection as urllib3_connection
 from urllib3.contrib import socks as urllib3_socks
+from uvicorn.server import ServerState
 
 from flowhunt import CreditBalanceResponse, CreditTransactionSearchRequest
 from flowhunt._transport.connection import POOLS
@@ -156,11 +157,21 @@ PYDANTIC_PRIVATES = [
     ),
 ]
 
+UVICORN = "0.30 to 0.54"
+UVICORN_PRIVATES = [
+    Private(
+        "uvicorn.protocols.http.h11_impl.H11Protocol.connection_made",
+        None,
+        "faults cannot break a connection: sandbox/_server.py",
+    ),
+]
+
 EVERY = [
     *((each, URLLIB3) for each in URLLIB3_PRIVATES),
     *((each, PYTHON) for each in PYTHON_PRIVATES),
     *((each, PYSOCKS) for each in PYSOCKS_PRIVATES),
     *((each, PYDANTIC) for each in PYDANTIC_PRIVATES),
+    *((each, UVICORN) for each in UVICORN_PRIVATES),
 ]
 
 
@@ -269,6 +280,11 @@ def test_an_adapter_of_pydantic_has_a_schema_a_validator_and_a_serializer() -> N
     request = adapter.validator.validate_python({"limit": 5})
 
     assert adapter.serializer.to_json(request, exclude_unset=True) == b'{"limit":5}'
+
+
+def test_uvicorn_keeps_connections_and_requests_where_the_sandbox_ends_them() -> None:
+    state = ServerState()
+    assert (state.connections, state.tasks) == (set(), set())
 
 
 def test_a_member_of_an_enumeration_can_be_made_beside_those_of_its_class() -> None:

@@ -318,7 +318,8 @@ def test_a_workspace_without_a_configuration_is_refused(tmp_path: Path) -> None:
 def test_without_its_extra_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, extra_name: str
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("flowhunt.mirror")]:
+    hidden = ("flowhunt.mirror", f"{module}.")
+    for name in [name for name in sys.modules if name.startswith(hidden)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     message = rf"{module}.*pip install '\.\[{extra_name}\]'"

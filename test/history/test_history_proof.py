@@ -116,6 +116,16 @@ def test_rows_of_months_whose_amounts_alone_differ_are_not_returned_before_the_e
                 next(read)
 
 
+def test_a_day_of_which_only_a_part_is_asked_for_is_not_compared_with_its_sums() -> None:
+    rows = rows_at([FIRST + timedelta(hours=hour) for hour in range(13, 33)], types=["G"])
+    wrong = Sums(counts={("2025-02-01", "G"): 1})
+    with WrongService(rows, sums=wrong) as service:
+        with flowhunt.ApiClient(flowhunt.Configuration(service.url, "key")) as client:
+            noon = {"since": FIRST + timedelta(hours=12)}
+            read = iter_credit_transactions(flowhunt.CreditsApi(client), WORKSPACE, **noon)
+            assert len(list(read)) == 20
+
+
 def test_a_difference_that_goes_away_is_none() -> None:
     with books(history=ONE_DAY) as served:
         answer(served, SEARCH, [], times=1)

@@ -109,6 +109,7 @@ def test_a_page_is_replaced_only_by_a_complete_one(
 
 
 def test_the_picture_marks_odd_and_partial_days_and_leaves_pyplot_alone() -> None:
+    open_before = pyplot.get_fignums()
     ax = plot_days(Spending(history()))
 
     (bars,) = ax.containers
@@ -118,7 +119,7 @@ def test_the_picture_marks_odd_and_partial_days_and_leaves_pyplot_alone() -> Non
     (marks,) = [line for line in ax.get_lines() if line.get_label() == "odd day"]
     places: Any = marks.get_xdata()
     assert len(places) == 1
-    assert pyplot.get_fignums() == []
+    assert pyplot.get_fignums() == open_before
 
 
 def test_a_page_of_hidden_characters_can_be_written(tmp_path: Path) -> None:
