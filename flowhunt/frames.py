@@ -370,7 +370,7 @@ def _wide(chart: CreditDailyChartResponse) -> tuple[list[str], dict[str, list[in
     }
 
 
-def _sums(periods: list[str], amounts: dict[str, list[int]]) -> pa.Array:
+def _sums(periods: list[str], amounts: dict[str, list[int]]) -> Any:
     """All amounts of each period together."""
     sums = [sum(values[index] for values in amounts.values()) for index in range(len(periods))]
     for period, amount in zip(periods, sums, strict=True):
