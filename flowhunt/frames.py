@@ -34,7 +34,7 @@ from flowhunt._tables.arrow import (
     pyarrow,
 )
 from flowhunt._tables.axes import label_amounts, label_days, say
-from flowhunt._tables.display import HEAD, Sheet, counted, rows_sheet
+from flowhunt._tables.display import HEAD, Sheet, counted, plain, rows_sheet
 from flowhunt._zone import time_zone
 from flowhunt.api_response import ApiResponse
 from flowhunt.credits import UNITS_PER_CREDIT
@@ -116,7 +116,8 @@ class Table:
         return self._arrow.schema.__arrow_c_schema__()
 
     def __repr__(self) -> str:
-        return f"<Table of {self._arrow.num_rows} rows: {', '.join(self._arrow.column_names)}>"
+        columns = plain(", ".join(self._arrow.column_names))
+        return f"<Table of {self._arrow.num_rows} rows: {columns}>"
 
     def __str__(self) -> str:
         return self._sheet().text()
@@ -369,7 +370,7 @@ def _wide(chart: CreditDailyChartResponse) -> tuple[list[str], dict[str, list[in
     }
 
 
-def _sums(periods: list[str], amounts: dict[str, list[int]]) -> pa.Array:
+def _sums(periods: list[str], amounts: dict[str, list[int]]) -> Any:
     """All amounts of each period together."""
     sums = [sum(values[index] for values in amounts.values()) for index in range(len(periods))]
     for period, amount in zip(periods, sums, strict=True):

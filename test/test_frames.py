@@ -647,7 +647,7 @@ def test_amounts_have_no_unit_that_the_service_does_not_name() -> None:
 
     draw(ax)
     assert ax.get_ylabel() == "amount, in the service's own unit"
-    assert "150,000" in [label.get_text() for label in ax.get_yticklabels()]
+    assert "200,000" in [label.get_text() for label in ax.get_yticklabels()]
 
 
 # Credits, periods, and charts of nothing

@@ -13,12 +13,15 @@ _PROFILE = "{profile}"
 
 
 def check_pattern(session: Session, file: str) -> None:
-    """Check that no two profiles write the same file.
+    """Check that no two profiles write the same file, and that there is a folder for it.
 
-    :raises click.UsageError: they would
+    :raises click.UsageError: they would, or there is none
     """
     if session.all_profiles and _PROFILE not in file:
         raise click.UsageError(f"with --all-profiles FILE must hold {_PROFILE}: each has its own")
+    folder = Path(file).parent
+    if _PROFILE not in str(folder) and not folder.is_dir():
+        raise click.UsageError(f"there is no folder {folder}")
 
 
 def file_of(pattern: str, source: Source) -> Path:

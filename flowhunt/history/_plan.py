@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, GetPydanticSchema, model_validator
 from pydantic_core import core_schema
 
-from flowhunt._tables.display import plan_sheet
+from flowhunt._tables.display import plain, plan_sheet
 from flowhunt.exceptions import ApiException
 from flowhunt.history._batch import Key
 from flowhunt.history._errors import Tally
@@ -130,7 +130,7 @@ class Plan(BaseModel):
         )
 
     def __repr__(self) -> str:
-        return f"<Plan: {self}>"
+        return f"<Plan: {plain(str(self))}>"
 
     def _repr_html_(self) -> str:
         return plan_sheet(self).html()

@@ -122,7 +122,9 @@ class TransactionType(StrEnum):
 
     def __repr__(self) -> str:
         unknown = "" if self.is_known else " (not in the API specification)"
-        return f"<{type(self).__name__}.{self.name}: {self.value!r}{unknown}>"
+        # Control characters of the service would reach the terminal that shows this.
+        name = self.name if self.name.isprintable() else repr(self.name)[1:-1]
+        return f"<{type(self).__name__}.{name}: {self.value!r}{unknown}>"
 
     @classmethod
     def _missing_(cls, value: object) -> TransactionType | None:

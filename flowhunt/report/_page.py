@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from flowhunt._tables.display import Sheet, counted, plain, shown
+from flowhunt.exceptions import ApiTypeError
 from flowhunt.report._picture import days_svg
 from flowhunt.spend import Result, Spending
 from flowhunt.spend._result import sheet_of
@@ -53,22 +55,28 @@ def write_report(
     :param budget: in the unit of the amounts: adds what of it is spent and where its period ends
     :param period: of the budget: ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``
     :return: the file
+    :raises ApiTypeError: ``spending`` is no ``Spending``
     :raises OSError: the file cannot be written
     """
+    if not isinstance(spending, Spending):
+        raise ApiTypeError(
+            f"write_report takes a Spending, not {type(spending).__name__}: Spending(relation)"
+        )
+    file = _writable(Path(path))
     facts = _facts(spending)
     if balance is not None:
         facts.append(_runway(spending.runway(balance)))
     if budget is not None:
         facts.append(_budget(spending.budget(budget, period)))
     page = _template().render(
-        title=title,
+        title=str(title),
         facts=facts,
         picture=days_svg(spending),
         sections=_sections(spending),
         assumptions=spending.assumptions,
         made=datetime.now(UTC),
     )
-    return _replaced(Path(path), page.encode("utf-8", "backslashreplace"))
+    return _replaced(file, page.encode("utf-8", "backslashreplace"))
 
 
 # What is on it
@@ -147,6 +155,15 @@ def _template() -> Template:
     )
     pages.filters.update(plain=plain, shown=shown)
     return pages.get_template("page.html")
+
+
+def _writable(path: Path) -> Path:
+    """The file to replace, which a symbolic link points to."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, and a report is one file", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
+    return path.resolve() if path.is_symlink() else path
 
 
 def _replaced(path: Path, content: bytes) -> Path:

@@ -76,6 +76,7 @@ def test_the_name_of_a_profile_cannot_lead_elsewhere(
 ) -> None:
     with profiles.open("a") as more:
         more.write('["../up"]\nworkspace_id = "w"\napi_key = "k"\n')
+    (tmp_path / "in").mkdir()
     ran = run("export", "--all-profiles", str(tmp_path / "in" / "{profile}.csv"))
 
     assert "'../up' cannot be part of a file's name" in ran.err

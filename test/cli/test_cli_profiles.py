@@ -78,7 +78,7 @@ def test_no_file_is_no_profile() -> None:
         Configuration.from_profile("acme")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="root gives files away")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root gives files away")
 def test_a_file_of_another_user_is_refused_with_the_remedy(file: Path) -> None:
     write(file, '[default]\napi_key = "key"\n')
     os.chown(file, 12345, -1)

@@ -129,10 +129,10 @@ def test_days_and_bounds_are_those_of_the_zone_and_credits_those_of_the_unit(
         for row in service.transactions()
         if datetime.fromisoformat(row["created_at"] + "+00:00").astimezone(zone).date() == day
     )
-    asked = ("--since", str(day), "--until", str(day + timedelta(days=1)))
+    asked = ["--since", str(day), "--until", str(day + timedelta(days=1))]
     if from_file:
         assert run("export", str(tmp_path / "all.parquet"), "--since", "60d").code == 0
-        asked = (*asked, "--from", str(tmp_path / "all.parquet"))
+        asked += ["--from", str(tmp_path / "all.parquet")]
 
     (found,) = rows(run, "days", *asked, "--zone", zone.key, "--unit", "1000")
 
@@ -183,6 +183,8 @@ def test_text_of_the_service_does_not_drive_the_terminal(run: Run) -> None:
         ("report", "r.html", "--unit", "7"),
         ("spend", "days", "--from", "no-such-file"),
         ("report", "r.html", "--budget", "0"),
+        ("report", "nowhere/r.html"),
+        ("export", "nowhere/c.csv"),
         ("report", "r.html", "--all-profiles"),
         ("export", "c.csv", "--from", "t", "--profile", "acme"),
         ("sync", "t", "--fields", "nonsense"),

@@ -14,6 +14,7 @@ import pytest
 from matplotlib import pyplot
 
 from demo_history import DAYS, FIRST, HOSTILE, ODD, history
+from flowhunt import ApiTypeError
 from flowhunt.history.arrow import TRANSACTION_SCHEMA
 from flowhunt.report import plot_days, write_report
 from flowhunt.spend import Spending
@@ -106,6 +107,23 @@ def test_a_page_is_replaced_only_by_a_complete_one(
 
     assert path.read_bytes() == before
     assert os.listdir() == ["page.html"]  # noqa: PTH208
+
+
+def test_a_page_that_cannot_be_written_names_the_folder_or_what_it_takes(
+    spending: Spending, tmp_path: Path
+) -> None:
+    with pytest.raises(ApiTypeError, match="write_report takes a Spending, not Table"):
+        write_report(history(), tmp_path / "page.html")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(OSError, match=r"no such folder: '.*nowhere'"):
+        write_report(spending, tmp_path / "nowhere" / "page.html")
+    with pytest.raises(OSError, match="is a folder"):
+        write_report(spending, tmp_path)
+    (tmp_path / "link.html").symlink_to("page.html")
+
+    write_report(spending, tmp_path / "link.html")
+
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "page.html").is_file()
 
 
 def test_the_picture_marks_odd_and_partial_days_and_leaves_pyplot_alone() -> None:

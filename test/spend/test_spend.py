@@ -525,7 +525,7 @@ def test_rows_without_an_offset_are_utc_and_days_those_of_the_zone() -> None:
         (pyarrow.table({"created_at": ["soon"], "amount": [1]}), "soon"),
         ([], "no batch"),
         (
-            pyarrow.table([[NIGHT], [1], [2]], names=["created_at", "amount", "amount"]),
+            pyarrow.table([pyarrow.array([1])] * 3, names=["created_at", "amount", "amount"]),
             "several columns amount",
         ),
         (pandas.DataFrame({"created_at": [NIGHT], "amount": [1], "cnt": [1.5]}), "cnt must be"),
