@@ -164,14 +164,19 @@ class VerifiedReader:
         if batch is None:
             before = before or self._day_sums(days, strict=False)
             batch, unverified = self._read_again(days, before, rows_before=0)
+        earlier = batch
+        has_shrunk = False
         for attempt in range(READS):
             if attempt:
+                earlier = batch
                 # Sums that disagree may be far too high.
                 batch, unverified = self._read_again(days, batch.tally(), len(batch))
+            # Fewer rows than before have to be received twice: the sums may lack the others too.
+            has_shrunk = len(batch) < len(earlier)
             read, after = batch.tally(), before or {}
             for strict in False, True:
                 previous, after = after, self._day_sums(days, strict=strict)
-                if read == after:  # these sums count every row that was there to be read
+                if read == after and not has_shrunk:  # they count every row that was to be read
                     return Settled(batch, unverified=list(unverified))
                 # Sums that were too low before look the same. So the rows have been read after
                 # them, or the sums are still growing.
@@ -179,8 +184,8 @@ class VerifiedReader:
                 if may_arrive and not unverified and _is_between(read, before, after):
                     return Settled(batch)
             before = after
-        read, after = batch.tally(), before or {}
-        return Settled(batch, differences_of(read, after), list(unverified))
+        batch = earlier if has_shrunk else batch
+        return Settled(batch, differences_of(batch.tally(), before or {}), list(unverified))
 
     def differing_months(self, read: Tallies, whole_days: Interval) -> list[Interval]:
         """The months, or the parts of them in some days, whose rows are not what the sums say."""

@@ -479,6 +479,18 @@ def test_sums_that_were_too_low_at_first_do_not_explain_why_a_row_is_missing(kin
 
 
 @pytest.mark.parametrize("kind", READERS)
+def test_a_row_that_was_received_is_not_dropped_for_one_response_that_lacks_it(kind: str) -> None:
+    """The sums never know its day, so that they agree with the response that is empty."""
+    rows = evenly(7, 2, types=["G"])
+    sums = Sums(built_to=START + timedelta(days=1))
+    for nth in range(4, 8):  # days are read again
+        search = only_on(nth, Search(empty=True), Search())
+        with WrongService(rows, search=search, sums=sums) as service, api_of(service) as api:
+            with pytest.raises(DifferenceError, match="2025-01-31 G"):
+                list(READERS[kind](api, Case(rows)))
+
+
+@pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("until", [2, 4, 7])
 def test_a_row_that_is_withheld_for_a_while_is_read(kind: str, until: int) -> None:
     missing = {HISTORY[300]["transaction_id"]}
