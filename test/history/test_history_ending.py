@@ -54,7 +54,10 @@ def child(service: WrongService, program: str) -> Generator[subprocess.Popen[str
 
 
 def stalls_after(requests: int) -> Any:
-    return lambda request: Search(stall=request.nth > requests)
+    def search(request: Request) -> Search:
+        return Search(stall=request.nth > requests)
+
+    return search
 
 
 def stalls_after_the_first_part(workers: int) -> Any:
