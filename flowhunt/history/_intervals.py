@@ -265,9 +265,8 @@ class Zone:
             return timestamp.replace(tzinfo=self.info)
         offset = self.offset_at(timestamp)
         whole_minutes = offset // _MINUTE * _MINUTE  # those of the years before zones are not
-        return (timestamp - (offset - whole_minutes)).replace(
-            tzinfo=timezone(whole_minutes), fold=0
-        )
+        seconds = min(offset - whole_minutes, timestamp.replace(fold=0) - datetime.min)
+        return (timestamp - seconds).replace(tzinfo=timezone(whole_minutes), fold=0)
 
     # Hours that the clock shows twice
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
@@ -163,20 +163,29 @@ class VerifiedReader:
         """
         if batch is None:
             before = before or self._day_sums(days, strict=False)
-            batch, unverified = self._read_again(days, before)
+            batch, unverified = self._read_again(days, before, rows_before=0)
+        earlier = batch
+        has_shrunk = False
         for attempt in range(READS):
             if attempt:
-                batch, unverified = self._read_again(days, before or {}, len(batch))
+                earlier = batch
+                # Sums that disagree may be far too high.
+                batch, unverified = self._read_again(days, batch.tally(), len(batch))
+            # Fewer rows than before have to be received twice: the sums may lack the others too.
+            has_shrunk = len(batch) < len(earlier)
             read, after = batch.tally(), before or {}
             for strict in False, True:
-                after = self._day_sums(days, strict=strict)
-                if read == after:  # these sums count every row that was there to be read
+                previous, after = after, self._day_sums(days, strict=strict)
+                if read == after and not has_shrunk:  # they count every row that was to be read
                     return Settled(batch, unverified=list(unverified))
-                if not unverified and _is_between(read, before, after):
+                # Sums that were too low before look the same. So the rows have been read after
+                # them, or the sums are still growing.
+                may_arrive = attempt or (strict and previous != after)
+                if may_arrive and not unverified and _is_between(read, before, after):
                     return Settled(batch)
             before = after
-        read, after = batch.tally(), before or {}
-        return Settled(batch, differences_of(read, after), list(unverified))
+        batch = earlier if has_shrunk else batch
+        return Settled(batch, differences_of(batch.tally(), before or {}), list(unverified))
 
     def differing_months(self, read: Tallies, whole_days: Interval) -> list[Interval]:
         """The months, or the parts of them in some days, whose rows are not what the sums say."""
@@ -216,13 +225,15 @@ class VerifiedReader:
         return self.sums.tallies(days, GroupingPeriod.DATE, strict=strict)
 
     def _read_again(
-        self, days: Interval, sums: Tallies, rows_before: int = 0
+        self, days: Interval, likely: Tallies, rows_before: int
     ) -> tuple[Batch, list[Interval]]:
-        """Read days without the observed limits of the service, which may have changed."""
+        """Read days without the observed limits of the service, which may have changed.
+
+        :param likely: about how many rows each day has
+        """
         reader = self.rows.without_limits()
-        batch, unverified = reader.read(days, expectations_of(sums))
-        codes = {code for _, code in sums}
-        batch, unverified = self._resolved(reader, batch, unverified, days, codes)
+        batch, unverified = reader.read(days, expectations_of(likely))
+        batch, unverified = self._resolved(reader, batch, unverified, days)
         if len(batch) > rows_before:  # it may return fewer rows at once than it did
             self.limits.largest = min(self.limits.largest, reader.limits.largest)
             self.limits.most_inside = min(self.limits.most_inside, reader.limits.most_inside)
@@ -234,13 +245,12 @@ class VerifiedReader:
         batch: Batch,
         unverified: Sequence[Interval],
         days: Interval,
-        codes: Iterable[str] = (),
     ) -> tuple[Batch, list[Interval]]:
         """Rows with those of timestamps that one response cannot hold, and what is unresolved."""
         indivisible = reader.indivisible(unverified)
         remaining = [part for part in unverified if part not in indivisible]
         for part in indivisible:
-            more, verified = reader.resolve(part, {*batch.codes, *codes, *self.sums.codes})
+            more, verified = reader.resolve(part, {*batch.codes, *self.sums.codes})
             batch = joined_between([batch, more], days)
             remaining += [] if verified else [part]
         return batch, remaining
@@ -259,16 +269,23 @@ class VerifiedReader:
             if check.interval.length > DAY:
                 days = [day for day in unchecked if check.interval.covers(day_interval(day))]
                 inside = {key: t for day in days for key, t in unchecked.pop(day).items()}
-                if by_month(inside) != check.sums and not self._has_grown(inside, check):
-                    disagreeing += differing_days(inside, self._day_sums(check.interval))
+                if by_month(inside) != check.sums:
+                    disagreeing += self._disagreeing_days(inside, check)
             elif unchecked.pop(day_of(check.interval.start), {}) != check.sums:
                 disagreeing.append(check.interval)
         return [*disagreeing, *map(day_interval, unchecked)]
 
-    def _has_grown(self, read: Tallies, month: Check) -> bool:
-        """Whether rows of a month arrived while it was read, which explains a difference."""
+    def _disagreeing_days(self, read: Tallies, month: Check) -> set[Interval]:
+        """The days of a month whose rows are not what the sums say by now; none if rows are
+        arriving, which explains the difference."""
         now = self.sums.tallies(month.interval, GroupingPeriod.MONTH, strict=False)
-        return by_month(read) == now or _is_between(by_month(read), month.sums, now)
+        if by_month(read) == now:
+            return set()
+        of_days = self._day_sums(month.interval)
+        latest = by_month(of_days)
+        if latest != now and _is_between(by_month(read), month.sums, latest):
+            return set()
+        return differing_days(read, of_days)
 
 
 def days_of(batch: Batch) -> set[Interval]:

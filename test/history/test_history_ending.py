@@ -54,7 +54,10 @@ def child(service: WrongService, program: str) -> Generator[subprocess.Popen[str
 
 
 def stalls_after(requests: int) -> Any:
-    return lambda request: Search(stall=request.nth > requests)
+    def search(request: Request) -> Search:
+        return Search(stall=request.nth > requests)
+
+    return search
 
 
 def stalls_after_the_first_part(workers: int) -> Any:
@@ -65,8 +68,8 @@ def stalls_after_the_first_part(workers: int) -> Any:
     ahead = threading.Event()
 
     def search(request: Request) -> Search:
-        since, until = (request.body.get(f"created_at_{end}") for end in ("from", "to"))
-        is_late = bool(since and until) and since > AFTER_THE_FIRST_PART
+        since, until = (request.body.get(f"created_at_{end}") or "" for end in ("from", "to"))
+        is_late = until != "" and since > AFTER_THE_FIRST_PART
         if is_late:
             ahead.set()
         elif workers > 1 and request.nth == 15:

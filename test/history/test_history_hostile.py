@@ -461,6 +461,36 @@ def test_a_row_that_changes_while_nothing_is_compared_is_returned_once(kind: str
 
 
 @pytest.mark.parametrize("kind", READERS)
+def test_sums_that_were_too_low_at_first_do_not_explain_why_a_row_is_missing(kind: str) -> None:
+    """They look as if rows had arrived meanwhile, some of them after they were read."""
+    rows = evenly(150, 60, types=["G"])
+    seen: list[Request] = []
+
+    def sums(request: Request) -> Sums:
+        seen.append(request)
+        return Sums(counts={("2025-03-01", "G"): 3} if request.nth == 1 else {})
+
+    def search(_: Request) -> Search:
+        return Search(withheld={rows[140]["transaction_id"]} if len(seen) < 2 else ())
+
+    with WrongService(rows, search=search, sums=sums) as service, api_of(service) as api:
+        found = list(READERS[kind](api, Case(rows), newest_first=True))
+    assert found == Case(rows).wanted[::-1]
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_row_that_was_received_is_not_dropped_for_one_response_that_lacks_it(kind: str) -> None:
+    """The sums never know its day, so that they agree with the response that is empty."""
+    rows = evenly(7, 2, types=["G"])
+    sums = Sums(built_to=START + timedelta(days=1))
+    for nth in range(4, 8):  # days are read again
+        search = only_on(nth, Search(empty=True), Search())
+        with WrongService(rows, search=search, sums=sums) as service, api_of(service) as api:
+            with pytest.raises(DifferenceError, match="2025-01-31 G"):
+                list(READERS[kind](api, Case(rows)))
+
+
+@pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("until", [2, 4, 7])
 def test_a_row_that_is_withheld_for_a_while_is_read(kind: str, until: int) -> None:
     missing = {HISTORY[300]["transaction_id"]}
@@ -581,6 +611,17 @@ def test_reading_without_comparing_takes_no_more_requests_than_with_it() -> None
             assert list(models(api, Case(), on_difference=on_difference)) == Case().wanted
             counts[on_difference] = len(service.requests)
     assert counts["ignore"] <= counts["raise"]
+
+
+def test_sums_that_are_all_far_too_high_cost_two_requests_a_row_at_most() -> None:
+    rows = evenly(150, 15)
+    counts = {(row["created_at"][:10], row["transaction_type"]): 10**6 for row in rows}
+    search, sums = Search(times=2), Sums(counts=counts)
+    with WrongService(rows, search=search, sums=sums) as service, api_of(service) as api:
+        with pytest.warns(DifferenceWarning):
+            found = list(models(api, Case(rows, page_size=10), on_difference="warn"))
+        assert found == Case(rows).wanted
+        assert len(service.requests) <= 2 * len(rows)
 
 
 def test_windows_of_whole_days_take_few_more_requests_than_they_have_pages() -> None:

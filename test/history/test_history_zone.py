@@ -21,7 +21,7 @@ from flowhunt.history import (
 )
 from flowhunt.history.arrow import iter_transaction_batches, read_sums, read_window
 from test_history_hostile import api_of
-from wrong_service import WORKSPACE, Chart, Row, Search, Sums, WrongService, rows_at
+from wrong_service import START, WORKSPACE, Chart, Row, Search, Sums, WrongService, evenly, rows_at
 
 PRAGUE = ZoneInfo("Europe/Prague")
 FORWARD = datetime(2026, 3, 29, 1)
@@ -112,6 +112,17 @@ def test_all_rows_are_read_across_both_changes_of_the_clock(
             )
             wanted = ordered(HISTORY, kind)
             assert found == (wanted[::-1] if newest_first else wanted)
+
+
+def test_all_time_may_be_asked_for_in_a_zone_whose_offset_once_had_seconds() -> None:
+    """It is, to see how many rows come at once, where a cap is lower than a page."""
+    before = rows_at([START - timedelta(microseconds=1)], prefix="before-")
+    capped = Search(max_limit=37, order="oldest_first", timestamps="Z")
+    with WrongService([*before, *evenly(300, 60)], search=capped) as service:
+        with api_of(service) as api:
+            since = START.replace(tzinfo=UTC)
+            found = models(api, zone="Europe/Prague", since=since, on_difference="ignore")
+    assert len(found) == 300
 
 
 @pytest.mark.parametrize("kind", [*NAIVE, *AWARE])
