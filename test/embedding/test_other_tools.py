@@ -239,7 +239,7 @@ for _ in range(3):
 
 
 def test_a_thread_in_a_cassette_does_not_drop_connections_for_ever_while_another_connects() -> None:
-    """VCR drops what is no instance of the pool's class, which it resets while a thread connects."""
+    """VCR drops what is no instance of the pool's class, and resets it while a thread connects."""
     code = """
         import vcr
         from vcr.patch import force_reset
