@@ -174,10 +174,11 @@ class Configuration:
         """A configuration as the environment says.
 
         Reads ``FLOWHUNT_API_KEY``, ``FLOWHUNT_ACCESS_TOKEN``, ``FLOWHUNT_BASE_URL`` and
-        ``FLOWHUNT_WORKSPACE_ID``. Space around a value is no part of it, so that it can come from
-        a file; a blank variable counts as none.
+        ``FLOWHUNT_WORKSPACE_ID``. Space or a byte order mark around a value is no part of it, so
+        that it can come from a file; a blank variable counts as none.
 
         :param settings: parameters of ``Configuration``, which win over the environment
+        :raises ApiValueError: a variable that cannot be used, named in the message
         """
         settings.setdefault("host", _from_environment("FLOWHUNT_BASE_URL"))
         settings.setdefault("workspace_id", _from_environment("FLOWHUNT_WORKSPACE_ID"))
@@ -440,7 +441,14 @@ class Configuration:
 
 
 def _from_environment(name: str) -> str | None:
-    return os.environ.get(name, "").strip() or None
+    """A variable, without what files and shells leave around a value.
+
+    :raises ApiValueError: it is in quotes, which only a shell takes away
+    """
+    value = os.environ.get(name, "").strip().strip("\ufeff").strip()
+    if value and value[0] == value[-1] and value[0] in "\"'":
+        raise ApiValueError(f"{name} is in quotes: set it without them")
+    return value or None
 
 
 def _setting(kind: Literal["api_key", "bearer"], header: str, value: str) -> AuthSetting:

@@ -177,7 +177,7 @@ def test_the_environment_is_read_and_not_written(monkeypatch: pytest.MonkeyPatch
     assert dict(os.environ) == before
 
 
-@pytest.mark.parametrize("blank", [" ", "\n", " \t "])
+@pytest.mark.parametrize("blank", [" ", "\n", " \t ", "\ufeff\n"])
 @pytest.mark.parametrize(
     "name",
     [
@@ -200,10 +200,23 @@ def test_a_blank_variable_as_ci_has_for_a_missing_secret_counts_as_none(
         flowhunt.CreditsApi(flowhunt.ApiClient(configuration)).get_credit_balance()
 
 
-@pytest.mark.parametrize("given", ["ws-1\n", " ws-1", "ws-1\r\n"])
+@pytest.mark.parametrize("given", ["ws-1\n", " ws-1", "ws-1\r\n", "\ufeffws-1\r\n"])
 def test_a_workspace_from_a_mounted_secret_is_its_id_without_the_line_end(
     given: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLOWHUNT_WORKSPACE_ID", given)
 
     assert flowhunt.Configuration.from_env().workspace_id == "ws-1"
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("name", ["FLOWHUNT_API_KEY", "FLOWHUNT_WORKSPACE_ID"])
+def test_a_variable_in_quotes_is_refused_and_not_shown(
+    name: str, quote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker's files of variables keep quotes that a shell takes away: a call would get a 401."""
+    monkeypatch.setenv(name, f"{quote}s3cret{quote}")
+    with pytest.raises(flowhunt.ApiValueError) as caught:
+        flowhunt.Configuration.from_env()
+
+    assert str(caught.value) == f"{name} is in quotes: set it without them"

@@ -574,7 +574,7 @@ def test_a_window_of_two_zones_is_compared_in_utc() -> None:
         flowhunt.CreditDailyChartRequest,
     ],
 )
-@pytest.mark.parametrize("day", [date(2026, 6, 30), "2026-06-30"], ids=repr)
+@pytest.mark.parametrize("day", [date(2026, 6, 30), "2026-06-30", b"2026-06-30"], ids=repr)
 def test_a_date_as_the_upper_bound_is_its_whole_day(kind: Any, day: object) -> None:
     request = kind(created_at_from=day, created_at_to=day)
 

@@ -37,7 +37,14 @@ else:
     HTTPSConnection = _original(urllib3_connection.HTTPSConnection)
 
 
-class DeadlineConnection(HTTPConnection):
+class _LikeUrllib3(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        # VCR.py drops connections that are no instances of the pool's class. While another thread
+        # connects, it takes its own out of the pool's class, and would drop each new one for ever.
+        return isinstance(instance, HTTPConnection)
+
+
+class DeadlineConnection(HTTPConnection, metaclass=_LikeUrllib3):
     """Reads responses, of proxies too, within the deadline."""
 
     timeout: Deadline  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -17,6 +17,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _end_of_day(value: Any) -> Any:
     """The last microsecond of a date, which may be a text: ``created_at_to`` includes its end."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")  # pydantic takes bytes as text
     if isinstance(value, str) and _is_date(value):
         value = date.fromisoformat(value)
     if isinstance(value, date) and not isinstance(value, datetime):

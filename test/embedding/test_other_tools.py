@@ -238,6 +238,21 @@ for _ in range(3):
         assert len(server.requests) == 4
 
 
+def test_a_thread_in_a_cassette_does_not_drop_connections_for_ever_while_another_connects() -> None:
+    """VCR drops what is no instance of the pool's class, and resets it while a thread connects."""
+    code = """
+        import vcr
+        from vcr.patch import force_reset
+        from flowhunt._transport.connection import POOLS
+        pool = POOLS["http"]("localhost")
+        with vcr.use_cassette("tape.yaml", record_mode="none"):
+            made = pool._new_conn()
+            with force_reset():
+                print(isinstance(made, pool.ConnectionCls))
+    """
+    assert run(code) == "True"
+
+
 @pytest.mark.parametrize("imported", ["before", "inside"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_call_is_served_by_mocket(scheme: str, imported: str) -> None:

@@ -14,6 +14,7 @@ import os
 import pprint
 import signal
 import socket
+import sys
 import traceback
 import warnings
 from base64 import b64encode
@@ -765,6 +766,7 @@ def test_an_observer_of_urllib3_that_fails_itself_shows_no_secret(
     def observed(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise LookupError
 
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)  # there, frames are left out
     monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", observed)
     with pytest.raises(LookupError) as caught:
         connect("http://127.0.0.1:1", api_key=KEY).get_credit_balance()
@@ -806,6 +808,7 @@ def test_the_frames_of_what_observes_urllib3_are_emptied_too(
         """As OpenTelemetry's instrumentation, which sees the headers."""
         return original(self, *args, **kwargs)
 
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)  # there, frames are left out
     monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", observed)
     api = connect("http://127.0.0.1:1", retries=0, api_key=KEY)
     with pytest.raises(flowhunt.ApiConnectionException) as caught:
