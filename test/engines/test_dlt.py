@@ -235,8 +235,9 @@ def test_a_workspace_that_fails_is_reported_and_the_others_are_loaded(
         assert {row["resource"] for row in failures} == {"credit_sums", "credit_transactions"}
         assert all("401" in row["error"] for row in failures)
         assert wrong in caplog.text
-        pipeline = night.pipeline
-        kept = [pipeline.last_trace.asdict(), pipeline.state, pipeline.default_schema.to_dict()]
+        pipeline, trace = night.pipeline, night.pipeline.last_trace
+        assert trace is not None
+        kept = [trace.asdict(), pipeline.state, pipeline.default_schema.to_dict()]
         secrets = ["wrong-key", *keys.values()]
         shown = f"{caplog.text} {failures} {kept}"
         assert [secret for secret in secrets if secret in shown] == []
