@@ -208,7 +208,7 @@ def ids_of(settings: dict[str, Any]) -> list[str]:
         workers=THREADS,
         sleep=lambda seconds: time.sleep(seconds / settings["faster"]),
     )
-    return [each for batch in batches for each in batch["transaction_id"].to_pylist()]
+    return [str(each) for batch in batches for each in batch["transaction_id"].to_pylist()]
 
 
 @contextmanager

@@ -169,7 +169,7 @@ def test_days_are_those_of_the_zone_and_another_zone_replaces_all(night: Night) 
     expected = sorted(row["created_at"] for row in history)
 
     def load(zone: str) -> list[str]:
-        arguments = {"until": "2025-06-01", "credentials": CONFIGURATION, "zone": zone}
+        arguments: Any = {"until": "2025-06-01", "credentials": CONFIGURATION, "zone": zone}
         night.pipeline.run(flowhunt_source([WORKSPACE], "2025-01-01", **arguments))
         assert night.rows(AUDIT) == []
         rows = night.rows("SELECT created_at, day FROM credit_transactions ORDER BY 1")
@@ -189,13 +189,16 @@ def test_days_are_those_of_the_zone_and_another_zone_replaces_all(night: Night) 
         assert load("UTC") == expected
 
 
-def test_a_crash_between_extract_and_load_loses_nothing(night: Night) -> None:
+@pytest.mark.parametrize("steps", [["extract"], ["extract", "normalize"]])
+def test_a_crash_between_two_steps_loses_nothing(night: Night, steps: list[str]) -> None:
     with served(transactions=120) as sandbox:
         keys = {each.workspace_id: each.api_key for each in sandbox.workspaces}
         source = flowhunt_source(
             workspace_ids(sandbox), "2026-01-01", UNTIL, api_keys=keys, base_url=sandbox.url
         )
-        night.pipeline.extract(source)
+        for step in steps:
+            arguments = [source] if step == "extract" else []
+            getattr(night.pipeline, step)(*arguments)
         after_the_crash = Night(night.folder)
         sandbox.add_transactions(None, [late(created_at="2026-02-03T04:05:06")])
         after_the_crash.load(sandbox)
@@ -232,7 +235,12 @@ def test_a_workspace_that_fails_is_reported_and_the_others_are_loaded(
         assert {row["resource"] for row in failures} == {"credit_sums", "credit_transactions"}
         assert all("401" in row["error"] for row in failures)
         assert wrong in caplog.text
-        assert "wrong-key" not in caplog.text + str(failures)
+        pipeline, trace = night.pipeline, night.pipeline.last_trace
+        assert trace is not None
+        kept = [trace.asdict(), pipeline.state, pipeline.default_schema.to_dict()]
+        secrets = ["wrong-key", *keys.values()]
+        shown = f"{caplog.text} {failures} {kept}"
+        assert [secret for secret in secrets if secret in shown] == []
         loaded = night.transactions()
         missing = [row for row in ledger(sandbox) if row not in loaded]
         assert [row["workspace_id"] for row in missing] == [wrong]
