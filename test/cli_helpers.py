@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-PATIENCE = 60
+TIME_LIMIT = 60
 EVIL = "\x1b]0;title\x07\x1b[2J[/x][bold]\r\x7f\x9b31m\u202e\u2066\u0085 Café ☕"
 DAYS = 40
 
@@ -48,7 +48,7 @@ def spawn(*arguments: str, stdin: str = "", **variables: str) -> Ran:
         [sys.executable, "-W", "error", "-m", "flowhunt", *arguments],
         input=stdin.encode(),
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIME_LIMIT,
         check=False,
         env={**os.environ, "PYTHONIOENCODING": "utf-8", **variables},
     )

@@ -15,7 +15,7 @@ Connect = Callable[..., flowhunt.CreditsApi]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_response_comes_unread_and_whatever_its_status(connect: Connect, method: str) -> None:
+def test_a_response_is_returned_unread_whatever_its_status(connect: Connect, method: str) -> None:
     with RawServer(response(status="418 I'm a teapot", headers={"X-Mine": "1"})) as server:
         client = connect(server).api_client
         received = client.call_api(method, f"{server.url}/v3/something?a=b")
@@ -102,13 +102,15 @@ def test_another_host_is_refused_before_anything_is_sent(connect: Connect) -> No
     ("method", "tries"),
     [("GET", 3), ("HEAD", 3), ("OPTIONS", 3), ("POST", 1), ("PUT", 1), ("PATCH", 1), ("DELETE", 1)],
 )
-def test_what_may_change_something_is_sent_once(connect: Connect, method: str, tries: int) -> None:
+def test_what_may_change_something_is_sent_once(
+    connect: Connect, method: str, attempts: int
+) -> None:
     with RawServer(response(b"", "503 Service Unavailable")) as server:
         received = connect(server).api_client.call_api(method, f"{server.url}/")
         received.close()
 
         assert received.status == 503
-        assert received.tries == len(server.requests) == tries
+        assert received.tries == len(server.requests) == attempts
 
 
 @pytest.mark.parametrize("wrong", [0, "5", (1, -1)], ids=repr)

@@ -81,7 +81,9 @@ def test_client_that_is_forgotten_leaves_no_connection() -> None:
 
 @each_endpoint
 @each_form
-def test_closed_client_says_so(connect: Connect, endpoint: Endpoint, form: str) -> None:
+def test_a_closed_client_is_an_error_that_states_it(
+    connect: Connect, endpoint: Endpoint, form: str
+) -> None:
     api = connect("http://localhost:1")
     api.api_client.close()
 
@@ -89,7 +91,7 @@ def test_closed_client_says_so(connect: Connect, endpoint: Endpoint, form: str) 
         getattr(api, endpoint.name + form)(*endpoint.arguments())
 
 
-def test_closed_client_says_so_to_call_api(connect: Connect) -> None:
+def test_a_closed_client_is_an_error_that_states_it_to_call_api(connect: Connect) -> None:
     client = connect("http://localhost:1").api_client
     client.close()
 

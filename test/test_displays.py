@@ -140,7 +140,7 @@ def test_a_long_table_shows_its_first_rows_and_how_many_there_are() -> None:
         assert "row 10" not in text
 
 
-def test_a_reconciliation_without_differences_says_so() -> None:
+def test_a_reconciliation_without_differences_states_it() -> None:
     found = Reconciliation({}, [], {"2026-01-01": ("rows", "sums")})
 
     assert {"Reconciliation: no differences in 1 day", "rows, sums"} <= set(

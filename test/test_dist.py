@@ -107,7 +107,7 @@ def test_the_wheel_has_the_package_and_its_licence_and_nothing_else(wheel: Path)
     assert names == PACKAGE | files
 
 
-def test_version_licence_and_python_are_told(metadata: Message) -> None:
+def test_version_licence_and_python_are_declared(metadata: Message) -> None:
     assert metadata["Version"] == flowhunt.__version__
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.11"
@@ -174,5 +174,5 @@ def test_it_calls_the_service(python: Path, tmp_path: Path) -> None:
 
 def test_the_sandbox_says_which_extra_is_missing(python: Path, tmp_path: Path) -> None:
     program = "try:\n    import flowhunt.sandbox\nexcept ImportError as error:\n    print(error)\n"
-    told = run(python, "-c", program, cwd=tmp_path)
-    assert "pip install '.[sandbox]'" in told
+    reported = run(python, "-c", program, cwd=tmp_path)
+    assert "pip install '.[sandbox]'" in reported

@@ -30,7 +30,7 @@ from flowhunt import exceptions, models
 from flowhunt._transport.retry import DEFAULT_RETRIES
 from flowhunt.sandbox import Sandbox
 
-PATIENCE = 100
+TIME_LIMIT = 100
 README = ROOT / "README.md"
 DATA = {"text", "json", "sql", "toml"}
 MODULES = [
@@ -62,7 +62,7 @@ def variables(served: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def run(*command: str, cwd: Path = ROOT) -> str:
     """What a command prints; it must succeed."""
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=PATIENCE, cwd=cwd, check=False
+        command, capture_output=True, text=True, timeout=TIME_LIMIT, cwd=cwd, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -161,7 +161,7 @@ def test_what_is_to_be_installed_exists() -> None:
 
 
 @pytest.mark.parametrize("page", [*PAGES, *OTHER_PAGES], ids=name_of)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     lost = []
     for link in links(page):
         path, _, anchor = link.partition("#")

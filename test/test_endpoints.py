@@ -418,7 +418,7 @@ BODIES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("as_model", [True, False], ids=["model", "dict"])
 @pytest.mark.parametrize(("name", "asked", "sent"), BODIES)
-def test_body_on_the_wire(
+def test_the_bytes_of_a_request_body(
     connect: Connect, name: str, asked: dict[str, Any], sent: dict[str, Any], as_model: bool
 ) -> None:
     model = next(each.body for each in ENDPOINTS if each.name == name)
@@ -442,7 +442,7 @@ def test_with_http_info_keeps_the_body_out_of_its_repr(api: flowhunt.CreditsApi)
 @pytest.mark.parametrize(
     ("workspace_id", "status"), [("no such workspace", 401), (None, 422)], ids=["401", "422"]
 )
-def test_raw_response_comes_whatever_its_status(
+def test_a_raw_response_is_returned_whatever_its_status(
     sandbox: Sandbox, workspace_id: str | None, status: int
 ) -> None:
     with flowhunt.ApiClient(sandbox.configuration()) as client:

@@ -100,8 +100,8 @@ def pages_of(
     """Lists of rows, of which either all moments have a UTC offset or none has."""
     texts = {name: st.text() for name in shape if name not in columns}
 
-    def row(moments: st.SearchStrategy[datetime]) -> st.SearchStrategy[Any]:
-        fields = st.fixed_dictionaries({**texts, **columns, "created_at": moments})
+    def row(timestamps: st.SearchStrategy[datetime]) -> st.SearchStrategy[Any]:
+        fields = st.fixed_dictionaries({**texts, **columns, "created_at": timestamps})
         return st.builds(operator.or_, unknown, fields).map(of)
 
     return st.lists(row(naive)) | st.lists(row(aware))
@@ -187,7 +187,7 @@ def assert_same(read: list[Json], rows: list[Any]) -> None:
 
 @in_every_library
 @given(rows=transactions)
-def test_transactions_come_out_as_they_went_in(
+def test_transactions_are_unchanged_in_a_table(
     read: Callable[[frames.Table], list[Json]], rows: list[CreditTransactionResponse]
 ) -> None:
     assert_same(read(frames.transactions(rows)), rows)
@@ -195,7 +195,7 @@ def test_transactions_come_out_as_they_went_in(
 
 @in_every_library
 @given(rows=daily_sums)
-def test_daily_sums_come_out_as_they_went_in(
+def test_daily_sums_are_unchanged_in_a_table(
     read: Callable[[frames.Table], list[Json]], rows: list[CreditDailyTransactionResponse]
 ) -> None:
     assert_same(read(frames.daily(rows)), rows)
@@ -203,8 +203,8 @@ def test_daily_sums_come_out_as_they_went_in(
 
 TEXT: Any = pyarrow.string()
 INTEGER: Any = pyarrow.int64()
-MOMENT: Any = pyarrow.timestamp("us")
-KINDS = {"created_at": MOMENT, "amount": INTEGER, "cnt": INTEGER}
+NOON: Any = pyarrow.timestamp("us")
+KINDS = {"created_at": NOON, "amount": INTEGER, "cnt": INTEGER}
 
 both_shapes = pytest.mark.parametrize(
     ("build", "row"),
@@ -231,7 +231,7 @@ def test_the_columns_are_the_fields_of_the_model_and_extra(
 
 
 @both_shapes
-def test_rows_may_come_one_by_one(
+def test_rows_may_be_returned_one_by_one(
     build: Callable[..., frames.Table], row: Callable[..., Any]
 ) -> None:
     table = build(row(amount=number) for number in range(3))
@@ -263,7 +263,7 @@ def test_sql_over_a_table_by_its_name() -> None:
     ("moment", "zone"),
     [("2021-01-01T05:30:00", None), ("2021-01-01T05:30:00+05:30", "UTC")],
 )
-def test_moments_have_a_zone_only_if_the_service_gave_one(
+def test_timestamps_have_a_zone_only_if_the_service_gave_one(
     build: Callable[..., frames.Table], row: Callable[..., Any], moment: str, zone: str | None
 ) -> None:
     table = build([row(created_at=moment)])
@@ -276,7 +276,7 @@ def test_moments_have_a_zone_only_if_the_service_gave_one(
 
 
 @both_shapes
-def test_moments_with_and_without_a_zone_are_refused_together(
+def test_timestamps_with_and_without_a_zone_are_refused_together(
     build: Callable[..., frames.Table], row: Callable[..., Any]
 ) -> None:
     rows = [row(), row(), row(created_at="2021-01-01T00:00:00Z")]
@@ -335,7 +335,7 @@ def test_many_rows_take_little_time() -> None:
 
 @in_every_library
 @given(chart=charts)
-def test_charts_come_out_as_they_went_in(
+def test_charts_are_unchanged_in_a_table(
     read: Callable[[frames.Table], list[Json]], chart: CreditDailyChartResponse
 ) -> None:
     periods = {row.var_date: row.transaction_types for row in chart.per_day}
@@ -720,7 +720,7 @@ def test_half_a_year_of_days_has_bars_without_gaps_and_labels_apart() -> None:
         (chart_of({"2026-01-01": {"G": -1}}), False),
     ],
 )
-def test_a_chart_without_amounts_says_so(chart: CreditDailyChartResponse, says: bool) -> None:
+def test_a_chart_without_amounts_states_it(chart: CreditDailyChartResponse, says: bool) -> None:
     ax = frames.plot_daily_chart(chart)
 
     assert ("no amounts in this chart" in [text.get_text() for text in ax.texts]) is says

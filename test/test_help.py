@@ -23,7 +23,7 @@ def help_on(thing: object) -> str:
     return pydoc.plain(pydoc.render_doc(thing))
 
 
-def test_help_on_the_api_tells_what_all_calls_share() -> None:
+def test_help_on_the_api_has_what_all_calls_share() -> None:
     text = help_on(flowhunt.CreditsApi)
 
     for form in FORMS:

@@ -148,7 +148,7 @@ def sent_too(name: str) -> Json:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_what_the_wire_says_goes_there_and_back(name: str) -> None:
+def test_json_names_are_read_and_written_again(name: str) -> None:
     model = model_of(name)
 
     @given(given_=named(name))
@@ -253,7 +253,7 @@ def test_null_that_was_set_is_not_null_that_was_not() -> None:
 
 
 @pytest.mark.parametrize("desc", [{}, {"context_desc": None}, {"context_desc": "Café ☕"}])
-def test_response_keeps_whether_a_null_came(desc: Json) -> None:
+def test_a_response_keeps_whether_a_null_was_received(desc: Json) -> None:
     row = CreditTransactionResponse.from_dict({**ROW, **desc})
 
     assert row is not None
@@ -406,7 +406,7 @@ def test_a_new_code_is_a_member_that_keeps_its_text(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["G", "BRAND_NEW"])
-def test_a_code_is_one_object_however_it_comes(code: str) -> None:
+def test_a_code_is_one_object_however_it_is_received(code: str) -> None:
     member = TransactionType(code)
     row = CreditTransactionResponse.from_dict({**ROW, "transaction_type": code})
     chart = CreditDailyChartResponse.from_dict({"per_day": [], "transaction_types": [code]})
@@ -547,7 +547,7 @@ def test_detail_of_an_error(
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def test_a_window_over_the_hour_that_comes_twice_is_compared_in_utc() -> None:
+def test_a_window_over_a_repeated_hour_is_compared_in_utc() -> None:
     first = datetime(2026, 10, 25, 2, 50, tzinfo=BERLIN)
     second = datetime(2026, 10, 25, 2, 20, fold=1, tzinfo=BERLIN)  # half an hour later
 

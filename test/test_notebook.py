@@ -96,7 +96,7 @@ def summed(rows: list[Row], name: str) -> Counter[str]:
     return sums
 
 
-def test_it_runs_without_a_complaint(shown: Shown) -> None:
+def test_it_runs_without_a_warning(shown: Shown) -> None:
     assert shown.complaints() == []
 
 
@@ -159,6 +159,6 @@ def test_it_is_written_as_jupyter_writes_it() -> None:
     assert NOTEBOOK.read_text(encoding="utf-8") == f"{text}\n"
 
 
-def test_its_links_lead_somewhere() -> None:
+def test_its_links_have_targets() -> None:
     links = {link for cell in read().cells for link in LINK.findall(cell.source)}
     assert {link for link in links if not (NOTEBOOK.parent / link).exists()} == set()

@@ -176,14 +176,14 @@ def test_there_is_no_timeout(connect: Connect) -> None:
     assert Configuration().limits() == (5.0, 60.0, 120.0)
 
 
-def test_searches_by_post_are_never_tried_again(connect: Connect) -> None:
+def test_searches_by_post_are_never_retried(connect: Connect) -> None:
     """Its ``retries`` reach only what urllib3 retries by itself, and that excludes POST."""
     with RawServer(UNAVAILABLE, response([ROW])) as server:
         assert len(connect(server).search_credit_transactions("w", {})) == 1
         assert len(server.requests) == 2
 
 
-def test_an_unavailable_service_is_not_asked_again(connect: Connect) -> None:
+def test_an_unavailable_service_is_not_retried_without_end(connect: Connect) -> None:
     """It retries a 503 only with ``Retry-After``; without, it raises at once, for GET too."""
     with RawServer(UNAVAILABLE, response()) as server:
         assert connect(server).get_credit_balance().credits == BALANCE["credits"]

@@ -250,7 +250,7 @@ def test_urllib3_connects_to_the_name_with_its_final_dot() -> None:
     assert connection._dns_host == "service.test."  # noqa: SLF001
 
 
-def test_a_response_of_urllib3_says_what_is_left_and_whether_it_is_chunked() -> None:
+def test_a_response_of_urllib3_has_its_remaining_length_and_whether_it_is_chunked() -> None:
     with RawServer() as server, urllib3.PoolManager() as pool:
         response = pool.urlopen("GET", f"{server.url}/", preload_content=False)
         left, chunked = response.length_remaining, response.chunked
@@ -287,7 +287,7 @@ def test_uvicorn_keeps_connections_and_requests_where_the_sandbox_ends_them() ->
     assert (state.connections, state.tasks) == (set(), set())
 
 
-def test_a_member_of_an_enumeration_can_be_made_beside_those_of_its_class() -> None:
+def test_an_enumeration_takes_members_that_its_class_does_not_name() -> None:
     """``TransactionType`` makes a member for each code that it does not list."""
 
     class Code(enum.StrEnum):

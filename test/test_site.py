@@ -84,7 +84,7 @@ class Links(HTMLParser):
                 self.anchors.add(value)
 
 
-def test_every_link_inside_the_site_leads_somewhere(site: Path) -> None:
+def test_every_link_inside_the_site_has_a_target(site: Path) -> None:
     pages = {page: Links(page) for page in site.rglob("*.html")}
     assert len(pages) > len(PAGES)
     lost = set()

@@ -70,7 +70,7 @@ def test_the_keys_of_profiles_are_pinned(run: Run, profiles: object) -> None:
     assert [list(row) for row in rows(run, "profiles")] == [keys] * 3
 
 
-def test_the_balance_lasts_as_long_as_the_pace_of_complete_days_says(
+def test_the_balance_lasts_as_long_as_at_the_pace_of_complete_days(
     run: Run, service: Sandbox
 ) -> None:
     (row,) = rows(run, "balance", "--raw")
@@ -251,7 +251,7 @@ def test_check_says_in_one_line_which_limits_are_crossed(run: Run, service: Sand
     assert f"they last {days_left:g} days, below 99999" in line
 
 
-def test_amounts_of_the_other_sign_are_no_success_and_the_option_says_so(
+def test_amounts_of_the_other_sign_are_no_success_and_the_error_names_the_option(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     yesterday = (datetime.now(UTC) - timedelta(days=1)).replace(tzinfo=None).isoformat()

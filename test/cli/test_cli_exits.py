@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli_helpers import PATIENCE, Run, spawn
+from cli_helpers import TIME_LIMIT, Run, spawn
 from flowhunt.cli import main
 from flowhunt.sandbox import Sandbox
 from raw_server import Connection, RawServer
@@ -105,7 +105,7 @@ def test_text_of_the_service_in_an_error_stays_in_its_line(run: Run, service: Sa
         ("--help", 0),
     ],
 )
-def test_a_reader_that_leaves_ends_a_command_quietly(command: str, code: int) -> None:
+def test_a_closed_pipe_ends_a_command_quietly(command: str, code: int) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
@@ -113,7 +113,7 @@ def test_a_reader_that_leaves_ends_a_command_quietly(command: str, code: int) ->
             [sys.executable, "-m", "flowhunt", *command.split()],
             stdout=pipe,
             stderr=subprocess.PIPE,
-            timeout=PATIENCE,
+            timeout=TIME_LIMIT,
             check=False,
         )
 
@@ -127,7 +127,7 @@ def test_a_full_disk_is_a_failure() -> None:
             [sys.executable, "-m", "flowhunt", "balance"],
             stdout=full,
             stderr=subprocess.PIPE,
-            timeout=PATIENCE,
+            timeout=TIME_LIMIT,
             check=False,
         )
 
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_a_command_that_waits_with_130(tmp_path: Path, command: list
 
     def never(connection: Connection) -> None:
         waiting.set()
-        connection.stopping.wait(PATIENCE)
+        connection.stopping.wait(TIME_LIMIT)
 
     with RawServer(never) as server:
         table = f'[default]\nbase_url = "{server.url}"\nworkspace_id = "w"\napi_key = "k"\n'
@@ -174,9 +174,9 @@ def test_ctrl_c_ends_a_command_that_waits_with_130(tmp_path: Path, command: list
             text=True,
             env={name: value for name, value in os.environ.items() if name not in names},
         ) as process:
-            assert waiting.wait(PATIENCE)
+            assert waiting.wait(TIME_LIMIT)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=PATIENCE / 2)
+            _, err = process.communicate(timeout=TIME_LIMIT / 2)
 
     assert process.returncode == 130
     if "-ojson" in command:

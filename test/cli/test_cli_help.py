@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cli_helpers import PATIENCE, Run, spawn
+from cli_helpers import TIME_LIMIT, Run, spawn
 from flowhunt.cli._errors import ExitCode
 from flowhunt.cli._main import COMMANDS, program
 from flowhunt.cli._options import ALL
@@ -52,7 +52,7 @@ def test_completion_is_a_script_for_the_shell(run: Run, shell: str) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert "_FLOWHUNT_CREDITS_COMPLETE" in ran.out
     if shell == "bash" and shutil.which("bash"):
-        subprocess.run(["bash", "-n"], input=ran.out, text=True, check=True, timeout=PATIENCE)  # noqa: S607
+        subprocess.run(["bash", "-n"], input=ran.out, text=True, check=True, timeout=TIME_LIMIT)  # noqa: S607
 
 
 def test_commands_options_and_profiles_are_completed(profiles: Path) -> None:
@@ -70,7 +70,7 @@ def test_commands_options_and_profiles_are_completed(profiles: Path) -> None:
 def test_the_console_script_and_the_module_are_the_same() -> None:
     script = Path(sys.executable).with_name("flowhunt-credits")
     done = subprocess.run(
-        [script, "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE
+        [script, "--version"], capture_output=True, text=True, check=True, timeout=TIME_LIMIT
     )
 
     assert done.stdout.startswith("flowhunt-credits, version ")
@@ -107,7 +107,7 @@ def test_without_the_extra_of_a_command_nothing_is_sent_and_one_line_says_what_t
         text=True,
         input="a key",
         check=False,
-        timeout=PATIENCE,
+        timeout=TIME_LIMIT,
         env=os.environ
         | {"PYTHONPATH": str(tmp_path), "FLOWHUNT_API_KEY": "k", "FLOWHUNT_WORKSPACE_ID": "w"}
         | {"FLOWHUNT_BASE_URL": "http://127.0.0.1:1"},

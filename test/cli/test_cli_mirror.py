@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 
-from cli_helpers import PATIENCE, Run
+from cli_helpers import TIME_LIMIT, Run
 from flowhunt.sandbox import Sandbox
 from raw_server import Connection, RawServer
 
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_a_sync_with_130(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def never(connection: Connection) -> None:
         waiting.set()
-        connection.stopping.wait(PATIENCE)
+        connection.stopping.wait(TIME_LIMIT)
 
     with RawServer(never) as server:
         monkeypatch.setenv("FLOWHUNT_BASE_URL", server.url)
@@ -107,8 +107,8 @@ def test_ctrl_c_ends_a_sync_with_130(tmp_path: Path, monkeypatch: pytest.MonkeyP
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
-            assert waiting.wait(PATIENCE)
+            assert waiting.wait(TIME_LIMIT)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=PATIENCE / 2)
+            _, err = process.communicate(timeout=TIME_LIMIT / 2)
 
     assert (process.returncode, err) == (130, "error: interrupted\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import flowhunt
-from cli_helpers import PATIENCE, Run, spawn
+from cli_helpers import TIME_LIMIT, Run, spawn
 from flowhunt import Configuration, ProfileError
 from flowhunt._profiles import location
 from flowhunt.sandbox import Sandbox
@@ -259,7 +259,7 @@ def test_a_person_is_asked_for_the_key_without_echo(service: Sandbox, file: Path
                     while not shown.endswith(prompt):
                         shown += screen.read(1)
                     screen.write(f"{line}\n".encode())
-                assert process.wait(PATIENCE) == 0
+                assert process.wait(TIME_LIMIT) == 0
             os.set_blocking(screen.fileno(), False)
             shown += screen.read() or b""
 
@@ -376,7 +376,7 @@ def test_one_profile_that_fails_hides_no_other(profiles: Path, service: Sandbox,
     assert [line.split()[1] for line in ran.err.splitlines()] == ["beta:", "odd:", "last:"]
 
 
-def test_a_limit_that_is_crossed_counts_beside_a_profile_that_fails(
+def test_a_limit_that_is_crossed_counts_although_another_profile_fails(
     profiles: Path, run: Run
 ) -> None:
     ran = run("check", "--all-profiles", "--below", "999999")
@@ -410,7 +410,7 @@ def test_profiles_are_listed_without_their_keys(profiles: Path, service: Sandbox
         ({}, ["--all-profiles", "--profile", "nix"], 2, "--all-profiles excludes"),
     ],
 )
-def test_who_has_configured_nothing_is_told_what_to_do(
+def test_without_any_configuration_the_error_states_what_to_do(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str],

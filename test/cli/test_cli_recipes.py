@@ -12,7 +12,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from cli_helpers import PATIENCE, Ran
+from cli_helpers import TIME_LIMIT, Ran
 from docs_blocks import ROOT, Block, blocks
 from flowhunt.sandbox import Sandbox
 
@@ -45,7 +45,7 @@ def carry_out(text: str) -> Ran:
     block = recipe(text)
     command = ["bash", "-c"] if block.language == "bash" else [sys.executable, "-c"]
     done = subprocess.run(
-        [*command, block.text], capture_output=True, text=True, timeout=PATIENCE, check=False
+        [*command, block.text], capture_output=True, text=True, timeout=TIME_LIMIT, check=False
     )
     return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -88,7 +88,7 @@ def test_nightly_files_of_three_workspaces_of_which_one_key_is_revoked(tmp_path:
     assert files == ["credits-acme.csv", "credits-gamma.csv"]
 
 
-def test_tell_me_in_time(service: Sandbox) -> None:
+def test_a_warning_in_time(service: Sandbox) -> None:
     assert carry_out("check") == (0, "", "")
     service.set_balance(99_999_999)
     ran = carry_out("check")
@@ -104,7 +104,7 @@ def test_a_pytest_test_with_402_and_429(tmp_path: Path) -> None:
         [sys.executable, "-m", "pytest", *few],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIME_LIMIT,
         check=False,
     )
     assert done.returncode == 0, done.stdout

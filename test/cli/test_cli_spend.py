@@ -64,9 +64,7 @@ def test_the_keys_of_json_are_pinned(run: Run, question: tuple[str, ...], keys: 
     assert {tuple(row) for row in found} == {tuple(keys)}
 
 
-def test_sums_and_transactions_and_a_file_tell_the_same(
-    run: Run, service: Sandbox, tmp_path: Path
-) -> None:
+def test_sums_and_transactions_and_a_file_agree(run: Run, service: Sandbox, tmp_path: Path) -> None:
     file = str(tmp_path / "all.parquet")
     period = ("--since", "60d", "--until", "today")
     assert run("export", file, *period).code == 0

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from cli_helpers import EVIL, PATIENCE, Run, spawn
+from cli_helpers import EVIL, TIME_LIMIT, Run, spawn
 from flowhunt.cli._text import one_line, plain
 from flowhunt.sandbox import Sandbox
 
@@ -92,7 +92,7 @@ def in_a_terminal(*arguments: str, **variables: str) -> str:
             subprocess.run(
                 [sys.executable, "-m", "flowhunt", *arguments],
                 stdout=output,
-                timeout=PATIENCE,
+                timeout=TIME_LIMIT,
                 check=True,
                 env={**os.environ, "TERM": "xterm-256color", **variables},
             )

@@ -93,7 +93,7 @@ def late(**fields: Any) -> dict[str, Any]:
     return {"transaction_type": "G", "amount": 7, **fields}
 
 
-def test_months_of_nights_leave_what_the_ledger_says(night: Night) -> None:
+def test_months_of_nights_leave_what_the_ledger_has(night: Night) -> None:
     with served(transactions=150) as sandbox:
         assert night.load(sandbox, "2026-04-15") < 40
         first = night.transactions()
@@ -270,7 +270,7 @@ def test_an_error_in_the_middle_leaves_no_half_of_a_day(night: Night) -> None:
         night.assert_is(sandbox)
 
 
-def test_settings_come_from_dlts_own_configuration(
+def test_settings_are_those_of_dlts_own_configuration(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with served(workspaces=1, transactions=50) as sandbox:

@@ -35,7 +35,7 @@ TEXTS = [
 HARMLESS = ["", "a=1", "'=1", 'a "word", and\nmore', "NA", "null", "\\N", "žluť 🟡", "00123", "1e5"]
 
 
-def unkind() -> list[Row]:
+def unusual_rows() -> list[Row]:
     """Nothing but nulls for long, then texts that formats stumble over."""
     rows = evenly(300, 45, datetime(2025, 1, 1))
     for row in rows[:200]:
@@ -156,11 +156,11 @@ WAYS: list[tuple[str, Callable[[Path], list[Row]]]] = [
 
 
 @pytest.mark.parametrize(("format", "read"), WAYS)
-def test_each_documented_way_reads_unkind_rows(
+def test_each_documented_way_reads_unusual_rows(
     tmp_path: Path, format: str, read: Callable[[Path], list[Row]]
 ) -> None:
     path = tmp_path / f"rows.{format}"
-    rows = unkind()
+    rows = unusual_rows()
     with WrongService(rows) as service:
         export(service, path)
         found = read(path)
@@ -184,7 +184,7 @@ def test_the_types_do_not_depend_on_the_rows(
 
 
 def test_excel_shows_text_as_text_and_rounds_no_number(tmp_path: Path) -> None:
-    rows = unkind()
+    rows = unusual_rows()
     with WrongService(rows) as service:
         export(service, tmp_path / "rows.xlsx", unit="credits")
     book = openpyxl.load_workbook(tmp_path / "rows.xlsx")
@@ -209,7 +209,7 @@ def test_more_rows_than_a_sheet_holds_go_on_in_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_formats, "ROWS_IN_A_SHEET", 150)
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         export(service, tmp_path / "rows.xlsx")
     book = openpyxl.load_workbook(tmp_path / "rows.xlsx")
     assert {sheet.title: sheet.max_row for sheet in book} == {
@@ -239,7 +239,7 @@ def spreadsheet(service: WrongService, path: Path, **settings: Any) -> list[Row]
 
 
 def test_a_spreadsheet_sees_no_formula(tmp_path: Path) -> None:
-    rows = unkind()
+    rows = unusual_rows()
     with WrongService(rows) as service:
         found = spreadsheet(service, tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").read_bytes().startswith(b"\xef\xbb\xbf")
@@ -251,7 +251,7 @@ def test_a_spreadsheet_sees_no_formula(tmp_path: Path) -> None:
 
 
 def test_the_plain_form_is_what_was_received(tmp_path: Path) -> None:
-    rows = unkind()
+    rows = unusual_rows()
     with WrongService(rows) as service:
         export(service, tmp_path / "rows.csv")
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
@@ -294,7 +294,7 @@ def test_columns_are_those_asked_for_in_their_order(tmp_path: Path) -> None:
 
 
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         for format in ("csv", "jsonl", "parquet"):
             export(service, tmp_path / f"a.{format}", workers=1, page_size=20)
             export(service, tmp_path / f"b.{format}", workers=8, page_size=20)
@@ -323,7 +323,7 @@ def test_a_mirror_gives_the_same_file(
     monkeypatch.setattr(_table, "ROWS_AT_ONCE", rows_at_once)
     period: Any = {"since": "2025-01-03T04:05:06.000700", "until": "2025-02-04T11:00:00"}
     here, there = tmp_path / f"here.{format}", tmp_path / f"there.{format}"
-    rows = [*unkind(), *rows_at([datetime(2025, 1, 3, 4, 5, 6, 700)], prefix="first-")]
+    rows = [*unusual_rows(), *rows_at([datetime(2025, 1, 3, 4, 5, 6, 700)], prefix="first-")]
     rows += rows_at([datetime(2025, 1, 3, 4, 5, 6, 699)], prefix="before-")
     with WrongService(rows) as service:
         ids = [WORKSPACE, OTHER]

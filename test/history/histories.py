@@ -74,17 +74,17 @@ def ids(rows: Iterable[dict[str, Any]]) -> list[str]:
     return [row["transaction_id"] for row in rows]
 
 
-def made_at(moments: Iterable[datetime], codes: tuple[str, ...] = CODES) -> list[dict[str, Any]]:
+def made_at(timestamps: Iterable[datetime], codes: tuple[str, ...] = CODES) -> list[dict[str, Any]]:
     """A history with a transaction at each moment, no two of the same amount."""
     return [
         {
-            "created_at": moment.isoformat(),
+            "created_at": timestamp.isoformat(),
             "transaction_type": codes[number * 7 % len(codes)],
             "context_id": f"context-{number % 3}",
             "context_desc": f"bot {number % 2}",
             "amount": number,
         }
-        for number, moment in enumerate(moments)
+        for number, timestamp in enumerate(timestamps)
     ]
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from flowhunt.history import iter_credit_transactions
+from test_history_failures import readers
 from test_history_hostile import HISTORY, Case, api_of, models
-from test_history_troubles import readers
 from wrong_service import START, WORKSPACE, Request, Search, WrongService, evenly
 
 AFTER_THE_FIRST_PART = (START + timedelta(days=15)).isoformat()
@@ -163,7 +163,7 @@ def test_reading_works_while_the_interpreter_ends(program: str, workers: int) ->
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize(("workers", "told"), [(1, str(len(HISTORY) - 1)), (4, "forked")])
-def test_a_half_read_iterator_does_not_hang_in_a_forked_child(workers: int, told: str) -> None:
+def test_a_half_read_iterator_does_not_hang_in_a_forked_child(workers: int, reported: str) -> None:
     program = f"""
         found = rows({workers})
         next(found)
@@ -180,7 +180,7 @@ def test_a_half_read_iterator_does_not_hang_in_a_forked_child(workers: int, told
     with WrongService(HISTORY) as service:
         with child(service, program) as process:
             output, errors = process.communicate(timeout=60)
-        assert told in output, errors
+        assert reported in output, errors
 
 
 def test_one_worker_needs_no_thread() -> None:

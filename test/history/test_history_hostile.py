@@ -67,7 +67,7 @@ class Case:
     rows: list[Row] = field(default_factory=lambda: HISTORY)
     service: dict[str, Any] = field(default_factory=dict)
     request: dict[str, Any] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
     page_size: int = 100
 
     @property
@@ -131,7 +131,7 @@ WITNESSES: dict[str, Case] = {
     "the chart is refused": Case(service={"chart": Chart(status=404)}),
     "chart and sums do not know the last day": Case(
         service={"chart": Chart(built_to=LAST_DAY), "sums": Sums(built_to=LAST_DAY)},
-        told=("2025-03-30",),
+        reported=("2025-03-30",),
     ),
     "the sums are kept by whole days, and the request begins at noon": Case(
         service={"sums": Sums(kept_by="date"), "chart": Chart(kept_by="date")}, request=NOON
@@ -292,9 +292,9 @@ def test_all_rows_are_returned_whatever_one_endpoint_does_wrong(
             warnings.simplefilter("always", DifferenceWarning)
             found = list(read(on_difference="warn"))
         assert found == (case.wanted[::-1] if newest_first else case.wanted)
-        told = " ".join(str(warning.message) for warning in caught)
-        assert bool(told) == bool(case.told)
-        assert all(day in told for day in case.told)
+        reported = " ".join(str(warning.message) for warning in caught)
+        assert bool(reported) == bool(case.told)
+        assert all(day in reported for day in case.told)
         pages = len(case.rows) / min(case.page_size, 100)
         assert len(service.requests) < 100 + 40 * pages
 
@@ -343,16 +343,16 @@ def test_the_windows_of_a_plan_have_all_rows_whatever_one_endpoint_does_wrong(ca
     with WrongService(case.rows, **case.service) as service, api_of(service) as api:
         plan = plan_credit_transactions(api, WORKSPACE, since, until, page_size=case.page_size)
         found: list[str] = []
-        told: set[str] = set()
+        reported: set[str] = set()
         for window in plan.windows:
             try:
                 batch = read_window(api, WORKSPACE, window, page_size=case.page_size)
             except DifferenceError as error:
-                told.update(difference.day.isoformat() for difference in error.differences)
+                reported.update(difference.day.isoformat() for difference in error.differences)
                 batch = read_window(api, WORKSPACE, window, page_size=case.page_size, verify=False)
             found += ids_of(batch)
     assert found == case.wanted
-    assert told == set(case.told)
+    assert reported == set(case.told)
 
 
 def foreign(**wrong: Any) -> dict[str, Any]:
@@ -380,7 +380,7 @@ def test_rows_of_another_workspace_are_an_error_that_names_both(
                 assert repr(name) in str(raised.value)
 
 
-def test_a_service_that_answers_for_the_workspace_of_the_key_is_found_out() -> None:
+def test_a_service_that_returns_rows_of_the_key_s_workspace_is_an_error() -> None:
     search, sums = Search(ignore_workspace=True), Sums(ignore_workspace=True)
     with WrongService(HISTORY, search=search, sums=sums) as service, api_of(service) as api:
         with pytest.raises(WorkspaceMismatchError, match="another-workspace"):
@@ -516,7 +516,7 @@ def test_a_cap_of_one_row_is_read_through(kind: str, on_difference: str, workers
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_an_instant_that_no_limit_returns_whole_is_an_error(kind: str) -> None:
+def test_a_timestamp_that_no_limit_returns_completely_is_an_error(kind: str) -> None:
     rows = [*HISTORY, *one_instant(150, START + timedelta(days=7), types=("G",))]
     with WrongService(rows, search=Search(max_limit=100)) as service, api_of(service) as api:
         for on_difference in "raise", "ignore":

@@ -22,8 +22,8 @@ TIMESTAMPS = get_args(_options.Timestamps)
 NAMES = ("order", "max_limit", "bounds", "pagination", "unlisted_codes", "timestamps")
 CHOICES = (ORDERS, CAPS, BOUNDS, PAGINATIONS, UNLISTED, TIMESTAMPS)
 
-MOMENT = datetime(2025, 3, 1, 12)
-TICK = timedelta(microseconds=1)
+NOON = datetime(2025, 3, 1, 12)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def combinations() -> list[dict[str, Any]]:
@@ -56,11 +56,11 @@ def test_every_pair_of_values_is_in_a_combination() -> None:
 @pytest.mark.parametrize(
     "options", combinations(), ids=lambda options: "-".join(map(str, options.values()))
 )
-def test_all_rows_and_sums_come_once_and_in_order(options: dict[str, Any]) -> None:
+def test_all_rows_and_sums_are_returned_once_and_in_order(options: dict[str, Any]) -> None:
     codes = CODES if options["unlisted_codes"] else LISTED_CODES
     few = options["max_limit"] == 1
     history = made_at(
-        evenly(6, 40) if few else [*evenly(250, 70), *evenly(150, 0.0001, MOMENT)], codes
+        evenly(6, 40) if few else [*evenly(250, 70), *evenly(150, 0.0001, NOON)], codes
     )
     with books(history=history, **options) as served:
         kept = served.kept()
@@ -84,9 +84,9 @@ FILTERS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("max_limit", [None, 37, 2])
 @pytest.mark.parametrize("request_", FILTERS, ids=lambda filters: "-".join(filters))
-def test_only_what_matches_comes(request_: dict[str, Any], max_limit: int | None) -> None:
+def test_only_rows_that_match_are_returned(request_: dict[str, Any], max_limit: int | None) -> None:
     count = 30 if max_limit == 2 else 400
-    moments = [*evenly(count, 20), *[MOMENT] * 3, *[MOMENT + TICK] * 3]
+    moments = [*evenly(count, 20), *[NOON] * 3, *[NOON + MICROSECOND] * 3]
     with books(history=made_at(moments), max_limit=max_limit, pagination="keyset") as served:
         assert served.read(request_) == ids(served.kept(**request_))
 
@@ -103,15 +103,15 @@ def test_a_transaction_is_found_by_its_id() -> None:
 @pytest.mark.parametrize("max_limit", [None, 2])
 @pytest.mark.parametrize("offset", [None, 0, 2])
 @pytest.mark.parametrize("timestamps", TIMESTAMPS)
-def test_the_bounds_asked_for_are_in_what_comes(
+def test_rows_at_the_bounds_are_returned(
     bounds: str, max_limit: int | None, offset: int | None, timestamps: str
 ) -> None:
-    moments = [MOMENT + TICK * number for number in range(9)]
+    moments = [NOON + MICROSECOND * number for number in range(9)]
     zone = None if offset is None else timezone(timedelta(hours=offset))
 
     def bound(number: int) -> datetime:
-        moment = moments[number]
-        return moment if zone is None else moment.replace(tzinfo=UTC).astimezone(zone)
+        timestamp = moments[number]
+        return timestamp if zone is None else timestamp.replace(tzinfo=UTC).astimezone(zone)
 
     options = {"bounds": bounds, "max_limit": max_limit, "timestamps": timestamps}
     with books(history=made_at(moments), **options) as served:
@@ -120,13 +120,13 @@ def test_the_bounds_asked_for_are_in_what_comes(
         assert served.read({"created_at_from": bound(4), "created_at_to": bound(4)}) == [kept[4]]
         assert served.read({"created_at_from": bound(3)}) == kept[3:]
         assert served.read({"created_at_to": bound(3)}) == kept[:4]
-        assert served.read({"created_at_to": bound(0) - TICK}) == []
+        assert served.read({"created_at_to": bound(0) - MICROSECOND}) == []
         asked = {"created_at_to": bound(6), "context_id": "context-0"}
         assert served.read(asked) == [kept[0], kept[3], kept[6]]
 
 
 def test_bounds_may_lie_beyond_all_time_of_the_zone() -> None:
-    with books(history=made_at([datetime.min, MOMENT, datetime.max])) as served:
+    with books(history=made_at([datetime.min, NOON, datetime.max])) as served:
         ends = {
             "created_at_from": datetime.min.replace(tzinfo=timezone(timedelta(hours=2))),
             "created_at_to": datetime.max.replace(tzinfo=timezone(timedelta(hours=-2))),

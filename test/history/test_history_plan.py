@@ -14,7 +14,7 @@ import pytest
 import flowhunt
 from flowhunt.history import Plan, plan_credit_transactions
 from histories import Books, books, evenly, ids, made_at
-from test_history_options import BOUNDS, MOMENT, TICK
+from test_history_options import BOUNDS, MICROSECOND, NOON
 
 START = datetime(2025, 1, 1)
 END = datetime(2025, 7, 1)
@@ -80,17 +80,17 @@ def test_windows_follow_each_other_without_a_gap(
 
 @pytest.mark.parametrize("bounds", BOUNDS)
 @pytest.mark.parametrize("aware", [False, True])
-@pytest.mark.parametrize("edge", [datetime(2025, 3, 1), MOMENT, MOMENT + 7 * TICK], ids=str)
+@pytest.mark.parametrize("edge", [datetime(2025, 3, 1), NOON, NOON + 7 * MICROSECOND], ids=str)
 def test_until_is_not_in_a_plan_and_since_is(bounds: str, aware: bool, edge: datetime) -> None:
     """To the microsecond, whatever the service does with what is on a bound."""
     end = edge + timedelta(days=40)
-    moments = [at + TICK * number for at in (edge, end) for number in (-2, -1, 0, 1, 2)]
+    moments = [at + MICROSECOND * number for at in (edge, end) for number in (-2, -1, 0, 1, 2)]
     history = made_at([*moments, edge + timedelta(days=10)], codes=("G",))
     options: dict[str, Any] = {"bounds": bounds, "timestamps": "utc" if aware else "naive"}
 
-    def bound(moment: datetime) -> datetime:
+    def bound(timestamp: datetime) -> datetime:
         hours = timezone(timedelta(hours=3))
-        return moment.replace(tzinfo=UTC).astimezone(hours) if aware else moment
+        return timestamp.replace(tzinfo=UTC).astimezone(hours) if aware else timestamp
 
     with books(history=history, **options) as served:
         plan = plan_of(served, bound(edge), bound(end))
@@ -140,7 +140,7 @@ def test_a_day_with_more_rows_than_a_window_has_is_cut() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 1, 30])
 def test_a_burst_that_cannot_be_cut_is_one_window(seconds: int) -> None:
-    burst = [MOMENT + timedelta(seconds=seconds) * number / 300 for number in range(300)]
+    burst = [NOON + timedelta(seconds=seconds) * number / 300 for number in range(300)]
     with books(history=made_at([*evenly(20, 90), *burst])) as served:
         plan = plan_of(served, page_size=10)
         assert plan.rows == 320
@@ -158,10 +158,10 @@ def test_the_text_of_a_plan_is_short(count: int) -> None:
                 assert str(part) in text
 
 
-def test_what_is_planned_is_what_an_iterator_brings() -> None:
+def test_a_plan_has_the_rows_that_an_iterator_returns() -> None:
     with books(history=HISTORY) as served:
         for window in plan_of(served).windows:
-            last = window.until - TICK
+            last = window.until - MICROSECOND
             request = {"created_at_from": window.since, "created_at_to": last}
             inside = [
                 row

@@ -10,8 +10,8 @@ import flowhunt
 from flowhunt.history import iter_credit_transactions, reconcile
 from histories import CODES, LISTED_CODES, books, evenly, ids, made_at, sums_of
 from raw_server import clock_without_waits
-from test_history_options import FILTERS, MOMENT, combinations
-from test_history_troubles import readers
+from test_history_failures import readers
+from test_history_options import FILTERS, NOON, combinations
 
 SUMS = "search_daily_credit_transactions"
 
@@ -19,11 +19,11 @@ SUMS = "search_daily_credit_transactions"
 @pytest.mark.parametrize(
     "options", combinations()[1::4], ids=lambda options: "-".join(map(str, options.values()))
 )
-def test_four_threads_bring_the_same_rows_in_order(options: dict[str, Any]) -> None:
+def test_four_threads_return_the_same_rows_in_order(options: dict[str, Any]) -> None:
     codes = CODES if options["unlisted_codes"] else LISTED_CODES
     few = options["max_limit"] == 1
-    moments = evenly(12, 80) if few else [*evenly(600, 70), *evenly(150, 0.0001, MOMENT)]
-    with books(history=made_at(moments, codes), **options) as served:
+    timestamps = evenly(12, 80) if few else [*evenly(600, 70), *evenly(150, 0.0001, NOON)]
+    with books(history=made_at(timestamps, codes), **options) as served:
         settings: dict[str, Any] = {"workers": 4, "page_size": 2 if few else 20}
         kept = served.kept()
         assert served.read(**settings) == ids(kept)
@@ -54,7 +54,7 @@ def test_failing_calls_do_not_break_several_threads(newest_first: bool) -> None:
 
 @pytest.mark.parametrize("end", ["newest", "oldest"])
 @pytest.mark.parametrize("max_limit", [None, 37])
-def test_rows_that_arrive_meanwhile_do_not_disturb_several_threads(
+def test_rows_that_arrive_during_a_read_do_not_disturb_several_threads(
     end: str, max_limit: int | None
 ) -> None:
     with books(history=made_at(evenly(6000, 60)), max_limit=max_limit) as served:
@@ -100,7 +100,7 @@ def test_what_several_threads_read_ahead_is_bounded() -> None:
 
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_an_error_in_planning_comes_after_the_rows_before_it(
+def test_an_error_in_planning_is_raised_after_the_rows_before_it(
     workers: int, newest_first: bool
 ) -> None:
     with books(history=made_at(evenly(600, 300))) as served:

@@ -100,7 +100,7 @@ SCENARIOS: dict[str, tuple[dict[str, Any] | None, Callable[[WrongService], dict[
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_killed_sync_leaves_a_true_table_and_the_next_one_ends_it(
+def test_a_killed_sync_leaves_a_correct_table_and_the_next_one_completes_it(
     tmp_path: Path, sync: Syncs, scenario: str
 ) -> None:
     before, change = SCENARIOS[scenario]

@@ -258,7 +258,7 @@ def test_another_working_directory_does_not_move_the_table(
 
 
 @pytest.mark.parametrize("rows_in_a_commit", [30, 50_000])
-def test_two_syncs_at_once_both_end_right(
+def test_two_syncs_at_once_leave_a_correct_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_in_a_commit: int
 ) -> None:
     monkeypatch.setattr(_sync, "ROWS_IN_A_COMMIT", rows_in_a_commit)
@@ -305,7 +305,9 @@ def test_a_commit_of_another_sync_is_seen_and_its_days_are_read_again(tmp_path: 
         assert report.version == 2
 
 
-def test_a_sync_that_meets_others_again_and_again_says_so(tmp_path: Path) -> None:
+def test_a_sync_that_always_conflicts_with_others_is_an_error_that_states_it(
+    tmp_path: Path,
+) -> None:
     rows = evenly(30, 10)
     number = 0
 

@@ -53,7 +53,7 @@ def test_three_years_without_changes_cost_three_requests_and_no_commit(tmp_path:
 
 
 @pytest.mark.parametrize("rows", [[], history()], ids=["nothing", "something"])
-def test_any_change_is_brought_by_the_same_call(tmp_path: Path, rows: list[Row]) -> None:
+def test_any_change_is_read_by_the_same_call(tmp_path: Path, rows: list[Row]) -> None:
     with served(rows) as (service, configuration):
         changes: list[Callable[[], None]] = [
             lambda: None,

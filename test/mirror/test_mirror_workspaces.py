@@ -153,7 +153,7 @@ def test_a_throttled_key_does_not_hold_all_threads(tmp_path: Path) -> None:
         def sleep(seconds: float) -> None:
             assert others_are_done.wait(15)
 
-        def tell(now: Progress) -> None:
+        def report_progress(now: Progress) -> None:
             if now.workspaces == len(fast):
                 others_are_done.set()
 
@@ -163,7 +163,7 @@ def test_a_throttled_key_does_not_hold_all_threads(tmp_path: Path) -> None:
             [*slow, *fast],
             workers=3,
             sleep=sleep,
-            progress=tell,
+            progress=report_progress,
         )
         assert not report.failures
         assert report.failed_requests == len(slow)
@@ -193,12 +193,12 @@ def test_one_large_workspace_is_read_by_several_threads(tmp_path: Path) -> None:
 
 
 def test_progress_counts_workspaces_and_rows(tmp_path: Path) -> None:
-    told: list[Progress] = []
+    reported: list[Progress] = []
     with served(rows_of(*IDS)) as (_, configuration):
-        sync(tmp_path / "t", configuration, IDS, progress=told.append)
-    assert told[-1].rows == 180
-    assert {now.workspaces_in_all for now in told} == {3}
-    assert [now.rows for now in told] == sorted(now.rows for now in told)
+        sync(tmp_path / "t", configuration, IDS, progress=reported.append)
+    assert reported[-1].rows == 180
+    assert {now.workspaces_in_all for now in reported} == {3}
+    assert [now.rows for now in reported] == sorted(now.rows for now in reported)
 
 
 @pytest.mark.parametrize("stderr", [None, "closed", "ascii"])

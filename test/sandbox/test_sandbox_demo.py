@@ -10,7 +10,7 @@ import pytest
 
 from flowhunt.sandbox import Sandbox
 
-PATIENCE = 60
+TIME_LIMIT = 60
 
 
 def demo(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -20,7 +20,7 @@ def demo(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=PATIENCE,
+        timeout=TIME_LIMIT,
         check=False,
         env={**inherited, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8", **variables},
     )

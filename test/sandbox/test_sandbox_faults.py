@@ -27,33 +27,33 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize("retry_after", ["soon, maybe", 7])
-def test_a_status_stands_in_for_the_answer(
+def test_a_status_replaces_the_response(
     call: Call, sandbox: Sandbox, retry_after: str | int
 ) -> None:
     sandbox.faults.add(status=503, retry_after=retry_after, headers={"X-Request-Id": "r-1"})
-    answer = call(sandbox, BALANCE)
-    assert answer.status == 503
-    assert answer.headers["Retry-After"] == str(retry_after)
-    assert answer.headers["X-Request-Id"] == "r-1"
-    assert isinstance(answer.json()["detail"], str)
+    response = call(sandbox, BALANCE)
+    assert response.status == 503
+    assert response.headers["Retry-After"] == str(retry_after)
+    assert response.headers["X-Request-Id"] == "r-1"
+    assert isinstance(response.json()["detail"], str)
 
 
-def test_a_body_stands_in_for_that_of_the_answer(call: Call, sandbox: Sandbox) -> None:
+def test_a_body_replaces_that_of_the_response(call: Call, sandbox: Sandbox) -> None:
     sandbox.faults.add(body='[{"new": "ünknown"}]', content_type="application/vnd.new+json")
-    answer = call(sandbox, SEARCH)
-    assert (answer.status, answer.json()) == (200, [{"new": "ünknown"}])
-    assert answer.headers["Content-Type"] == "application/vnd.new+json"
+    response = call(sandbox, SEARCH)
+    assert (response.status, response.json()) == (200, [{"new": "ünknown"}])
+    assert response.headers["Content-Type"] == "application/vnd.new+json"
 
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_a_status_may_be_one_without_a_body(call: Call, sandbox: Sandbox, status: int) -> None:
     sandbox.faults.add(status=status, times=1)
-    answer = call(sandbox, BALANCE)
-    assert (answer.status, answer.data) == (status, b"")
+    response = call(sandbox, BALANCE)
+    assert (response.status, response.data) == (status, b"")
     assert call(sandbox, BALANCE).status == 200
 
 
-def test_a_reset_connection_gives_no_answer(call: Call, sandbox: Sandbox) -> None:
+def test_a_reset_connection_gives_no_response(call: Call, sandbox: Sandbox) -> None:
     sandbox.faults.add(reset=True, requests=[1])
     with pytest.raises(urllib3.exceptions.ProtocolError) as caught:
         call(sandbox, SEARCH)
@@ -64,7 +64,7 @@ def test_a_reset_connection_gives_no_answer(call: Call, sandbox: Sandbox) -> Non
 
 
 @pytest.mark.parametrize("status", [None, 500])
-def test_a_truncated_answer_is_shorter_than_it_says(
+def test_a_truncated_response_is_shorter_than_its_length(
     call: Call, sandbox: Sandbox, status: int | None
 ) -> None:
     sandbox.faults.add(status=status, truncate=True, requests=[1])
@@ -76,13 +76,13 @@ def test_a_truncated_answer_is_shorter_than_it_says(
 def test_malformed_json_cannot_be_read(call: Call, sandbox: Sandbox) -> None:
     sandbox.faults.add(malformed_json=True)
     for operation in (BALANCE, SEARCH):
-        answer = call(sandbox, operation)
-        assert answer.headers["Content-Type"] == "application/json"
+        response = call(sandbox, operation)
+        assert response.headers["Content-Type"] == "application/json"
         with pytest.raises(ValueError, match="Expecting"):
-            answer.json()
+            response.json()
 
 
-def test_latency_delays_the_answer_and_nobody_elses(call: Call, sandbox: Sandbox) -> None:
+def test_latency_delays_one_response_alone(call: Call, sandbox: Sandbox) -> None:
     sandbox.faults.add(latency=0.2, operation=BALANCE)
     start = time.monotonic()
     assert call(sandbox, BALANCE).status == 200
@@ -167,9 +167,9 @@ def test_a_probability_is_decided_by_the_seed(call: Call) -> None:
 def test_faults_combine(call: Call, sandbox: Sandbox) -> None:
     first = sandbox.faults.add(Fault(status=502))
     second = sandbox.faults.add(retry_after="1", malformed_json=True)
-    answer = call(sandbox, BALANCE)
-    assert (answer.status, answer.headers["Retry-After"]) == (502, "1")
-    assert answer.data.startswith(b"{{")
+    response = call(sandbox, BALANCE)
+    assert (response.status, response.headers["Retry-After"]) == (502, "1")
+    assert response.data.startswith(b"{{")
     assert sandbox.requests[-1].faults == (first, second)
 
 
@@ -212,9 +212,9 @@ def test_a_fault_that_cannot_be_is_refused_in_both_ways(
 ) -> None:
     with pytest.raises(pydantic.ValidationError, match=complaint):
         shared.faults.add(**fields)
-    answer = pool.request("POST", f"{shared.url}/_sandbox/faults", json=fields)
-    assert answer.status == 422
-    assert complaint in answer.data.decode()
+    response = pool.request("POST", f"{shared.url}/_sandbox/faults", json=fields)
+    assert response.status == 422
+    assert complaint in response.data.decode()
     assert shared.faults.all() == []
 
 
@@ -224,7 +224,7 @@ def test_other_paths_have_no_faults(pool: urllib3.PoolManager, sandbox: Sandbox)
     assert pool.request("GET", f"{sandbox.url}/nowhere").status == 404
 
 
-def test_the_journal_has_a_request_by_the_time_it_is_answered(
+def test_the_journal_has_a_request_before_its_response(
     call: Call, pool: urllib3.PoolManager, sandbox: Sandbox
 ) -> None:
     fault = sandbox.faults.add(status=503, requests=[2])

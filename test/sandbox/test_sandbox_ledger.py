@@ -20,9 +20,9 @@ Call = Callable[..., urllib3.BaseHTTPResponse]
 Rows = list[dict[str, Any]]
 
 BOUNDS: dict[str, Callable[[str, str, str], bool]] = {
-    "inclusive": lambda low, moment, high: low <= moment <= high,
-    "exclusive": lambda low, moment, high: low < moment < high,
-    "half_open": lambda low, moment, high: low <= moment < high,
+    "inclusive": lambda low, timestamp, high: low <= timestamp <= high,
+    "exclusive": lambda low, timestamp, high: low < timestamp < high,
+    "half_open": lambda low, timestamp, high: low <= timestamp < high,
 }
 
 sandboxes = st.fixed_dictionaries(
@@ -90,7 +90,7 @@ def by_id(rows: Rows) -> Rows:
 def test_pages_hold_every_transaction_of_the_window_once(
     call: Call, made: dict[str, Any], ends: tuple[datetime, datetime], limit: int
 ) -> None:
-    low, high = (moment.isoformat() for moment in sorted(ends))
+    low, high = (timestamp.isoformat() for timestamp in sorted(ends))
     with Sandbox(**made) as sandbox:
         expected = [
             row
@@ -159,8 +159,8 @@ def test_the_balance_of_a_user_is_that_of_all_workspaces_the_user_owns(
             ).json()["credits"]
             for other in owned
         ]
-        answer = call(shared, "get_credit_balance", headers={"Api-Key": workspace.api_key}).json()
-        assert answer == {"user_id": workspace.user_id, "credits": sum(balances)}
+        response = call(shared, "get_credit_balance", headers={"Api-Key": workspace.api_key}).json()
+        assert response == {"user_id": workspace.user_id, "credits": sum(balances)}
     assert len({workspace.user_id for workspace in shared.workspaces}) == 2
 
 
@@ -198,7 +198,7 @@ def test_by_default_the_history_ends_now() -> None:
         assert before <= sandbox.until <= datetime.now(UTC).replace(tzinfo=None)
         made = [row["created_at"] for row in sandbox.transactions()]
     assert max(made) <= sandbox.until.isoformat()
-    assert sum(moment.startswith(last_month) for moment in made) > 100
+    assert sum(timestamp.startswith(last_month) for timestamp in made) > 100
 
 
 def test_a_balance_is_set_for_all_at_first_and_for_one_later(call: Call) -> None:
@@ -230,9 +230,9 @@ def test_the_history_has_what_makes_real_ones_hard(shared: Sandbox) -> None:
     rows = shared.transactions()
     moments = [row["created_at"] for row in rows]
     assert len(rows) == 1_000
-    assert len({moment[:7] for moment in moments}) == 6
+    assert len({timestamp[:7] for timestamp in moments}) == 6
     assert len(set(moments)) < len(moments), "no two at the same moment"
-    assert {len(moment) for moment in moments} == {19, 26}, "whole seconds and microseconds"
+    assert {len(timestamp) for timestamp in moments} == {19, 26}, "whole seconds and microseconds"
     assert {row["context_desc"] is None for row in rows} == {True, False}
     assert len({row["user_id"] for row in rows}) == 3
 
@@ -247,14 +247,16 @@ def test_unlisted_codes_occur_only_when_asked_for() -> None:
 @pytest.mark.parametrize(
     ("order", "expected"), [("newest_first", ["c", "b", "a"]), ("oldest_first", ["a", "b", "c"])]
 )
-def test_rows_come_in_the_order_of_the_option(call: Call, order: Any, expected: list[str]) -> None:
+def test_rows_are_returned_in_the_order_of_the_option(
+    call: Call, order: Any, expected: list[str]
+) -> None:
     rows = [
         {"transaction_id": name, "created_at": f"2026-01-0{day}T00:00:00"}
         for name, day in (("b", 2), ("c", 2), ("a", 1))
     ]
     with Sandbox(history=rows, order=order) as sandbox:
-        answer = call(sandbox, "search_credit_transactions").json()
-    assert [row["transaction_id"] for row in answer] == expected
+        response = call(sandbox, "search_credit_transactions").json()
+    assert [row["transaction_id"] for row in response] == expected
 
 
 def test_a_shuffled_order_is_neither_of_the_others_and_stays(call: Call) -> None:
@@ -266,7 +268,7 @@ def test_a_shuffled_order_is_neither_of_the_others_and_stays(call: Call) -> None
 
 
 @pytest.mark.parametrize("order", ["newest_first", "oldest_first", "shuffled"])
-def test_keyset_pages_are_right_where_all_moments_are_the_same(call: Call, order: Any) -> None:
+def test_keyset_pages_are_right_where_all_timestamps_are_the_same(call: Call, order: Any) -> None:
     rows = [{"transaction_id": f"{number:03}"} for number in range(50)]
     with Sandbox(history=rows, order=order, pagination="keyset") as sandbox:
         paged = all_pages(
@@ -292,8 +294,8 @@ def test_bounds_are_in_or_out_by_the_option(call: Call, bounds: Any, expected: s
     ]
     window = {"created_at_from": "2026-01-01T00:00:00", "created_at_to": "2026-01-03T00:00:00"}
     with Sandbox(history=rows, bounds=bounds) as sandbox:
-        answer = call(sandbox, "search_credit_transactions", window).json()
-    assert {row["transaction_id"] for row in answer} == expected
+        response = call(sandbox, "search_credit_transactions", window).json()
+    assert {row["transaction_id"] for row in response} == expected
 
 
 @pytest.mark.parametrize(
@@ -324,18 +326,18 @@ def test_a_limit_is_a_hundred_unless_said_and_capped_by_the_option(
     call: Call, limit: int | None, max_limit: int | None, expected: int
 ) -> None:
     with Sandbox(transactions=200, max_limit=max_limit) as sandbox:
-        answers = [
+        responses = [
             call(sandbox, operation, {"limit": limit}).json()
             for operation in ("search_credit_transactions", "search_daily_credit_transactions")
         ]
         if limit is None:
-            answers.append(call(sandbox, "search_credit_transactions", {}).json())
-    assert [len(answer) for answer in answers if len(answer) != len(answers[1])] in (
+            responses.append(call(sandbox, "search_credit_transactions", {}).json())
+    assert [len(response) for response in responses if len(response) != len(responses[1])] in (
         [],
         [expected],
         [expected, expected],
     )
-    assert len(answers[0]) == expected
+    assert len(responses[0]) == expected
 
 
 @pytest.mark.parametrize(
@@ -347,11 +349,11 @@ def test_a_bound_with_an_offset_is_taken_to_utc(call: Call, bound: str) -> None:
         {"transaction_id": "at", "created_at": "2026-01-01T00:00:00"},
     ]
     with Sandbox(history=rows) as sandbox:
-        answer = call(sandbox, "search_credit_transactions", {"created_at_from": bound}).json()
-    assert [row["transaction_id"] for row in answer] == ["at"]
+        response = call(sandbox, "search_credit_transactions", {"created_at_from": bound}).json()
+    assert [row["transaction_id"] for row in response] == ["at"]
 
 
-def test_the_edges_of_the_calendar_are_moments_like_others(call: Call) -> None:
+def test_the_edges_of_the_calendar_are_timestamps_like_others(call: Call) -> None:
     rows = [
         {"transaction_id": "first", "created_at": "0001-01-01T00:00:00"},
         {"transaction_id": "last", "created_at": "9999-12-31T23:59:59.999999"},

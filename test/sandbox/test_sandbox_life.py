@@ -29,13 +29,17 @@ from flowhunt.sandbox._options import OptionKeywords
 Call = Callable[..., urllib3.BaseHTTPResponse]
 
 SEARCH = "search_credit_transactions"
-PATIENCE = 60
+TIME_LIMIT = 60
 """Seconds after which a command that should have ended is taken for hung."""
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT,
+        check=False,
     )
 
 
@@ -128,13 +132,13 @@ def test_whoever_still_waits_when_it_stops_is_cut_off(
 ) -> None:
     with Sandbox(transactions=1) as sandbox:
         sandbox.faults.add(latency=3600, operation="get_credit_balance")
-        waiting = http.client.HTTPConnection(*address(sandbox), timeout=PATIENCE)
+        waiting = http.client.HTTPConnection(*address(sandbox), timeout=TIME_LIMIT)
         waiting.request(
             "GET",
             "/v2/credits/balance",
             headers={"Authorization": f"Bearer {sandbox.access_token}"},
         )
-        idle = http.client.HTTPConnection(*address(sandbox), timeout=PATIENCE)
+        idle = http.client.HTTPConnection(*address(sandbox), timeout=TIME_LIMIT)
         idle.connect()
         assert call(sandbox, SEARCH).status == 200
     with pytest.raises(ConnectionError):
@@ -147,8 +151,8 @@ def test_whoever_still_waits_when_it_stops_is_cut_off(
 def test_a_sandbox_can_be_used_in_an_asyncio_program(call: Call) -> None:
     async def program() -> int:
         with Sandbox(transactions=1) as sandbox:
-            answer = await asyncio.to_thread(call, sandbox, SEARCH)
-            return int(answer.status)
+            response = await asyncio.to_thread(call, sandbox, SEARCH)
+            return int(response.status)
 
     assert asyncio.run(program()) == 200
 
@@ -316,18 +320,18 @@ def test_serve_prints_its_url_and_variables_and_ends_cleanly(
             ("Api-Key", variables["FLOWHUNT_API_KEY"]),
             ("Authorization", "Bearer " + variables["FLOWHUNT_ACCESS_TOKEN"]),
         ):
-            answer = pool.request(
+            response = pool.request(
                 "POST",
                 f"{url}/v2/credits/search?workspace_id={variables['FLOWHUNT_WORKSPACE_ID']}",
                 headers={header: value},
                 json={},
             )
-            assert len(answer.json()) == 5
-            assert max(row["created_at"] for row in answer.json()).startswith("2026-06")
+            assert len(response.json()) == 5
+            assert max(row["created_at"] for row in response.json()).startswith("2026-06")
             balance = pool.request("GET", f"{url}/v2/credits/balance", headers={header: value})
             assert balance.json()["credits"] == 18
         process.send_signal(number)
-        rest, complaints = process.communicate(timeout=PATIENCE)
+        rest, complaints = process.communicate(timeout=TIME_LIMIT)
     assert (process.returncode, rest, complaints) == (0, "", "")
 
 
@@ -356,7 +360,7 @@ def test_help_can_be_shown_in_any_encoding(encoding: str) -> None:
         result = subprocess.run(
             command(*arguments),
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=TIME_LIMIT,
             check=False,
             env={**os.environ, "PYTHONIOENCODING": encoding},
         )
@@ -380,15 +384,15 @@ def test_serve_takes_every_option() -> None:
     with served(*flags) as process, urllib3.PoolManager(retries=False) as pool:
         assert process.stdout
         url, _, key, _, workspace = [process.stdout.readline().strip() for _ in range(5)]
-        answer = pool.request(
+        response = pool.request(
             "POST",
             f"{url}/v2/credits/search?workspace_id={workspace.split('=')[1]}",
             headers={"Api-Key": key.split("=")[1]},
             json={},
         ).json()
-    assert len(answer) == 5
-    assert {row["created_at"][-1] for row in answer} == {"Z"}
-    assert max(row["amount"] for row in answer) < 0
+    assert len(response) == 5
+    assert {row["created_at"][-1] for row in response} == {"Z"}
+    assert max(row["amount"] for row in response) < 0
 
 
 def test_serve_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
@@ -405,7 +409,7 @@ def test_serve_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
                 command("serve", *arguments),
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE,
+                timeout=TIME_LIMIT,
                 check=False,
             )
             assert (result.returncode, result.stdout) == (1, "")

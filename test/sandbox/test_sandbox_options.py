@@ -136,7 +136,7 @@ def test_a_filled_chart_names_every_type_in_every_period_and_some_around(
         assert chart(call, sandbox, transaction_type="V") == {}
 
 
-def test_a_larger_limit_is_refused_by_a_422_that_tells_the_largest(call: Call) -> None:
+def test_a_larger_limit_is_refused_by_a_422_that_names_the_largest(call: Call) -> None:
     with served(max_limit=50, over_limit="refused") as sandbox:
         for operation in (SEARCH, SUMS):
             assert len(call(sandbox, operation, {"limit": 50}).json()) == 50

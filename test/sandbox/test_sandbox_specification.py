@@ -15,7 +15,7 @@ from flowhunt.sandbox import Sandbox
 
 Call = Callable[..., urllib3.BaseHTTPResponse]
 
-CONTRACT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
+SPECIFICATION = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 SEARCH = "search_credit_transactions"
 
 
@@ -29,7 +29,7 @@ SEARCH = "search_credit_transactions"
     ],
 )
 @pytest.mark.parametrize("operation", ["get_credit_balance", SEARCH])
-def test_without_a_right_credential_the_answer_is_401(
+def test_without_a_right_credential_the_response_is_401(
     call: Call, shared: Sandbox, operation: str, headers: dict[str, str]
 ) -> None:
     answer = call(shared, operation, headers=headers)
@@ -71,7 +71,7 @@ def test_the_access_token_opens_the_workspaces_of_the_main_user(
         ("pagination", "next"),
     ],
 )
-def test_a_value_that_the_contract_does_not_allow_is_a_422_that_names_it(
+def test_a_value_that_the_specification_does_not_allow_is_a_422_that_names_it(
     call: Call, shared: Sandbox, field: str, value: object
 ) -> None:
     answer = call(shared, SEARCH, {field: value})
@@ -208,13 +208,13 @@ def defaults(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_the_sandbox_describes_itself_as_the_contract_does(
+def test_the_sandbox_describes_itself_as_the_specification_does(
     pool: urllib3.PoolManager, shared: Sandbox
 ) -> None:
-    contract = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
+    specification = yaml.safe_load(SPECIFICATION.read_text(encoding="utf-8"))
     own = pool.request("GET", f"{shared.url}/openapi.json").json()
-    assert described(own) == described(contract)
-    assert defaults(own) == defaults(contract) != {}
+    assert described(own) == described(specification)
+    assert defaults(own) == defaults(specification) != {}
 
 
 def test_the_docs_page_shows_the_specification_and_loads_nothing(
@@ -224,8 +224,8 @@ def test_the_docs_page_shows_the_specification_and_loads_nothing(
     assert page.status == 200
     assert page.headers["Content-Type"].startswith("text/html")
     text = page.data.decode()
-    contract = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
-    for path, methods in contract["paths"].items():
+    specification = yaml.safe_load(SPECIFICATION.read_text(encoding="utf-8"))
+    for path, methods in specification["paths"].items():
         assert path in text
         for operation in methods.values():
             assert operation["operationId"] in text

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from flowhunt.sandbox import Sandbox
 
-CONTRACT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
+SPECIFICATION = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 
 
 def nullable_spelled_out(schema: Any) -> Any:
@@ -33,7 +33,7 @@ def nullable_spelled_out(schema: Any) -> Any:
 
 
 schema = schemathesis.openapi.from_dict(
-    nullable_spelled_out(yaml.safe_load(CONTRACT.read_text(encoding="utf-8")))
+    nullable_spelled_out(yaml.safe_load(SPECIFICATION.read_text(encoding="utf-8")))
 )
 
 
@@ -49,7 +49,7 @@ def listed() -> Iterator[Sandbox]:
     derandomize=True,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
-def test_the_sandbox_keeps_the_contract(case: schemathesis.Case[Any], listed: Sandbox) -> None:
+def test_the_sandbox_keeps_the_specification(case: schemathesis.Case[Any], listed: Sandbox) -> None:
     if "workspace_id" in case.query:
         case.query["workspace_id"] = listed.workspace_id
     case.call_and_validate(base_url=listed.url, headers={"Api-Key": listed.api_key})

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 APP = Path(__file__).parents[2] / "docs" / "examples" / "credits_app.py"
-PATIENCE = 60_000  # milliseconds, for a machine with much to do
+TIME_LIMIT = 60_000  # milliseconds, for a machine with much to do
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -70,8 +70,8 @@ def opened_browser(profile: Path) -> Generator[BrowserContext]:
             args=FLAGS,
             viewport={"width": 1000, "height": 900},
         )
-        context.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
+        context.set_default_timeout(TIME_LIMIT)
+        expect.set_options(timeout=TIME_LIMIT)
         yield context
         context.close()
 

@@ -261,7 +261,7 @@ def test_a_history_without_transactions_has_no_numbers_to_divide(bounds: tuple[s
         (14, True, True, None),
     ],
 )
-def test_a_runway_of_little_history_says_so(
+def test_a_runway_of_little_history_states_it(
     days: int, left: bool, ranged: bool, note: str | None
 ) -> None:
     (found,) = whole([2] * days).runway(100).to_dicts()
@@ -330,7 +330,7 @@ def test_changes_of_a_week_compare_the_same_number_of_days_before() -> None:
     assert Spending(rows).changes("context", date(2026, 1, 12)).notes[0].startswith("partial: ")
 
 
-def test_a_top_of_some_tells_what_the_others_spent() -> None:
+def test_a_top_of_some_has_a_row_for_the_others() -> None:
     spending = Spending(table(*(row(amount=10**n, user_id=str(n)) for n in range(4, 8))))
 
     top = spending.top("user", 2)
@@ -345,7 +345,7 @@ def test_a_top_of_some_tells_what_the_others_spent() -> None:
 # Assumptions
 
 
-def test_sign_unit_and_zone_are_assumptions_that_are_told() -> None:
+def test_sign_unit_and_zone_are_named_assumptions() -> None:
     spending = Spending(daily([-5, 7]), sign=-1, unit=1000, zone="Europe/Prague")
 
     assert spending.total().to_dicts()[0] | {"since": None, "until": None} == {
@@ -356,9 +356,9 @@ def test_sign_unit_and_zone_are_assumptions_that_are_told() -> None:
         "transactions": 2,
     }
     assert str(spending.total().in_credits().to_dicts()[0]["spent"]) == "0.005"
-    told = " ".join(spending.assumptions)
+    reported = " ".join(spending.assumptions)
     for words in ("Negative amounts are spending", "1,000 units", "Europe/Prague", "first day is"):
-        assert words in told
+        assert words in reported
 
 
 @pytest.mark.parametrize(
@@ -545,7 +545,7 @@ def test_a_relation_that_cannot_be_added_up_is_refused(relation: Any, line: str)
         ([row()], "item 0 of the relation is dict .*frames.transactions"),
     ],
 )
-def test_what_is_no_relation_is_told(relation: Any, line: str) -> None:
+def test_what_is_no_relation_is_an_error_that_names_it(relation: Any, line: str) -> None:
     with pytest.raises(ApiTypeError, match=line):
         Spending(relation)
 
@@ -559,7 +559,7 @@ def test_a_path_without_files_of_one_kind_is_refused_by_what_is_there(tmp_path: 
         Spending(tmp_path)
 
 
-def test_an_error_of_a_history_that_is_read_meanwhile_stays_what_it_is() -> None:
+def test_an_error_of_a_history_that_is_read_at_the_same_time_is_unchanged() -> None:
     def batches() -> Any:
         yield from table(row()).to_batches()
         raise flowhunt.ApiConnectionException(reason="lost")

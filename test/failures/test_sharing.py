@@ -282,7 +282,7 @@ def test_a_client_that_may_take_its_credentials_works_where_it_arrives(
 
 
 @pytest.mark.parametrize("credential", ["api_key", "access_token", "header", "cookie"])
-def test_a_client_that_arrives_without_credentials_says_so(
+def test_an_unpickled_client_without_credentials_is_an_error_that_names_the_reason(
     credential: str, connect: Connect
 ) -> None:
     with RawServer() as server:
@@ -480,7 +480,7 @@ def test_a_copy_of_a_subclass_has_what_the_subclass_added(
 
 
 @pytest.mark.parametrize("model", models.__all__)
-def test_a_model_is_whole_once_it_is_imported_whoever_uses_it_first(model: str) -> None:
+def test_a_model_is_complete_once_it_is_imported(model: str) -> None:
     """Finishing it on first use is two steps, between which another thread may come."""
     kind = getattr(models, model)
     if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):

@@ -29,7 +29,7 @@ def server(shared: RawServer) -> RawServer:
 @pytest.mark.parametrize("form", FORMS, ids=("plain", "with_http_info", "raw"))
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
-def test_a_failure_has_a_name_ends_in_time_and_leaves_a_client_that_goes_on(
+def test_a_failure_has_a_name_ends_in_time_and_leaves_a_client_that_works(
     failure: Failure,
     endpoint: Endpoint,
     form: str,

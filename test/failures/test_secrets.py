@@ -427,7 +427,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
             waiting += [error.__cause__, error.__context__]
 
 
-def told(value: object) -> str:
+def reported(value: object) -> str:
     try:
         return repr(value)
     except Exception as broken:  # a crash reporter shrugs as well
@@ -452,7 +452,7 @@ def locals_that_show(error: BaseException) -> list[str]:
             if Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parents[1]):
                 continue
             for name, value in frame.f_locals.items():
-                if any(is_shown(told(part)) for part in opened(value)):
+                if any(is_shown(reported(part)) for part in opened(value)):
                     found.append(f"{name} in {frame.f_code.co_name}, line {line}")
     return found
 
@@ -632,7 +632,7 @@ def test_plain_http_to_another_machine_may_be_allowed(connect: Any) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8080", "api.flowhunt.io/v2", "//x.io"])
-def test_a_host_without_scheme_says_how_to_write_it(host: str) -> None:
+def test_the_error_for_a_host_without_scheme_shows_how_to_write_it(host: str) -> None:
     with pytest.raises(flowhunt.ApiValueError, match=r"https://api\.flowhunt\.io"):
         flowhunt.Configuration(host)
 
@@ -707,7 +707,7 @@ def test_debug_changes_nothing_outside_the_client(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", "")
 
 
-def test_debug_logs_what_was_asked_and_what_came(
+def test_debug_logs_the_request_and_its_response(
     caplog: pytest.LogCaptureFixture, caller: Caller
 ) -> None:
     busy = response({}, "503 Busy")
@@ -776,7 +776,7 @@ def test_an_observer_of_urllib3_that_fails_itself_shows_no_secret(
     assert not frame.f_locals
 
 
-def test_a_generator_of_the_caller_that_failed_before_goes_on_after_a_failed_call() -> None:
+def test_a_generator_of_the_caller_still_works_after_a_failed_call() -> None:
     def numbers() -> Iterator[int]:
         try:
             int("not a number")

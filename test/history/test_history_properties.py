@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from flowhunt.history import CrowdedInstantError
 from histories import books, evenly, ids, made_at, sums_of
 
-TICK = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
-moments = st.one_of(
+timestamps = st.one_of(
     st.datetimes(),
     st.datetimes(datetime(2024, 12, 30), datetime(2025, 3, 2)),
     st.sampled_from(
@@ -21,7 +21,7 @@ moments = st.one_of(
             datetime.min,
             datetime.max,
             datetime(2025, 3, 1),
-            datetime(2025, 3, 1) - TICK,
+            datetime(2025, 3, 1) - MICROSECOND,
             datetime(9999, 12, 1),
         ]
     ),
@@ -31,11 +31,11 @@ moments = st.one_of(
 @st.composite
 def clusters(draw: st.DrawFn) -> list[datetime]:
     """Some transactions close together: in a day, a second, a microsecond or two."""
-    start = draw(moments)
+    start = draw(timestamps)
     within = draw(st.sampled_from([86_400_000_000, 1_000_000, 2, 1]))
     count = draw(st.integers(1, 120 if within > 2 else 45))
-    room = (datetime.max - start) // TICK
-    return [start + TICK * min(room, number * within // count) for number in range(count)]
+    room = (datetime.max - start) // MICROSECOND
+    return [start + MICROSECOND * min(room, number * within // count) for number in range(count)]
 
 
 QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -48,11 +48,11 @@ QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
     bounds=st.sampled_from(["inclusive", "exclusive", "half_open"]),
     max_limit=st.sampled_from([None, 37, 5]),
 )
-def test_any_history_comes_whole(
+def test_any_history_is_returned_completely(
     history: list[list[datetime]], order: str, bounds: str, max_limit: int | None
 ) -> None:
     with books(
-        history=made_at(moment for cluster in history for moment in cluster),
+        history=made_at(timestamp for cluster in history for timestamp in cluster),
         order=order,
         bounds=bounds,
         max_limit=max_limit,
@@ -62,7 +62,7 @@ def test_any_history_comes_whole(
 
 
 @pytest.mark.parametrize("pagination", ["ignored", "keyset"])
-def test_thousands_of_rows_in_one_second_come(pagination: str) -> None:
+def test_thousands_of_rows_in_one_second_are_returned(pagination: str) -> None:
     second = evenly(3000, 1 / 86_400, datetime(2025, 3, 1, 12))
     with books(history=made_at([*evenly(50, 90), *second]), pagination=pagination) as served:
         assert served.read() == ids(served.kept())
@@ -86,31 +86,33 @@ def test_years_of_nothing_take_no_requests() -> None:
 @pytest.mark.parametrize("order", ["newest_first", "oldest_first"])
 def test_rows_on_the_bounds_of_a_day_do_not_crowd_out_those_in_it(order: str) -> None:
     midnights = [datetime(2025, 3, day) for day in (1, 2, 3, 4)]
-    moments = sorted([*midnights, *(midnight - TICK for midnight in midnights)])
-    with books(history=made_at(moments, ("G",)), max_limit=1, order=order) as served:
+    timestamps = sorted([*midnights, *(midnight - MICROSECOND for midnight in midnights)])
+    with books(history=made_at(timestamps, ("G",)), max_limit=1, order=order) as served:
         assert served.read_sums() == sums_of(served.kept(), "date")
         assert served.read() == ids(served.kept())
 
 
-def test_more_rows_in_one_instant_than_come_at_once_come_by_type() -> None:
+def test_more_rows_of_one_timestamp_than_one_response_holds_are_read_by_type() -> None:
     instant = [datetime(2025, 3, 1, 12)] * 100
     with books(history=made_at(instant), max_limit=37) as served:
         assert served.read() == ids(served.kept())
 
 
 @pytest.mark.parametrize("bounds", ["exclusive", "half_open", "inclusive"])
-def test_a_row_just_beyond_the_bounds_does_not_stand_in_for_one_that_does_not_come(
+def test_a_row_just_beyond_the_bounds_does_not_replace_one_that_is_not_returned(
     bounds: str,
 ) -> None:
     instant = datetime(2025, 3, 1, 12)
-    history = [row | {"amount": 5} for row in made_at([instant - TICK] + [instant] * 38, ("G",))]
+    history = [
+        row | {"amount": 5} for row in made_at([instant - MICROSECOND] + [instant] * 38, ("G",))
+    ]
     with books(history=history, max_limit=37, bounds=bounds) as served:
         with pytest.raises(CrowdedInstantError, match="only 37 "):
             served.read({"created_at_from": instant})
 
 
 @pytest.mark.parametrize("order", ["newest_first", "shuffled"])
-def test_an_instant_that_cannot_be_read_whole_is_named_with_its_counts(order: str) -> None:
+def test_a_timestamp_that_cannot_be_read_completely_is_named_with_its_counts(order: str) -> None:
     instant = datetime(2025, 3, 1, 12, 0, 0, 7)
     history = made_at([*evenly(50, 60), *[instant] * 60], codes=("G",))
     with books(history=history, max_limit=37, order=order) as served:

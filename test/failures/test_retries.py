@@ -63,7 +63,7 @@ PASSING: dict[str, Response] = {
 @pytest.mark.parametrize("form", FORMS[:2])
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 @pytest.mark.parametrize("failure", PASSING)
-def test_a_failure_that_passes_costs_a_try_and_not_the_call(
+def test_a_failure_that_passes_costs_an_attempt_and_not_the_call(
     failure: str, endpoint: Endpoint, form: str, connect: Connect, clock: JumpingClock
 ) -> None:
     with RawServer(PASSING[failure], PASSING[failure], response(endpoint.response)) as server:
@@ -75,13 +75,13 @@ def test_a_failure_that_passes_costs_a_try_and_not_the_call(
         assert least <= slept <= most
 
 
-def test_a_response_tells_how_many_requests_it_took(connect: Connect) -> None:
+def test_a_response_has_its_number_of_attempts(connect: Connect) -> None:
     with RawServer(refused(503), response()) as server:
         api = connect(server)
         assert [api.get_credit_balance_with_http_info().tries for _ in range(2)] == [2, 1]
 
 
-def test_a_refused_connection_is_tried_again(connect: Connect, clock: JumpingClock) -> None:
+def test_a_refused_connection_is_retried(connect: Connect, clock: JumpingClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     api = connect(f"http://127.0.0.1:{port}")
@@ -116,7 +116,7 @@ def test_a_connection_that_the_server_closed_while_idle_costs_nothing(
     assert not clock.sleeps
 
 
-def test_a_connection_that_is_closed_under_a_request_is_tried_again(connect: Connect) -> None:
+def test_a_connection_that_is_closed_during_a_request_is_retried(connect: Connect) -> None:
     with RawServer(response(), Connection.close, response()) as server:
         api = connect(server)
         assert api.get_credit_balance() == api.get_credit_balance()
@@ -126,7 +126,7 @@ def test_a_connection_that_is_closed_under_a_request_is_tried_again(connect: Con
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
-def test_a_handshake_that_the_server_ends_is_tried_again(end: str, connect: Connect) -> None:
+def test_a_handshake_that_the_server_ends_is_retried(end: str, connect: Connect) -> None:
     hellos = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -147,7 +147,7 @@ def test_a_handshake_that_the_server_ends_is_tried_again(end: str, connect: Conn
     assert len(hellos) == 3
 
 
-def test_a_certificate_that_is_not_trusted_is_not_tried_again(
+def test_a_certificate_that_is_not_trusted_is_not_retried(
     connect: Connect, clock: JumpingClock
 ) -> None:
     with RawServer(tls=server_context(trustme.CA())) as server:
@@ -208,7 +208,7 @@ class TestOwnPolicy:
             connect(server, retries=urllib3.Retry(1)).get_credit_balance()
         assert clock.sleeps == [7]
 
-    def test_what_it_does_not_name_is_not_tried_again(self, connect: Connect) -> None:
+    def test_what_it_does_not_name_is_not_retried(self, connect: Connect) -> None:
         with RawServer(refused(503)) as server:
             with pytest.raises(ServiceException):
                 connect(
@@ -294,7 +294,7 @@ def test_every_form_of_a_date_is_one_of_utc_wherever_the_client_runs(
     assert SECONDS_AHEAD - 10 < slept <= SECONDS_AHEAD
 
 
-def test_a_date_too_far_ahead_is_raised_at_once_and_told(
+def test_a_retry_date_too_far_ahead_is_raised_at_once_and_named(
     connect: Connect, clock: JumpingClock
 ) -> None:
     timestamp = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)

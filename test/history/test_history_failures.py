@@ -21,7 +21,7 @@ from raw_server import JumpingClock, RawServer, response
     [("newest_first", None), ("oldest_first", 37), ("shuffled", None), ("newest_first", 37)],
 )
 @pytest.mark.parametrize("count", [30, 1200])
-def test_rows_that_arrive_meanwhile_disturb_nothing(
+def test_rows_that_arrive_during_a_read_disturb_nothing(
     end: str, operation: str | None, order: str, max_limit: int | None, count: int
 ) -> None:
     with books(history=made_at(evenly(count, 60)), order=order, max_limit=max_limit) as served:
@@ -35,7 +35,7 @@ def test_rows_that_arrive_meanwhile_disturb_nothing(
         assert read == in_order
 
 
-def test_a_row_that_arrives_does_not_stand_in_for_one_that_does_not_come() -> None:
+def test_a_row_that_arrives_does_not_replace_one_that_is_not_returned() -> None:
     alike = [row | {"amount": 1_000_000} for row in made_at(evenly(37, 0.5), codes=("G",))]
     with books(history=alike, max_limit=37) as served:
         at_the_start = ids(served.kept())
@@ -125,7 +125,7 @@ def test_no_thread_is_left_behind(read: Any) -> None:
         assert readers() == []
 
 
-def test_closing_ends_a_wait_between_tries() -> None:
+def test_closing_ends_a_wait_between_attempts() -> None:
     with books(history=made_at(evenly(3000, 90))) as served:
         rows = iter_credit_transactions(served.api, served.workspace_id)
         next(rows)

@@ -1,4 +1,4 @@
-"""The same failures, given to other clients: ``python test/faults/compare_clients.py``.
+"""The same failures, given to other clients: ``python test/failures/compare_clients.py``.
 
 Prints the table of docs/reliability.md. Clients that are not installed are left out:
 ``pip install requests httpx openai stripe boto3`` brings them all. Each case has 2 seconds; a cell

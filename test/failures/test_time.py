@@ -279,7 +279,7 @@ def test_jittered_waits_never_pass_the_deadline_either(
             assert sum(clock.sleeps) < deadline
 
 
-def test_time_that_retries_took_is_gone_for_the_next_try(connect: Connect) -> None:
+def test_time_that_attempts_took_is_gone_for_the_next_one(connect: Connect) -> None:
     busy = response({}, "503 No", {"Retry-After": "7"})
     with RawServer(busy, Connection.keep_silent) as server, within():
         with pytest.raises(ApiTimeoutException) as caught:

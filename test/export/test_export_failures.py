@@ -22,7 +22,7 @@ from flowhunt.export import ExportReport, Progress, export_credit_transactions, 
 from flowhunt.history import DifferenceError, DifferenceWarning, UnverifiedError
 from flowhunt.sandbox import Sandbox
 from raw_server import clock_without_waits
-from test_export_files import OTHER, export, source, unkind
+from test_export_files import OTHER, export, source, unusual_rows
 from wrong_service import SEARCH, WORKSPACE, Request, Search, Sums, WrongService, evenly, rows_at
 
 CHILD = Path(__file__).parents[1] / "mirror" / "interrupted_child.py"
@@ -40,7 +40,7 @@ def test_one_revoked_key_of_several_is_named_and_leaves_no_file(tmp_path: Path) 
         return Search(status=401 if request.workspace_id == WORKSPACE else 200)
 
     (tmp_path / "rows.csv").write_text("as before")
-    with WrongService(unkind(), search=search) as service:
+    with WrongService(unusual_rows(), search=search) as service:
         with pytest.raises(flowhunt.UnauthorizedException) as caught:
             export(service, tmp_path / "rows.csv")
     assert f"while exporting the workspace {WORKSPACE}" in caught.value.__notes__
@@ -101,7 +101,7 @@ def test_amounts_of_more_than_64_bits_are_an_error(tmp_path: Path) -> None:
     assert left_in(tmp_path) == []
 
 
-def test_a_folder_that_is_deleted_meanwhile_is_no_success(tmp_path: Path) -> None:
+def test_a_folder_that_is_deleted_during_the_work_is_no_success(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
 
@@ -109,7 +109,7 @@ def test_a_folder_that_is_deleted_meanwhile_is_no_success(tmp_path: Path) -> Non
         if folder.exists():
             shutil.rmtree(folder)
 
-    with WrongService(unkind(), before=delete) as service:
+    with WrongService(unusual_rows(), before=delete) as service:
         with pytest.raises(OSError, match=r"rows\.csv"):
             export(service, folder / "rows.csv")
 
@@ -123,7 +123,7 @@ def test_another_working_directory_does_not_move_the_file(
     def leave(service: WrongService, request: Request) -> None:
         os.chdir(tmp_path / "elsewhere")
 
-    with WrongService(unkind(), before=leave) as service:
+    with WrongService(unusual_rows(), before=leave) as service:
         report = export(service, Path("rows.csv"))
     assert report.path == tmp_path / "rows.csv"
     assert left_in(tmp_path) == ["elsewhere", "rows.csv"]
@@ -194,7 +194,7 @@ def test_object_stores_are_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         with pytest.raises(
             flowhunt.ApiValueError, match=uri.split("@")[-1].split("#")[0] or "empty"
         ):
@@ -205,7 +205,7 @@ def test_object_stores_are_refused_by_name(
 
 def test_a_file_uri_is_a_path(tmp_path: Path) -> None:
     path = tmp_path / "a name with ž and %20.csv"
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         assert export(service, path.as_uri()).path == path  # type: ignore[arg-type]
     assert left_in(tmp_path) == [path.name]
 
@@ -239,7 +239,7 @@ def test_arguments_are_checked_before_anything_is_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], text: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         with pytest.raises(flowhunt.ApiValueError, match=text):
             export(service, **{"path": Path("rows.csv"), **settings})
         assert not service.requests
@@ -252,7 +252,7 @@ def test_a_working_directory_that_was_removed_is_refused(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "here").rmdir()
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         with pytest.raises(flowhunt.ApiValueError, match="working directory"):
             export(service, Path("rows.csv"))
         assert not service.requests
@@ -261,7 +261,7 @@ def test_a_working_directory_that_was_removed_is_refused(
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_an_export_does_not_take_the_place_of_a_pipe_or_a_device(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "rows.csv")
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         with pytest.raises(flowhunt.ApiValueError, match="pipe"):
             export(service, tmp_path / "rows.csv")
         assert not service.requests
@@ -272,7 +272,7 @@ def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "rows.csv").write_text("as before")
     (tmp_path / "rows.csv").symlink_to(tmp_path / "store" / "rows.csv")
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         report = export(service, tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").is_symlink()
     assert (tmp_path / "store" / "rows.csv").stat().st_size == report.bytes
@@ -282,7 +282,7 @@ def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["link.csv", "nowhere/rows.csv"])
 def test_a_link_to_nothing_that_can_be_written_is_refused(tmp_path: Path, target: str) -> None:
     (tmp_path / "link.csv").symlink_to(tmp_path / target)
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         with pytest.raises(flowhunt.ApiValueError, match=target.split("/")[0]):
             export(service, tmp_path / "link.csv")
         assert not service.requests
@@ -295,13 +295,13 @@ def test_a_private_file_that_is_replaced_stays_private(tmp_path: Path) -> None:
     def look(service: WrongService, request: Request) -> None:
         assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
-    with WrongService(unkind(), before=look) as service:
+    with WrongService(unusual_rows(), before=look) as service:
         export(service, tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_workspace_without_a_configuration_is_refused(tmp_path: Path) -> None:
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         only = {WORKSPACE: source(service)(WORKSPACE)}
         with pytest.raises(flowhunt.ApiValueError, match=OTHER):
             export_credit_transactions(only, [WORKSPACE, OTHER], tmp_path / "rows.csv")
@@ -338,12 +338,12 @@ def test_without_its_extra_it_says_what_to_install(
 
 
 def test_progress_and_report_count_rows_and_workspaces(tmp_path: Path) -> None:
-    told: list[Progress] = []
-    with WrongService(unkind()) as service:
-        report = export(service, tmp_path / "rows.csv", progress=told.append, page_size=5)
-    assert told[-1] == Progress(2, 2, 340)
-    assert (Progress(1, 2, 40) in told) or told[0].workspaces == 0
-    assert len(told) > 5
+    reported: list[Progress] = []
+    with WrongService(unusual_rows()) as service:
+        report = export(service, tmp_path / "rows.csv", progress=reported.append, page_size=5)
+    assert reported[-1] == Progress(2, 2, 340)
+    assert (Progress(1, 2, 40) in reported) or reported[0].workspaces == 0
+    assert len(reported) > 5
     assert (report.rows, report.workspaces, report.format) == (340, 2, "csv")
     assert report.bytes == (tmp_path / "rows.csv").stat().st_size
     assert json.loads(json.dumps(report.to_dict()))["first"] == "2025-01-01T00:00:00+00:00"
@@ -354,7 +354,7 @@ def test_what_the_callers_function_raises_ends_the_export(tmp_path: Path) -> Non
     def stop(now: Progress) -> None:
         raise InterruptedError
 
-    with WrongService(unkind()) as service:
+    with WrongService(unusual_rows()) as service:
         with pytest.raises(InterruptedError):
             export(service, tmp_path / "rows.csv", progress=stop)
         assert len(service.asked(SEARCH)) < 30

@@ -226,7 +226,7 @@ def test_what_is_no_exact_integer_is_an_error_that_names_the_place(
         (TEXT.encode("utf-16"), "not JSON"),
     ],
 )
-def test_the_error_says_what_is_odd(body: bytes, said: str, connect: Connect) -> None:
+def test_the_error_names_what_is_odd(body: bytes, said: str, connect: Connect) -> None:
     text = misfit_of(connect, response(body))
 
     assert "returned 200 OK with " in text
@@ -307,7 +307,7 @@ class TestNewCodes:
         assert found.transaction_types == ["G", code]
 
 
-def test_a_chart_s_own_sample_is_read_whole(connect: Connect) -> None:
+def test_a_chart_s_own_sample_is_read_completely(connect: Connect) -> None:
     with RawServer(response(CHART)) as server:
         assert ENDPOINTS[4].call(connect(server)).to_dict() == CHART
 
@@ -344,7 +344,7 @@ def test_an_odd_chunk_size_is_an_error_with_a_name_or_harmless(size: str, connec
             connect(server, retries=0).get_credit_balance()
 
 
-def test_a_response_until_the_end_of_the_connection_is_whole(connect: Connect) -> None:
+def test_a_response_until_the_end_of_the_connection_is_complete(connect: Connect) -> None:
     def until_close(connection: Connection) -> None:
         connection.send(b"HTTP/1.0 200 OK\r\n\r\n" + TEXT.encode())
         connection.close()

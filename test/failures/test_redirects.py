@@ -82,7 +82,7 @@ def test_nothing_is_followed_wherever_it_points(
         assert api.get_credit_balance().to_dict() == BALANCE
 
 
-def test_a_redirect_without_a_target_says_so(connect: Connect) -> None:
+def test_the_error_for_a_redirect_without_a_target_states_it(connect: Connect) -> None:
     with RawServer(response({}, "302 Found")) as server:
         with pytest.raises(RedirectException, match="redirects are never followed") as caught:
             connect(server).get_credit_balance()

@@ -184,7 +184,9 @@ def test_addresses_that_all_swallow_packets_share_the_connect_timeout(
 
 
 @pytest.mark.parametrize("addresses", [1, 3])
-def test_addresses_that_all_refuse_say_why(addresses: int, resolve: Any, connect: Connect) -> None:
+def test_the_error_for_addresses_that_all_refuse_names_the_reason(
+    addresses: int, resolve: Any, connect: Connect
+) -> None:
     resolve(*[refusing() for _ in range(addresses)])
     with pytest.raises(flowhunt.ApiConnectionException, match="refused") as caught:
         ask(connect)

@@ -29,17 +29,17 @@ FIRST = datetime(2025, 2, 1)
 ONE_DAY = made_at(evenly(12, 0.5, FIRST), codes=("G",))
 
 
-def answer(served: Books, operation: str, rows: Any, **fault: Any) -> None:
+def response(served: Books, operation: str, rows: Any, **fault: Any) -> None:
     """Have the service answer with these rows, whatever is asked."""
     served.sandbox.faults.add(operation=operation, body=json.dumps(rows), **fault)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 11])
 @pytest.mark.parametrize("count", [12, 700])
-def test_a_service_that_keeps_rows_back_ends_in_an_error_soon(kept: int, count: int) -> None:
+def test_a_service_that_withholds_rows_ends_in_an_error_soon(kept: int, count: int) -> None:
     with books(history=made_at(evenly(count, 0.5, FIRST), codes=("G",))) as served:
         rows = served.kept()
-        answer(served, SEARCH, rows[:kept])
+        response(served, SEARCH, rows[:kept])
         with pytest.raises(DifferenceError) as raised:
             served.read()
         assert len(served.sandbox.requests) < 200
@@ -54,7 +54,7 @@ def test_a_service_that_keeps_rows_back_ends_in_an_error_soon(kept: int, count: 
 def test_a_sum_that_promises_more_is_named_by_reconcile_and_by_the_iterator() -> None:
     with books(history=ONE_DAY) as served:
         (real,) = _sums(served)
-        answer(served, SUMS, [real | {"cnt": 13, "amount": 100}])
+        response(served, SUMS, [real | {"cnt": 13, "amount": 100}])
         found = [Difference(FIRST.date(), "G", Tally(12, 66), Tally(13, 100))]
         for call in (lambda: reconcile(served.api, served.workspace_id), served.read):
             with pytest.raises(DifferenceError) as raised:
@@ -71,9 +71,9 @@ def _sums(served: Books) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_difference_is_a_warning_if_asked_for_and_the_rows_come() -> None:
+def test_a_difference_is_a_warning_if_asked_for_and_the_rows_are_returned() -> None:
     with books(history=ONE_DAY) as served:
-        answer(served, SUMS, [_sums(served)[0] | {"cnt": 13}])
+        response(served, SUMS, [_sums(served)[0] | {"cnt": 13}])
         with pytest.warns(DifferenceWarning, match=r"12 transactions .* sums say 13"):
             assert served.read(on_difference="warn") == ids(served.kept())
         with pytest.warns(DifferenceWarning, match=r"12 transactions .* sums say 13"):
@@ -126,15 +126,15 @@ def test_a_day_of_which_only_a_part_is_asked_for_is_not_compared_with_its_sums()
             assert len(list(read)) == 20
 
 
-def test_a_difference_that_goes_away_is_none() -> None:
+def test_a_difference_that_disappears_is_none() -> None:
     with books(history=ONE_DAY) as served:
-        answer(served, SEARCH, [], times=1)
+        response(served, SEARCH, [], times=1)
         assert served.read() == ids(served.kept())
 
 
 def test_sums_that_the_chart_has_and_the_search_does_not_are_an_error() -> None:
     with books(history=ONE_DAY) as served:
-        answer(served, SUMS, [])
+        response(served, SUMS, [])
         for read in (served.read, served.read_sums):
             with pytest.raises(HistoryError, match="2025-02-01 G"):
                 read()
@@ -142,7 +142,7 @@ def test_sums_that_the_chart_has_and_the_search_does_not_are_an_error() -> None:
 
 def test_two_sums_of_one_day_and_type_are_an_error() -> None:
     with books(history=ONE_DAY) as served:
-        answer(served, SUMS, _sums(served) * 2)
+        response(served, SUMS, _sums(served) * 2)
         with pytest.raises(HistoryError, match="two sums of 2025-02-01 G"):
             served.read_sums()
 
@@ -163,7 +163,7 @@ def test_filters_that_the_sums_do_not_take_cannot_be_reconciled() -> None:
 def test_filters_that_match_what_does_not_have_them_are_an_error() -> None:
     instant = made_at([FIRST] * 5, codes=("G",))
     with books(history=instant, max_limit=2, pagination="keyset") as served:
-        answer(served, SEARCH, served.kept()[:2], requests=range(1, 41))
+        response(served, SEARCH, served.kept()[:2], requests=range(1, 41))
         with pytest.raises(HistoryError, match="match rows that do not have them"):
             served.read({"context_id": "no such context"})
 

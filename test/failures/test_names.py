@@ -160,7 +160,7 @@ def cut(head: str) -> Any:
 
 
 class TestAttributes:
-    def test_everything_that_came_is_kept(self, connect: Connect) -> None:
+    def test_every_field_received_is_kept(self, connect: Connect) -> None:
         problem = {"loc": ["body", "limit"], "msg": "too large", "type": "value_error"}
         error = error_of(
             connect,
@@ -179,7 +179,7 @@ class TestAttributes:
         assert error.tries == 1
 
     @pytest.mark.parametrize("name", ["X-Request-ID", "Request-ID", "X-Correlation-ID"])
-    def test_the_text_is_one_line_with_what_was_asked_what_came_and_what_to_do(
+    def test_the_text_is_one_line_with_request_response_and_remedy(
         self, name: str, connect: Connect
     ) -> None:
         with RawServer(response({"detail": "bad\nkey"}, "401 No", {name: "r-1"})) as server:
@@ -191,7 +191,7 @@ class TestAttributes:
                 f"{ours.UnauthorizedException.remedy} (request ID r-1)"
             )
 
-    def test_the_text_says_how_often_it_was_tried_and_how_long_to_wait(
+    def test_the_text_has_the_number_of_attempts_and_how_long_to_wait(
         self, connect: Connect
     ) -> None:
         busy = response({"detail": "busy"}, "503 No", {"Retry-After": "5"})
@@ -199,7 +199,7 @@ class TestAttributes:
 
         assert text.endswith("returned 503 No: busy. Wait 5 s, then retry (3 attempts)")
 
-    def test_what_broke_off_says_so_with_the_status_that_came(self, connect: Connect) -> None:
+    def test_an_interrupted_response_is_an_error_with_its_status(self, connect: Connect) -> None:
         error = error_of(connect, cut("200 OK\r\nX-Request-ID: r-1"))
 
         assert type(error) is ours.ApiConnectionException
