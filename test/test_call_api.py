@@ -99,7 +99,7 @@ def test_another_host_is_refused_before_anything_is_sent(connect: Connect) -> No
 
 
 @pytest.mark.parametrize(
-    ("method", "tries"),
+    ("method", "attempts"),
     [("GET", 3), ("HEAD", 3), ("OPTIONS", 3), ("POST", 1), ("PUT", 1), ("PATCH", 1), ("DELETE", 1)],
 )
 def test_what_may_change_something_is_sent_once(

@@ -388,7 +388,7 @@ def test_numbers_that_make_no_sense(name: str, wrong: Any, error: type[Exception
 
 
 @pytest.mark.parametrize(
-    ("retries", "tries"),
+    ("retries", "attempts"),
     [
         (None, 3),
         (0, 1),
@@ -399,11 +399,11 @@ def test_numbers_that_make_no_sense(name: str, wrong: Any, error: type[Exception
     ],
     ids=repr,
 )
-def test_retries(connect: Connect, retries: int | urllib3.Retry | None, tries: int) -> None:
+def test_retries(connect: Connect, retries: int | urllib3.Retry | None, attempts: int) -> None:
     with RawServer(response({}, "503 Service Unavailable")) as server:
         with pytest.raises(flowhunt.ServiceException):
             connect(server, retries=retries).get_credit_balance()
-        assert len(server.requests) == tries
+        assert len(server.requests) == attempts
 
 
 @pytest.mark.parametrize("largest", [1, 20])

@@ -51,7 +51,7 @@ def test_the_package_keeps_its_layers() -> None:
     ],
 )
 def test_an_import_that_breaks_a_contract_is_found(
-    tmp_path: Path, module: str, line: str, specification: str
+    tmp_path: Path, module: str, line: str, contract: str
 ) -> None:
     shutil.copy(ROOT / "setup.cfg", tmp_path)
     shutil.copytree(ROOT / "flowhunt", tmp_path / "flowhunt")
@@ -60,7 +60,7 @@ def test_an_import_that_breaks_a_contract_is_found(
     done = lint_imports(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     broken = done.stdout.partition("Broken contracts")[2]
-    assert specification in broken
+    assert contract in broken
 
 
 def test_the_picture_of_the_house_is_that_of_the_import_contracts() -> None:

@@ -1,4 +1,4 @@
-"""Fuzzes what makes a response of bytes: ``python test/failures/fuzz_decode.py -max_total_time=120``.
+"""Fuzzes decoding: ``python test/failures/fuzz_decode.py -max_total_time=120``.
 
 Needs ``pip install atheris``. Ends with a traceback at the first input that gives something else
 than a value of the right type or an ``ApiException``.

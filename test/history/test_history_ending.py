@@ -162,7 +162,7 @@ def test_reading_works_while_the_interpreter_ends(program: str, workers: int) ->
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.parametrize(("workers", "told"), [(1, str(len(HISTORY) - 1)), (4, "forked")])
+@pytest.mark.parametrize(("workers", "reported"), [(1, str(len(HISTORY) - 1)), (4, "forked")])
 def test_a_half_read_iterator_does_not_hang_in_a_forked_child(workers: int, reported: str) -> None:
     program = f"""
         found = rows({workers})

@@ -61,7 +61,7 @@ REFUND = [
 class Case:
     """What a service does wrong, and what is to come of it.
 
-    :ivar told: the days on which transactions and sums differ in the end, if any
+    :ivar reported: the days on which transactions and sums differ in the end, if any
     """
 
     rows: list[Row] = field(default_factory=lambda: HISTORY)
@@ -159,19 +159,19 @@ WITNESSES: dict[str, Case] = {
         service={"chart": Chart(empty_periods=40)}, request=A_WINDOW
     ),
     "one sum counts a million": Case(
-        service={"sums": Sums(counts={("2025-02-01", "G"): 10**6})}, told=("2025-02-01",)
+        service={"sums": Sums(counts={("2025-02-01", "G"): 10**6})}, reported=("2025-02-01",)
     ),
     "one sum counts 10^12": Case(
-        service={"sums": Sums(counts={("2025-02-01", "G"): 10**12})}, told=("2025-02-01",)
+        service={"sums": Sums(counts={("2025-02-01", "G"): 10**12})}, reported=("2025-02-01",)
     ),
     "one sum counts 10^30": Case(
-        service={"sums": Sums(counts={("2025-02-01", "G"): 10**30})}, told=("2025-02-01",)
+        service={"sums": Sums(counts={("2025-02-01", "G"): 10**30})}, reported=("2025-02-01",)
     ),
     "one sum counts less than nothing": Case(
-        service={"sums": Sums(counts={("2025-02-01", "G"): -7})}, told=("2025-02-01",)
+        service={"sums": Sums(counts={("2025-02-01", "G"): -7})}, reported=("2025-02-01",)
     ),
     "one sum has another amount": Case(
-        service={"sums": Sums(amounts={("2025-02-01", "G"): 999})}, told=("2025-02-01",)
+        service={"sums": Sums(amounts={("2025-02-01", "G"): 999})}, reported=("2025-02-01",)
     ),
     "chart dates have a time": Case(
         service={"chart": Chart(date_text=lambda day: f"{day}T00:00:00")}
@@ -293,8 +293,8 @@ def test_all_rows_are_returned_whatever_one_endpoint_does_wrong(
             found = list(read(on_difference="warn"))
         assert found == (case.wanted[::-1] if newest_first else case.wanted)
         reported = " ".join(str(warning.message) for warning in caught)
-        assert bool(reported) == bool(case.told)
-        assert all(day in reported for day in case.told)
+        assert bool(reported) == bool(case.reported)
+        assert all(day in reported for day in case.reported)
         pages = len(case.rows) / min(case.page_size, 100)
         assert len(service.requests) < 100 + 40 * pages
 
@@ -302,11 +302,11 @@ def test_all_rows_are_returned_whatever_one_endpoint_does_wrong(
 @pytest.mark.parametrize("case", WITNESSES.values(), ids=list(WITNESSES))
 def test_a_difference_is_an_error_by_default_and_none_if_ignored(case: Case) -> None:
     with WrongService(case.rows, **case.service) as service, api_of(service) as api:
-        if case.told:
+        if case.reported:
             with pytest.raises(DifferenceError) as raised:
                 list(models(api, case))
             days = {difference.day.isoformat() for difference in raised.value.differences}
-            assert days == set(case.told)
+            assert days == set(case.reported)
         else:
             assert list(models(api, case)) == case.wanted
 
@@ -329,10 +329,10 @@ def test_reconcile_adds_up_all_rows_whatever_one_endpoint_does_wrong(
                 on_difference="warn",
             )
     assert sum(tally.rows for tally in found.read.values()) == len(case.wanted)
-    assert {difference.day.isoformat() for difference in found.differences} == set(case.told)
+    assert {difference.day.isoformat() for difference in found.differences} == set(case.reported)
     disputed = {day for day, names in found.verified_by.items() if "sums" not in names}
     cut = {"2025-02-03"} if case.request is NOON else set[str]()
-    assert disputed - cut == set(case.told)
+    assert disputed - cut == set(case.reported)
     assert all("rows" in names for names in found.verified_by.values()) or len(case.rows) < 2
 
 
@@ -352,7 +352,7 @@ def test_the_windows_of_a_plan_have_all_rows_whatever_one_endpoint_does_wrong(ca
                 batch = read_window(api, WORKSPACE, window, page_size=case.page_size, verify=False)
             found += ids_of(batch)
     assert found == case.wanted
-    assert reported == set(case.told)
+    assert reported == set(case.reported)
 
 
 def foreign(**wrong: Any) -> dict[str, Any]:

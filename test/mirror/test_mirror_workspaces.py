@@ -321,8 +321,10 @@ def test_a_process_without_standard_error_syncs(tmp_path: Path) -> None:
 
 def test_no_thread_is_left_after_a_sync(tmp_path: Path) -> None:
     with served(rows_of(*IDS), search=refusing(IDS[1])) as (_, configuration):
+        before = set(threading.enumerate())
         sync(tmp_path / "t", configuration, IDS)
-        assert not [each.name for each in threading.enumerate() if each.name.startswith("flowhunt")]
+        started = set(threading.enumerate()) - before
+        assert not [each.name for each in started if each.name.startswith("flowhunt")]
 
 
 def test_no_thread_is_left_while_the_error_that_ended_a_sync_is_handled(tmp_path: Path) -> None:
@@ -330,9 +332,10 @@ def test_no_thread_is_left_while_the_error_that_ended_a_sync_is_handled(tmp_path
         raise InterruptedError
 
     with served(evenly(600, 60)) as (_, configuration):
+        before = set(threading.enumerate())
         with pytest.raises(InterruptedError) as caught:
             sync(tmp_path / "t", configuration, workers=4, progress=stop)
-        for thread in threading.enumerate():
+        for thread in set(threading.enumerate()) - before:
             if thread.name.startswith("flowhunt"):
                 thread.join(10)
                 assert not thread.is_alive()
