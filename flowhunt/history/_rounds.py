@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from threading import Lock
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from flowhunt._workspaces.clients import Clients, Source
 from flowhunt.api.credits_api import CreditsApi
@@ -15,7 +15,7 @@ from flowhunt.history._workers import Workers
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-R = TypeVar("R", bound="Reader[object]")
+R = TypeVar("R", bound="Reader[Any]")
 
 
 class Reader(Protocol[T_co]):
@@ -23,6 +23,7 @@ class Reader(Protocol[T_co]):
 
     def reads(self) -> Generator[T_co, None, None]:
         """The results, in order."""
+        ...
 
     def close(self) -> None:
         """Send no more requests, from any thread."""

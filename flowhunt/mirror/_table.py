@@ -113,7 +113,7 @@ class Snapshot:
         """Fill in ``months`` and ``newest`` of some workspaces, or of all."""
         where = pc.scalar(True)
         if workspace_ids is not None:
-            partitions = sorted(set(map(partition_of, workspace_ids)))
+            partitions = list(set(map(partition_of, workspace_ids)))
             where = pc.field(WORKSPACE).isin(pa.array(partitions, pa.string()))
         rows = self._stored(where)
         for workspace_id, key, tally, newest in self._totals(rows, "month"):

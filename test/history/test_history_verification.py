@@ -121,8 +121,8 @@ def test_a_day_of_which_only_a_part_is_asked_for_is_not_compared_with_its_sums()
     wrong = Sums(counts={("2025-02-01", "G"): 1})
     with WrongService(rows, sums=wrong) as service:
         with flowhunt.ApiClient(flowhunt.Configuration(service.url, "key")) as client:
-            noon = {"since": FIRST + timedelta(hours=12)}
-            read = iter_credit_transactions(flowhunt.CreditsApi(client), WORKSPACE, **noon)
+            api, noon = flowhunt.CreditsApi(client), FIRST + timedelta(hours=12)
+            read = iter_credit_transactions(api, WORKSPACE, since=noon)
             assert len(list(read)) == 20
 
 

@@ -339,7 +339,7 @@ def test_no_thread_is_left_while_the_error_that_ended_a_sync_is_handled(tmp_path
             if thread.name.startswith("flowhunt"):
                 thread.join(10)
                 assert not thread.is_alive()
-        assert caught.tb  # whose frames keep all that was in use
+        assert caught.traceback  # whose frames keep all that was in use
 
 
 def test_the_default_workspace_id_is_an_id_like_any(tmp_path: Path) -> None:
