@@ -157,6 +157,7 @@ def _clear_frames(traceback: TracebackType | None) -> set[FrameType]:
     for index, (frame, module) in enumerate(zip(frames, modules, strict=True)):
         if module.partition(".")[0] == "flowhunt":
             sent_by_us = module not in _CALL_THE_CALLER
+        if index in holders:
             calls_urllib3 = frame.f_code.co_qualname == _CALLS_URLLIB3
         observes = sent_by_us and (calls_urllib3 or index < max(holders))
         if index in holders or observes:

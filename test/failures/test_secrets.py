@@ -20,6 +20,7 @@ import warnings
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import pydantic
@@ -739,20 +740,26 @@ def test_the_frames_of_a_failing_callable_of_the_caller_keep_their_locals() -> N
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="there is no such signal")
-def test_the_frame_of_a_signal_handler_that_ends_a_call_keeps_its_locals(connect: Connect) -> None:
+@pytest.mark.parametrize("during", ["HTTPConnection.send", "DeadlineSocket.recv_into"])
+def test_the_frame_of_a_signal_handler_that_ends_a_call_keeps_its_locals(
+    connect: Connect, during: str
+) -> None:
     def handle(*_: object) -> None:
         why = "what a crash reporter should show"
         raise LookupError(why)
 
-    def interrupt(connection: Connection) -> None:
-        os.kill(os.getpid(), signal.SIGUSR1)
-        connection.keep_silent()
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        if (event, frame.f_code.co_qualname) == ("return", during):
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, handle)
+    sys.setprofile(interrupt)
     try:
-        with RawServer(interrupt) as server, pytest.raises(LookupError) as caught:
+        with RawServer(response(BALANCE)) as server, pytest.raises(LookupError) as caught:
             connect(server, api_key=KEY).get_credit_balance()
     finally:
+        sys.setprofile(None)
         signal.signal(signal.SIGUSR1, before)
 
     *_, (frame, _) = traceback.walk_tb(caught.value.__traceback__)
