@@ -179,9 +179,15 @@ class History:
             expectations = dict(sorted({**left, **self._expectations(section)}.items()))
             time = neighbours_joined([part for part in (rest, section.interval) if part.length])
             rest = yield from rows.tiles(
-                time[0], expectations, newest_first=self._newest_first, more_follows=True
+                time[0],
+                expectations,
+                newest_first=self._newest_first,
+                more_follows=True,
+                received=page.batch,
             )
-        yield from rows.tiles(rest, expectations, newest_first=self._newest_first)
+        yield from rows.tiles(
+            rest, expectations, newest_first=self._newest_first, received=page.batch
+        )
 
     def _tile_of_few_rows(self, page: Page) -> Tile:
         """A tile whose response was received already, and may be complete."""
@@ -273,11 +279,22 @@ class History:
             unverified,
             checks,
             compare=interval.within(self._interval.whole_days) if self._compare else NO_TIME,
+            cut=self._sums_of_cut_days(interval) if self._compare else (),
             newest_first=self._newest_first,
         )
         if part.is_settled:
             self._sums_are_newer = False
         return self._disputing(part)
+
+    def _sums_of_cut_days(self, interval: Interval) -> list[Check]:
+        """What the sums say of those parts of days that the request cuts."""
+        checks: list[Check] = []
+        for part in self._interval.cut_days:
+            if interval.covers(part):
+                sums = self._reader.sums.within(part.start, part.end - 1)
+                of_part = sums.tallies(part, GroupingPeriod.DATE, strict=False)
+                checks.append(Check(part, of_part))
+        return checks
 
     def _final_check(self) -> Iterator[Part]:
         """Compare all that was read with the sums as they are now: a row that arrived meanwhile

@@ -58,6 +58,13 @@ class Interval(NamedTuple):
         return Interval(start, max(start, end))
 
     @property
+    def cut_days(self) -> list[Interval]:
+        """The parts of days that are in it, of days that are not wholly in it."""
+        whole_days = self.whole_days
+        parts = between_edges(self, whole_days)
+        return [part for part in parts if not whole_days.covers(part)]
+
+    @property
     def touched_days(self) -> Interval:
         """The whole days that it has a part of."""
         return Interval(self.start // DAY * DAY, min(-(-self.end // DAY) * DAY, ALL_TIME.end))

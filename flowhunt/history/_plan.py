@@ -28,6 +28,7 @@ from flowhunt.history._planner import FULL_SUMS, PAGES_IN_A_PART, Planner, Secti
 from flowhunt.history._requests import Requests
 from flowhunt.history._sums import SumsReader, rows_in
 from flowhunt.history._verified import (
+    Check,
     Part,
     Tallies,
     VerifiedReader,
@@ -35,6 +36,7 @@ from flowhunt.history._verified import (
     differing_days,
     differing_keys,
     expectations_of,
+    tallies_in,
 )
 from flowhunt.models.grouping_period import GroupingPeriod
 
@@ -203,6 +205,7 @@ class WindowReader:
             unverified,
             Section(interval, sums, by_month=False).checks(whole_days),
             compare=whole_days if verify else NO_TIME,
+            cut=_of_cut_days(interval, sums) if verify else (),
         )
 
     def _changed_days(self, known: Tallies, interval: Interval) -> set[Interval]:
@@ -332,6 +335,11 @@ class WindowReader:
 
     def _interval(self, since: datetime, until: datetime) -> Interval:
         return Interval(self._zone.micros(since), self._zone.micros(until))
+
+
+def _of_cut_days(interval: Interval, sums: Tallies) -> list[Check]:
+    """What the sums of a window say of its parts of days."""
+    return [Check(part, tallies_in(part.touched_days, sums)) for part in interval.cut_days]
 
 
 def day_sums_of(part: Part) -> DaySums:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from flowhunt.exceptions import UnprocessableEntityException
-from flowhunt.history._batch import Batch, joined_between
+from flowhunt.history._batch import Batch, joined, joined_between
 from flowhunt.history._formats import RowFormat
 from flowhunt.history._intervals import (
     ALL_TIME,
@@ -43,6 +43,8 @@ class Tile:
     :ivar expectations: where its rows are expected
     :ivar depth: how many splits it comes from
     :ivar parent_ids: the rows of the full response that it was split for
+    :ivar received: rows of other responses, which its own has to hold where they are in it
+    :ivar is_repeated: whether it is asked for once more, since its response lacked some of these
     :ivar page: a response that was received for it before
     :ivar batch: the rows received for it, once it is finished
     :ivar unverified: whether it may have more rows
@@ -53,6 +55,8 @@ class Tile:
     expectations: Expectations
     depth: int = 0
     parent_ids: frozenset[str] = frozenset()
+    received: Batch | None = None
+    is_repeated: bool = False
     asked: bool = False
     page: Page | None = None
     batch: Batch | None = None
@@ -63,6 +67,13 @@ class Tile:
     def rows(self) -> float:
         """How many rows are expected in it."""
         return sum(self.expectations.values())
+
+    def with_received(self, batch: Batch) -> Batch:
+        """The rows of its response, with those that were received before and are not among them."""
+        earlier = self.received.between(self.interval) if self.received else ()
+        if not earlier or set(earlier.keys()) <= set(batch.keys()):
+            return batch
+        return joined([earlier, batch])
 
     def beyond(self, interval: Interval) -> Tile:
         """What is left of a finished tile after the time of an interval."""
@@ -183,9 +194,11 @@ class RowsReader:
         *,
         newest_first: bool = False,
         more_follows: bool = False,
+        received: Batch | None = None,
     ) -> Generator[Tile, None, Interval]:
         """Split an interval into tiles that one response each should hold, in order.
 
+        :param received: rows of responses that were not complete
         :return: what is left, which is to be asked for together with the time that follows
         """
         parts = planned(
@@ -197,7 +210,7 @@ class RowsReader:
         )
         while True:
             try:
-                tile = Tile(*next(parts))
+                tile = Tile(*next(parts), received=received)
             except StopIteration as end:
                 rest: Interval = end.value
                 return rest
@@ -266,21 +279,31 @@ class RowsReader:
         inside = page.batch.between(tile.interval)
         if tile.depth == 0:
             self.limits.see_planned(inside, tile.rows, tile.expectations, complete=page.complete)
-        if not page.complete and (parts := self._split(tile, page, inside)):
+        known = tile.with_received(page.batch)
+        if page.complete and known is not page.batch and not tile.is_repeated:
+            # One of the responses is wrong, or rows were moved or deleted meanwhile.
+            tile.received, tile.is_repeated = known, True
+            tile.page, tile.asked = None, False
+            return
+        if not page.complete and (parts := self._split(tile, page, inside, known)):
             at = pending.index(tile)
             del pending[at]
             for part in parts if newest_first else reversed(parts):
                 pending.insert(at, part)
             return
-        tile.batch, tile.unverified = page.batch, not page.complete
+        tile.batch, tile.unverified = known, not page.complete
         self.limits.see_rows(inside, tile.interval)
 
-    def _split(self, tile: Tile, page: Page, inside: Batch) -> list[Tile]:
-        """Shorter tiles, in the order of time; none if there is no way to split."""
+    def _split(self, tile: Tile, page: Page, inside: Batch, known: Batch) -> list[Tile]:
+        """Shorter tiles, in the order of time; none if there is no way to split.
+
+        :param inside: the rows of its response that are in it
+        :param known: the rows of its response, and of others
+        """
         apart = self._zone.apart(tile.interval)
         if len(apart) > 1:
             return [
-                Tile(part, dict(shares(tile.expectations, part)), depth=tile.depth + 1)
+                Tile(part, dict(shares(tile.expectations, part)), tile.depth + 1, received=known)
                 for part in apart
             ]
         if self._zone.is_ambiguous(tile.interval):
@@ -292,12 +315,12 @@ class RowsReader:
         self.limits.see_full(tile.interval, found)
         parts = split(self.limits, tile.interval, tile.expectations, sorted(found), tile.depth)
         tiles = [
-            Tile(part, expectations, depth=tile.depth + 1, parent_ids=ids)
+            Tile(part, expectations, tile.depth + 1, ids, received=known)
             for part, expectations in parts
         ]
         for part in tiles:
             if part.interval.length == 1:
-                there = inside.between(part.interval)
+                there = known.between(part.interval)
                 if len(there) >= min(self.limits.largest, self._page_size):
                     # Its own response would be full too.
                     part.asked, part.batch, part.unverified = True, there, True

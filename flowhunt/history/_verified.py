@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
@@ -109,31 +109,47 @@ class VerifiedReader:
         checks: Sequence[Check],
         *,
         compare: Interval,
+        cut: Sequence[Check] = (),
         newest_first: bool = False,
     ) -> Part:
         """Rows in order, read again where they disagree with the sums or may lack some.
 
+        If rows are found so that the sums knew before, a response lacked some. Then all of the
+        interval is read again, since the sums may not know what else that response lacked.
+
         :param unverified: the time in which there may be more rows
         :param checks: what the sums say of days and months of the interval
         :param compare: the whole days that have to agree with the sums
+        :param cut: what the sums say of parts of days; it may be what they say of whole days
         """
+        instants = self.rows.indivisible(unverified)
+        if any(batch.between(time).tally() != sums for time, sums in cut):
+            for time, _ in cut:
+                batch = batch if _any_in(instants, time) else self._with_more(batch, time)
         tallies = batch.tally()
         self.sums.codes.update(code for _, code in tallies)
         days = set(self._disagreeing(tallies, checks, compare) if compare.length else ())
-        instants = self.rows.indivisible(unverified)
+        lacks_rows = bool(days) and _lacks_rows(tallies, checks)
         days.update(part.touched_days for part in instants)
         settled: list[Settled] = []
         unclear: list[Interval] = []
         done: set[Interval] = set()
         while days := (days | days_of(batch.ambiguous())) - done:  # a row may move to another day
+            found_more = False
             for run in _runs(days, interval):
                 result = self._settle_any(run, batch, instants, interval, checks)
                 if result.differences and not compare.covers(run) and not result.unverified:
                     result.differences = []  # verified by its rows
                     unclear.append(run)
                 settled.append(result)
-                batch = joined([batch.outside(run), result.batch.between(run.within(interval))])
+                found = result.batch.between(run.within(interval))
+                found_more |= len(found) > batch.count(run) and not _any_in(instants, run)
+                batch = joined([batch.outside(run), found])
             done |= days
+            if found_more and lacks_rows:
+                lacks_rows = False
+                batch = self._with_more(batch, interval, done)
+                days |= set(self._disagreeing(batch.tally(), checks, compare))
         error = error_of(settled) or ambiguous_error(batch.ambiguous(), unclear)
         for part in unverified:
             if part not in instants and not compare.covers(part):
@@ -239,6 +255,17 @@ class VerifiedReader:
             self.limits.most_inside = min(self.limits.most_inside, reader.limits.most_inside)
         return batch, unverified
 
+    def _with_more(self, batch: Batch, time: Interval, settled: Iterable[Interval] = ()) -> Batch:
+        """Rows with those that are found when some time is read again.
+
+        :param settled: the days that were read again before
+        """
+        known = batch.between(time)
+        more, _ = self._read_again(time, known.tally(), len(known))
+        for days in settled:
+            more = more.outside(days)
+        return joined([batch, more.between(time)])
+
     def _resolved(
         self,
         reader: RowsReader,
@@ -291,6 +318,11 @@ class VerifiedReader:
 def days_of(batch: Batch) -> set[Interval]:
     """The days that rows are on."""
     return {day_interval(day) for day, _ in batch.tally()}
+
+
+def _any_in(parts: Iterable[Interval], time: Interval) -> bool:
+    """Whether some of the time is in any of several intervals."""
+    return any(part.within(time).length for part in parts)
 
 
 def _runs(days: set[Interval], interval: Interval) -> list[Interval]:
@@ -355,6 +387,16 @@ def _fits(read: Tally, before: Tally, after: Tally) -> bool:
     if read.rows in (before.rows, after.rows):
         return read in (before, after)
     return before.rows < read.rows < after.rows
+
+
+def _lacks_rows(read: Tallies, checks: Iterable[Check]) -> bool:
+    """Whether the sums count more rows than were read."""
+    months = by_month(read)
+    return any(
+        tally.rows > (months if check.interval.length > DAY else read).get(key, Tally()).rows
+        for check in checks
+        for key, tally in check.sums.items()
+    )
 
 
 def error_of(settled: Sequence[Settled]) -> HistoryError | None:

@@ -483,11 +483,48 @@ def test_a_row_that_was_received_is_not_dropped_for_one_response_that_lacks_it(k
     """The sums never know its day, so that they agree with the response that is empty."""
     rows = evenly(7, 2, types=["G"])
     sums = Sums(built_to=START + timedelta(days=1))
-    for nth in range(4, 8):  # days are read again
+    for nth in range(1, 9):  # the first ones, those for what these are split into, those again
         search = only_on(nth, Search(empty=True), Search())
         with WrongService(rows, search=search, sums=sums) as service, api_of(service) as api:
             with pytest.raises(DifferenceError, match="2025-01-31 G"):
                 list(READERS[kind](api, Case(rows)))
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_row_that_was_received_is_returned_where_nothing_is_compared(kind: str) -> None:
+    rows = evenly(7, 2)
+    for nth in range(2, 6):
+        search = only_on(nth, Search(empty=True), Search())
+        with WrongService(rows, search=search) as service, api_of(service) as api:
+            found = list(READERS[kind](api, Case(rows), on_difference="ignore"))
+            assert found == Case(rows).wanted
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kept_by", [None, "date"])
+@pytest.mark.parametrize("falls", [2, 3])
+def test_no_row_of_a_day_that_the_request_cuts_is_lost_if_fewer_rows_are_returned_at_once(
+    kind: str, kept_by: Any, falls: int
+) -> None:
+    rows = evenly(160, 2)
+    search, sums = capped(lambda nth: 100 if nth < falls else 20), Sums(kept_by=kept_by)
+    for since in "2025-01-30T12:00:00", "2025-01-31T06:00:00":
+        case = Case(rows, request={"since": since, "until": "2025-01-31T18:00:00"})
+        with WrongService(rows, search=search, sums=sums) as service, api_of(service) as api:
+            assert list(READERS[kind](api, case)) == case.wanted
+
+
+@pytest.mark.parametrize("falls", [4, 5, 6])
+def test_no_row_of_a_window_of_a_part_of_a_day_is_lost_if_fewer_rows_are_returned_at_once(
+    falls: int,
+) -> None:
+    rows = evenly(400, 1)
+    search = capped(lambda nth: 10 if nth < falls else 3)
+    with WrongService(rows, search=search) as service, api_of(service) as api:
+        plan = plan_credit_transactions(api, WORKSPACE, START, START + timedelta(1), page_size=10)
+        windows = [read_window(api, WORKSPACE, each, page_size=10) for each in plan.windows]
+    assert len(windows) > 1
+    assert [row_id for window in windows for row_id in ids_of(window)] == Case(rows).wanted
 
 
 @pytest.mark.parametrize("kind", READERS)
