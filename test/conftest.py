@@ -12,13 +12,15 @@ from flowhunt.sandbox import Sandbox
 from raw_server import Connect, JumpingClock, RawServer
 
 # Light by default; `--hypothesis-profile=deep` is what .ci/run adds.
-for profile, examples in ("light", 40), ("deep", 200):
+for profile, examples in ("light", 25), ("deep", 200):
     settings.register_profile(profile, max_examples=examples, deadline=None, database=None)
 settings.load_profile("light")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker is left with it in the end."""
+    if config.getoption("--hypothesis-profile") != "deep":
+        items[:] = [item for item in items if item.get_closest_marker("deep") is None]
     items.sort(key=lambda item: item.get_closest_marker("dist") is None)
 
 

@@ -52,8 +52,15 @@ def test_failing_calls_do_not_break_several_threads(newest_first: bool) -> None:
         assert failed > len(served.sandbox.requests) / 40
 
 
-@pytest.mark.parametrize("end", ["newest", "oldest"])
-@pytest.mark.parametrize("max_limit", [None, 37])
+@pytest.mark.parametrize(
+    ("end", "max_limit"),
+    [
+        ("newest", None),
+        ("oldest", 37),
+        pytest.param("newest", 37, marks=pytest.mark.deep),
+        pytest.param("oldest", None, marks=pytest.mark.deep),
+    ],
+)
 def test_rows_that_arrive_during_a_read_do_not_disturb_several_threads(
     end: str, max_limit: int | None
 ) -> None:
