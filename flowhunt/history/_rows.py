@@ -18,6 +18,7 @@ from flowhunt.history._batch import Batch, joined, joined_between
 from flowhunt.history._formats import RowFormat
 from flowhunt.history._intervals import (
     ALL_TIME,
+    NO_TIME,
     Expectations,
     Interval,
     Zone,
@@ -71,7 +72,7 @@ class Tile:
     def with_received(self, batch: Batch) -> Batch:
         """The rows of its response, with those that were received before and are not among them."""
         earlier = self.received.between(self.interval) if self.received else ()
-        if not earlier or set(earlier.keys()) <= set(batch.keys()):
+        if not earlier or set(earlier.ids) <= set(batch.ids):
             return batch
         return joined([earlier, batch])
 
@@ -208,12 +209,15 @@ class RowsReader:
             newest_first=newest_first,
             more_follows=more_follows,
         )
+        cover = received.cover if received else NO_TIME
         while True:
             try:
-                tile = Tile(*next(parts), received=received)
+                tile = Tile(*next(parts))
             except StopIteration as end:
                 rest: Interval = end.value
                 return rest
+            if cover.within(tile.interval).length:
+                tile.received = received
             yield tile
 
     def run(
