@@ -143,7 +143,7 @@ PYSOCKS_PRIVATES = [
     ),
 ]
 
-PYDANTIC = "2.10.0 to 2.14.4"
+PYDANTIC = "2.11.0 to 2.14.4"
 PYDANTIC_PRIVATES = [
     Private(
         "pydantic.BaseModel.__pydantic_core_schema__",
