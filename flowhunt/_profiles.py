@@ -4,7 +4,7 @@
 
     [default]
     workspace_id = "..."
-    api_key_command = ["op", "read", "op://work/flowhunt/key"]
+    api_key_command = ["op", "read", "op://vault/flowhunt/key"]
 
     [acme]
     workspace_id = "..."

@@ -9,7 +9,7 @@
     print(spending.top("context"))
 
 Amounts are added up as exact integers by DuckDB, by the SQL in ``MACROS``. Partial days and
-weeks are marked, and compared with nothing. Where there is too little history, a note says so.
+weeks are marked, and compared with nothing. With too little history, a note states it.
 """
 
 from __future__ import annotations

@@ -86,8 +86,8 @@ FILTERS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("request_", FILTERS, ids=lambda filters: "-".join(filters))
 def test_only_rows_that_match_are_returned(request_: dict[str, Any], max_limit: int | None) -> None:
     count = 30 if max_limit == 2 else 400
-    moments = [*evenly(count, 20), *[NOON] * 3, *[NOON + MICROSECOND] * 3]
-    with books(history=made_at(moments), max_limit=max_limit, pagination="keyset") as served:
+    timestamps = [*evenly(count, 20), *[NOON] * 3, *[NOON + MICROSECOND] * 3]
+    with books(history=made_at(timestamps), max_limit=max_limit, pagination="keyset") as served:
         assert served.read(request_) == ids(served.kept(**request_))
 
 
@@ -106,15 +106,15 @@ def test_a_transaction_is_found_by_its_id() -> None:
 def test_rows_at_the_bounds_are_returned(
     bounds: str, max_limit: int | None, offset: int | None, timestamps: str
 ) -> None:
-    moments = [NOON + MICROSECOND * number for number in range(9)]
+    instants = [NOON + MICROSECOND * number for number in range(9)]
     zone = None if offset is None else timezone(timedelta(hours=offset))
 
     def bound(number: int) -> datetime:
-        timestamp = moments[number]
+        timestamp = instants[number]
         return timestamp if zone is None else timestamp.replace(tzinfo=UTC).astimezone(zone)
 
     options = {"bounds": bounds, "max_limit": max_limit, "timestamps": timestamps}
-    with books(history=made_at(moments), **options) as served:
+    with books(history=made_at(instants), **options) as served:
         kept = ids(served.kept())
         assert served.read({"created_at_from": bound(2), "created_at_to": bound(5)}) == kept[2:6]
         assert served.read({"created_at_from": bound(4), "created_at_to": bound(4)}) == [kept[4]]
@@ -136,7 +136,7 @@ def test_bounds_may_lie_beyond_all_time_of_the_zone() -> None:
 
 def test_days_may_be_those_of_another_zone() -> None:
     with books(history=made_at(evenly(300, 9))) as served:
-        zone = timezone(timedelta(hours=5))  # of naive moments it makes no difference
+        zone = timezone(timedelta(hours=5))  # of naive timestamps it makes no difference
         assert served.read(zone=zone) == ids(served.kept())
 
 

@@ -84,8 +84,8 @@ def test_windows_follow_each_other_without_a_gap(
 def test_until_is_not_in_a_plan_and_since_is(bounds: str, aware: bool, edge: datetime) -> None:
     """To the microsecond, whatever the service does with what is on a bound."""
     end = edge + timedelta(days=40)
-    moments = [at + MICROSECOND * number for at in (edge, end) for number in (-2, -1, 0, 1, 2)]
-    history = made_at([*moments, edge + timedelta(days=10)], codes=("G",))
+    timestamps = [at + MICROSECOND * number for at in (edge, end) for number in (-2, -1, 0, 1, 2)]
+    history = made_at([*timestamps, edge + timedelta(days=10)], codes=("G",))
     options: dict[str, Any] = {"bounds": bounds, "timestamps": "utc" if aware else "naive"}
 
     def bound(timestamp: datetime) -> datetime:

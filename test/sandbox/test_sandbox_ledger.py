@@ -228,11 +228,11 @@ def test_a_balance_is_set_for_all_at_first_and_for_one_later(call: Call) -> None
 
 def test_the_history_has_what_makes_real_ones_hard(shared: Sandbox) -> None:
     rows = shared.transactions()
-    moments = [row["created_at"] for row in rows]
+    timestamps = [row["created_at"] for row in rows]
     assert len(rows) == 1_000
-    assert len({timestamp[:7] for timestamp in moments}) == 6
-    assert len(set(moments)) < len(moments), "no two at the same moment"
-    assert {len(timestamp) for timestamp in moments} == {19, 26}, "whole seconds and microseconds"
+    assert len({timestamp[:7] for timestamp in timestamps}) == 6
+    assert len(set(timestamps)) < len(timestamps), "no two at the same timestamp"
+    assert {len(timestamp) for timestamp in timestamps} == {19, 26}, "seconds and microseconds"
     assert {row["context_desc"] is None for row in rows} == {True, False}
     assert len({row["user_id"] for row in rows}) == 3
 
@@ -263,8 +263,8 @@ def test_a_shuffled_order_is_neither_of_the_others_and_stays(call: Call) -> None
     with Sandbox(order="shuffled") as sandbox:
         first = call(sandbox, "search_credit_transactions").json()
         assert first == call(sandbox, "search_credit_transactions").json()
-    moments = [row["created_at"] for row in first]
-    assert moments not in (sorted(moments), sorted(moments, reverse=True))
+    timestamps = [row["created_at"] for row in first]
+    assert timestamps not in (sorted(timestamps), sorted(timestamps, reverse=True))
 
 
 @pytest.mark.parametrize("order", ["newest_first", "oldest_first", "shuffled"])

@@ -67,7 +67,7 @@ def command(
     \b
       flowhunt-credits login
       pass show flowhunt | flowhunt-credits login --profile acme --workspace ID
-      flowhunt-credits login --workspace ID --api-key-command 'op read op://work/flowhunt/key'
+      flowhunt-credits login --workspace ID --api-key-command 'op read op://vault/flowhunt/key'
     """
     name = session.profile or "default"
     if not _NAME(name):
