@@ -272,13 +272,15 @@ def planned(
     rest = interval
     wasted = limits.wasted
     while rest.length:
-        days = dict(shares(expectations, rest))
-        rows = sum(days.values())
         at_once = TRUSTED_PARTS if limits.wasted - wasted < TRUSTED_PARTS / 2 else 1
         if not limits.hours:
             at_once = min(at_once, 2)  # more when it is known when rows are made
-        near = _near(days, (at_once + 1) * limits.capacity, newest_first=newest_first)
-        known = by_usual_hours(limits, days, near)
+        days = {day: rows for day, rows in expectations.items() if day.within(rest).length}
+        near = _near(
+            dict(shares(days, rest)), 2 * TRUSTED_PARTS * limits.capacity, newest_first=newest_first
+        )
+        known = dict(shares(by_usual_hours(limits, days, near), rest))
+        rows = sum(known.values())
         by_period = limits.in_bursts and all(period.length <= DAY for period in known)
         edges: list[int] = []
         if by_period:
