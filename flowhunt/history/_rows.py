@@ -26,7 +26,7 @@ from flowhunt.history._intervals import (
     shares,
 )
 from flowhunt.history._requests import Requests
-from flowhunt.history._tiling import Page, ServiceLimits, planned, split
+from flowhunt.history._tiling import Page, Run, ServiceLimits, goes_on, planned, split
 from flowhunt.history._workers import Workers
 from flowhunt.models.transaction_type import TransactionType
 
@@ -42,7 +42,7 @@ class Tile:
     """An interval that is asked for at once.
 
     :ivar expectations: where its rows are expected
-    :ivar depth: how many splits it comes from
+    :ivar depth: how many splits of one run of rows it comes from; 0 if it was planned
     :ivar parent_ids: the rows of the full response that it was split for
     :ivar received: rows of other responses, which its own has to hold where they are in it
     :ivar is_repeated: whether it is asked for once more, since its response lacked some of these
@@ -55,6 +55,8 @@ class Tile:
     interval: Interval
     expectations: Expectations
     depth: int = 0
+    run: Run | None = None
+    is_near: bool = False
     parent_ids: frozenset[str] = frozenset()
     received: Batch | None = None
     is_repeated: bool = False
@@ -296,7 +298,9 @@ class RowsReader:
                 pending.insert(at, part)
             return
         tile.batch, tile.unverified = known, not page.complete
-        self.limits.see_rows(inside, tile.interval)
+        self.limits.see_rows(inside, tile.expectations)
+        if tile.run and tile.is_near:
+            self.limits.see_part(tile.run, len(inside))
 
     def _split(self, tile: Tile, page: Page, inside: Batch, known: Batch) -> list[Tile]:
         """Shorter tiles, in the order of time; none if there is no way to split.
@@ -317,11 +321,21 @@ class RowsReader:
         if not found or tile.interval.length == 1 or _ignores_bounds(page, ids, tile):
             return []
         self.limits.see_full(tile.interval, found)
-        parts = split(self.limits, tile.interval, tile.expectations, sorted(found), tile.depth)
+        found.sort()
+        is_same_run = goes_on(self.limits, tile.interval, found)
+        depth = tile.depth if is_same_run else 0
+        parts, near = split(self.limits, tile.interval, tile.expectations, found, depth)
         tiles = [
-            Tile(part, expectations, tile.depth + 1, ids, received=known)
+            Tile(part, expectations, depth + 1, parent_ids=ids, received=known)
             for part, expectations in parts
         ]
+        run = tile.run if tile.run and is_same_run else Run(len(found))
+        for part in tiles:
+            part.run = run
+            part.is_near = near.covers(part.interval)
+            run.parts += part.is_near
+        if tile.run and tile.is_near:
+            self.limits.see_part(tile.run, 0)
         for part in tiles:
             if part.interval.length == 1:
                 there = known.between(part.interval)
@@ -390,12 +404,15 @@ def part_of(tiles: Sequence[Tile], interval: Interval) -> tuple[Batch, list[Inte
 
 
 def _next_to_ask(pending: Iterable[Tile]) -> Tile | None:
+    first: Tile | None = None
     for tile in pending:
         if tile.error:
-            return None
+            return first
         if not tile.asked:
-            return tile
-    return None
+            if tile.is_near:
+                return tile
+            first = first or tile
+    return first
 
 
 def _ignores_bounds(page: Page, ids: frozenset[str], tile: Tile) -> bool:

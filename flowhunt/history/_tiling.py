@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -38,6 +38,8 @@ FILL_GAINED, FILL_LOST = 0.003, 0.04
 """How the plan changes with a response that was not full, and with one that was."""
 TRUSTED_PARTS = 8
 """The most parts of a split that only the sums suggest."""
+TRUSTED_WASTE = 3
+"""How many responses with far fewer rows than expected are no reason to doubt the sums."""
 DENSE_FILL = 0.85
 """How full a response is planned to be where another one shows how close its rows lie."""
 MOST_PARTS = 24
@@ -70,6 +72,20 @@ class Page(NamedTuple):
 
 
 @dataclass
+class Run:
+    """Rows that lie close together, of which a full response held some.
+
+    :ivar shown: how many that response held
+    :ivar parts: how many parts of its time are not complete yet
+    :ivar rows: how many rows the complete parts have
+    """
+
+    shown: int
+    parts: int = 0
+    rows: int = 0
+
+
+@dataclass
 class ServiceLimits:
     """What the responses so far show of the service. Threads may share it.
 
@@ -84,7 +100,7 @@ class ServiceLimits:
     :ivar observed: whether all time was asked for, to see how many rows come at once
     :ivar larger_helps: whether a larger limit returns more rows; ``None`` if not attempted yet
     :ivar received: how many rows were received for the intervals they are in
-    :ivar wasted: planned responses with far fewer rows than expected
+    :ivar wasted: planned responses with far fewer rows than expected, less those with as many
     :ivar fill: how full a response is planned to be
     :ivar order: which rows a full response holds
     :ivar in_bursts: whether rows lie closer together than expected
@@ -145,17 +161,22 @@ class ServiceLimits:
             for hour, seen in enumerate(self.hours_seen)
         ]
 
-    def see_rows(self, batch: Batch, interval: Interval) -> None:
-        """Observe from all rows of an interval at which time of the day rows are made."""
+    def see_rows(self, batch: Batch, time: Iterable[Interval]) -> None:
+        """Observe from all rows of an interval at which time of the day rows are made.
+
+        :param time: the parts of the interval where rows were expected
+        """
         self.received += len(batch)
         self.hours.update(batch.hours())
-        days, left = divmod(interval.length, DAY)
-        at = interval.start % DAY
-        self.hours_seen = [seen + days for seen in self.hours_seen]
-        while left > 0:
-            step = min(HOUR - at % HOUR, left)
-            self.hours_seen[at // HOUR % 24] += step / HOUR
-            at, left = at + step, left - step
+        for part in time:
+            days, left = divmod(part.length, DAY)
+            at = part.start % DAY
+            if days:
+                self.hours_seen = [seen + days for seen in self.hours_seen]
+            while left > 0:
+                step = min(HOUR - at % HOUR, left)
+                self.hours_seen[at // HOUR % 24] += step / HOUR
+                at, left = at + step, left - step
 
     def see_planned(
         self, batch: Batch, rows: float, expectations: Expectations, *, complete: bool
@@ -171,7 +192,7 @@ class ServiceLimits:
             self.fill = max(self.fill - FILL_LOST, LEAST_FILL)
         if rows > self.capacity / 2:
             is_wasted = len(batch) < min(rows, self.capacity) / 4
-            self.wasted += is_wasted
+            self.wasted = self.wasted + 1 if is_wasted else max(0, self.wasted - 1)
         if rows:
             self.see_spread(batch, expectations)
 
@@ -199,12 +220,16 @@ class ServiceLimits:
                 self.order = (
                     "any" if outside < hidden / 2 else "newest" if older > newer else "oldest"
                 )
-            reach = int(LONGEST_RUN * (last - first))
-            run = batch.count(Interval(first - reach, last + reach + 1).within(ALL_TIME))
-            self.run = (self.run + min(max(run / rows, LEAST_RUN), LONGEST_RUN)) / 2
         self._full = [
             full for full in self._full if not interval.covers(Interval(full[1], full[2]))
         ]
+
+    def see_part(self, run: Run, rows: int) -> None:
+        """Observe a complete part of a run."""
+        run.parts -= 1
+        run.rows += rows
+        if not run.parts:
+            self.run = (self.run + min(max(run.rows / run.shown, LEAST_RUN), LONGEST_RUN)) / 2
 
     def see_spread(self, batch: Batch, expectations: Expectations) -> None:
         """Observe whether rows lie closer together, or with larger gaps, than expected."""
@@ -270,11 +295,10 @@ def planned(
     """
     edges_of = last_edges if newest_first else first_edges
     rest = interval
-    wasted = limits.wasted
+    limits.wasted = 0
     while rest.length:
-        at_once = TRUSTED_PARTS if limits.wasted - wasted < TRUSTED_PARTS / 2 else 1
-        if not limits.hours:
-            at_once = min(at_once, 2)  # more when it is known when rows are made
+        doubt = max(0, limits.wasted - TRUSTED_WASTE)
+        at_once = TRUSTED_PARTS if not doubt and min(limits.hours_seen) else 2
         days = {day: rows for day, rows in expectations.items() if day.within(rest).length}
         near = _near(
             dict(shares(days, rest)), 2 * TRUSTED_PARTS * limits.capacity, newest_first=newest_first
@@ -282,13 +306,14 @@ def planned(
         known = dict(shares(by_usual_hours(limits, days, near), rest))
         rows = sum(known.values())
         by_period = limits.in_bursts and all(period.length <= DAY for period in known)
+        step = limits.planned_rows * 4.0 ** min(doubt, 64)
         edges: list[int] = []
         if by_period:
             edges = _edges_between(known, rest, limits.capacity - 1)
             edges = edges[-at_once:] if newest_first else edges[:at_once]
-        elif rows >= limits.capacity and at_once > 1:
-            count = math.ceil(rows / limits.planned_rows)
-            step = limits.planned_rows if more_follows else rows / count
+        elif rows >= limits.capacity and rows > step:
+            count = math.ceil(rows / step)
+            step = step if more_follows else rows / count
             edges = edges_of(known, rest, step, min(at_once, count - 1))
         elif more_follows and rows < limits.planned_rows:
             return rest
@@ -304,28 +329,42 @@ def planned(
     return rest
 
 
+def goes_on(limits: ServiceLimits, interval: Interval, found: Sequence[int]) -> bool:
+    """Whether rows of a full response may lie where the last split has cut a run of them.
+
+    :param found: the timestamps of the rows received, in order
+    """
+    first, last = _middle(found)
+    return limits.order == "any" or min(interval.end - last, first - interval.start) <= 2 * (
+        last - first
+    )
+
+
+def _middle(found: Sequence[int]) -> tuple[int, int]:
+    """The first and the last of the middle half of some timestamps, which few outliers change."""
+    quarter = len(found) // 4
+    return found[quarter], found[-1 - quarter]
+
+
 def split(
     limits: ServiceLimits,
     interval: Interval,
     expectations: Expectations,
     found: Sequence[int],
     depth: int,
-) -> list[Planned]:
+) -> tuple[list[Planned], Interval]:
     """Split an interval whose response was full, in the order of time.
 
     :param found: the timestamps of the rows received, in order
-    :param depth: how many splits the interval comes from
+    :param depth: how many splits of the same run of rows the interval comes from
+    :return: the parts, and the time near the rows received
     """
     total = expected(expectations, interval)
     # An interval that is still full after a split has more than was thought.
     least = len(found) * (FURTHER if total else 1.0) * 2.0 ** min(depth, 16)
     more = max(total - len(found), least)
     if limits.order != "any":
-        # Rows that go on where the last split ended are a longer run than was thought.
-        goes_on = min(interval.end - found[-1], found[0] - interval.start)
-        is_longer = goes_on * len(found) <= 5 * (found[-1] - found[0])
-        reach = (limits.run - 1) * len(found) * (1.5 ** min(depth, 16) if is_longer else 1.0)
-        more = min(more, reach)
+        more = min(more, (limits.run - 1) * len(found) * 1.5 ** min(depth, 16))
     dense, near = _density(limits, interval, found, more)
     rows = expected(dense, near)
     before, after = Interval(interval.start, near.start), Interval(near.end, interval.end)
@@ -346,7 +385,7 @@ def split(
     if hidden.length and total - rows > sum(outside.values()):
         outside = {hidden: total - rows}
     known = dict(sorted({**outside, **dense}.items()))
-    return [(part, dict(shares(known, part))) for part in parts]
+    return [(part, dict(shares(known, part))) for part in parts], near
 
 
 def _density(
@@ -368,7 +407,8 @@ def _density(
         return dense, interval
     first, last = edges[0], edges[-1]
     more = min(more, (MOST_PARTS - 1) * DENSE_FILL * limits.capacity)
-    length = int((last - first) * more / count) + 1
+    earlier, later = _middle(found)
+    length = int(2 * (later - earlier) * more / count) + 1
     if limits.order == "newest":
         extension = Interval(first - length, first).within(interval)
         near = Interval(extension.start, interval.end)
