@@ -334,16 +334,18 @@ def goes_on(limits: ServiceLimits, interval: Interval, found: Sequence[int]) -> 
 
     :param found: the timestamps of the rows received, in order
     """
-    first, last = _middle(found)
-    return limits.order == "any" or min(interval.end - last, first - interval.start) <= 2 * (
-        last - first
-    )
+    run = _run_in(found)
+    gap = min(interval.end - run[-1], run[0] - interval.start)
+    return limits.order == "any" or gap * len(run) <= 5 * (run[-1] - run[0])
 
 
-def _middle(found: Sequence[int]) -> tuple[int, int]:
-    """The first and the last of the middle half of some timestamps, which few outliers change."""
-    quarter = len(found) // 4
-    return found[quarter], found[-1 - quarter]
+def _run_in(found: Sequence[int]) -> Sequence[int]:
+    """Some timestamps; of those that one long gap divides, the larger part."""
+    gaps = ((later - earlier, at) for at, (earlier, later) in enumerate(pairwise(found), 1))
+    gap, at = max(gaps, default=(0, 0))
+    if 2 * gap <= found[-1] - found[0]:
+        return found
+    return max(found[:at], found[at:], key=len)
 
 
 def split(
@@ -407,8 +409,8 @@ def _density(
         return dense, interval
     first, last = edges[0], edges[-1]
     more = min(more, (MOST_PARTS - 1) * DENSE_FILL * limits.capacity)
-    earlier, later = _middle(found)
-    length = int(2 * (later - earlier) * more / count) + 1
+    run = _run_in(found)
+    length = int((run[-1] - run[0]) * more / len(run)) + 1
     if limits.order == "newest":
         extension = Interval(first - length, first).within(interval)
         near = Interval(extension.start, interval.end)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import product
+from math import asin
 from typing import Any
 
 import pytest
@@ -620,16 +621,22 @@ def test_years_of_few_rows_take_few_more_requests_than_there_are_pages() -> None
     assert requests_a_page(evenly(20_000, 3650)) <= 1.4
 
 
+def test_days_and_nights_take_few_more_requests_than_there_are_pages() -> None:
+    # Each day has 16 hours with rows, most of them about noon; busy days have four times as many.
+    times = [
+        START + timedelta(days=day, hours=12 + 5 * asin(share))
+        for day, count in enumerate([300, 1200, 900, 600] * 7)
+        for share in (2 * number / count - 1 for number in range(count))
+    ]
+    assert requests_a_page(rows_at(times)) <= 1.7
+
+
 @pytest.mark.parametrize(
-    ("size", "every"),
-    [
-        (300, timedelta(days=1)),
-        (300, timedelta(days=3)),
-        *product((500, 1000, 3000), (timedelta(hours=17), timedelta(days=1), timedelta(days=3))),
-    ],
+    ("size", "hours"),
+    [(250, 3), (250, 24), (300, 7), (300, 72), (400, 3), (500, 17), (1000, 7), (3000, 24)],
 )
-def test_bursts_take_at_most_two_requests_a_page(size: int, every: timedelta) -> None:
-    assert requests_a_page(bursts(6000 // size, size, every=every)) <= 2
+def test_bursts_take_at_most_two_requests_a_page(size: int, hours: int) -> None:
+    assert requests_a_page(bursts(12_000 // size, size, every=timedelta(hours=hours))) <= 2
 
 
 def test_an_hour_with_one_row_takes_a_handful_of_requests() -> None:
