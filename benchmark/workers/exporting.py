@@ -87,10 +87,10 @@ def by_hand(asked: dict[str, Any]) -> None:
         for pages in files:
             tables = []
             for page in pages:
-                body = step("HTTP", lambda page=page: fetched(*page))
-                rows = step("JSON", lambda body=body: decode(body))
-                tables.append(step("Arrow", lambda rows=rows: to_table(rows)))
-                del body, rows
+                held = [step("HTTP", lambda page=page: fetched(*page))]
+                held = [step("JSON", lambda held=held: decode(held.pop()))]
+                # To free what a step has used is part of it, as it is of an export.
+                tables.append(step("Arrow", lambda held=held: to_table(held.pop())))
             step("Parquet", lambda tables=tables: write(tables))
 
     numbers = count()

@@ -21,9 +21,12 @@ _hour_of = attrgetter("hour")
 
 class Batch(ABC):
     """Rows, each with an ID, a timestamp by the clock of the zone, a transaction type, an amount
-    and a workspace."""
+    and a workspace.
 
-    __slots__ = ()
+    :ivar has_distinct_ids: whether it is known that no two rows have one ID
+    """
+
+    has_distinct_ids = False
 
     @abstractmethod
     def __len__(self) -> int:
@@ -122,8 +125,11 @@ class Batch(ABC):
 
     def _repeated(self) -> list[int]:
         """The indices of rows whose ID another one has too."""
+        if self.has_distinct_ids:
+            return []
         ids = self.ids
         if len(set(ids)) == len(ids):
+            self.has_distinct_ids = True
             return []
         count = Counter(ids)
         return [index for index, row_id in enumerate(ids) if count[row_id] > 1]
@@ -136,7 +142,9 @@ class Batch(ABC):
             return self if inside else self.take([])
         if not cover.within(interval).length:
             return self.take([]) if inside else self
-        return self._where(interval, inside=inside)
+        part = self._where(interval, inside=inside)
+        part.has_distinct_ids = self.has_distinct_ids
+        return part
 
 
 class ListBatch(Batch):
@@ -146,8 +154,6 @@ class ListBatch(Batch):
         amounts and workspace IDs
     :ivar others: what else goes with each row
     """
-
-    __slots__ = ("columns", "others")
 
     def __init__(self, columns: Sequence[Sequence[Any]], others: Sequence[Any]) -> None:
         self.columns = columns
@@ -253,7 +259,9 @@ def joined_between(batches: Sequence[Batch], interval: Interval) -> Batch:
     distinct = every.distinct()
     if distinct is not every:
         return distinct.between(interval)
-    return _concatenated([batch.between(interval) for batch in batches])  # few of them are split
+    inside = _concatenated([batch.between(interval) for batch in batches])  # few of them are split
+    inside.has_distinct_ids = every.has_distinct_ids
+    return inside
 
 
 def _concatenated(batches: Sequence[Batch]) -> Batch:

@@ -207,26 +207,19 @@ class History:
             return {}
 
     def _fix_the_end(self, page: Page, months: Mapping[date, Tallies]) -> None:
-        """End with the last day that has rows now, if it can be found: later rows may arrive."""
-        end = max(page.batch.cover.end - 1, 0)
-        if self._ends_after(end) or not months:
+        """End with the last day that has rows now: later rows may arrive.
+
+        The end is found by two witnesses: the sums know no later day, and no row comes after it.
+        """
+        if not months:
             return
         last_month = period(max(months), GroupingPeriod.MONTH)
         days = expectations_of(self._tallies(last_month, GroupingPeriod.DATE))
-        if days and (last_day := max(days)).start > end:
-            self._ends_after(last_day.start)
-
-    def _ends_after(self, micros: int) -> bool:
-        """Whether there are no rows after a day; if so, nothing is read of that time."""
-        end = Interval(micros, micros + 1).touched_days.end
-        tail = Interval(end, self._interval.end)
-        if not tail.length:
-            return True
+        last = max([*(day.start for day in days), page.batch.cover.end - 1])
+        tail = Interval(Interval(last, last + 1).touched_days.end, self._interval.end)
         page = self._reader.rows.fetch(tail)
         if page.complete and not len(page.batch.between(tail)):
-            self._interval = Interval(self._interval.start, end)
-            return True
-        return False
+            self._interval = Interval(self._interval.start, tail.start)
 
     def _expectations(self, section: Section) -> dict[Interval, float]:
         """Where the rows of a section are expected."""

@@ -45,7 +45,8 @@ class Tile:
     :ivar depth: how many splits of one run of rows it comes from; 0 if it was planned
     :ivar parent_ids: the rows of the full response that it was split for
     :ivar received: rows of other responses, which its own has to hold where they are in it
-    :ivar is_repeated: whether it is asked for once more, since its response lacked some of these
+    :ivar is_repeated: whether it is asked for once more, since its response lacked some of these,
+        or had no rows and nothing else shows that there are none
     :ivar page: a response that was received for it before
     :ivar batch: the rows received for it, once it is finished
     :ivar unverified: whether it may have more rows
@@ -114,6 +115,7 @@ class RowsReader:
         self._criteria = criteria
         kind: TransactionType | None = criteria.get("transaction_type")
         self._code = kind.value if kind else None
+        self._is_summed = criteria.keys() <= {"transaction_type"}
 
     def without_limits(self) -> RowsReader:
         """A reader that has seen nothing of the service yet."""
@@ -286,8 +288,10 @@ class RowsReader:
         if tile.depth == 0:
             self.limits.see_planned(inside, tile.rows, tile.expectations, complete=page.complete)
         known = tile.with_received(page.batch)
-        if page.complete and known is not page.batch and not tile.is_repeated:
-            # One of the responses is wrong, or rows were moved or deleted meanwhile.
+        contradicts = known is not page.batch  # it is wrong, or rows were moved or deleted
+        # Nothing else shows that there are none.
+        is_alone = not len(inside) and not (tile.rows and self._is_summed)
+        if page.complete and (contradicts or is_alone) and not tile.is_repeated:
             tile.received, tile.is_repeated = known, True
             tile.page, tile.asked = None, False
             return

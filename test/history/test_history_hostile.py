@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import product
+from itertools import count, product
 from math import asin
 from typing import Any
 
@@ -30,9 +30,11 @@ from flowhunt.history import (
 )
 from flowhunt.history.arrow import iter_transaction_batches, read_window
 from wrong_service import (
+    CHART,
     FOREIGN_WORKSPACE,
     SEARCH,
     START,
+    SUMS,
     WORKSPACE,
     Chart,
     Request,
@@ -602,6 +604,32 @@ def test_a_larger_limit_is_asked_for_a_crowded_timestamp_alone() -> None:
                 for request in service.requests
                 if request.path != SEARCH
             )
+
+
+@pytest.mark.parametrize("order", ["newest_first", "oldest_first", "shuffled"])
+@pytest.mark.parametrize("path", [SEARCH, SUMS, CHART])
+@pytest.mark.parametrize("field", ["created_at_from", "context_id", None])
+def test_one_empty_response_hides_no_rows(path: str, order: Any, field: str | None) -> None:
+    rows = [*evenly(250, 40), *bursts(1, 150, start=START + timedelta(days=41))]
+    rows.sort(key=lambda row: (row["created_at"], row["transaction_id"]))
+    request = {field: rows[150][field.removesuffix("_from")]} if field else {}
+    wanted = [
+        row["transaction_id"]
+        for at, row in enumerate(rows)
+        if (at >= 150 or field != "created_at_from")
+        and (field != "context_id" or row["context_id"] == request["context_id"])
+    ]
+    wrong: dict[str, Any] = {SEARCH: Search(order=order), SUMS: Sums(), CHART: Chart()}
+    usual = wrong[path]
+    for number in count(1):
+        wrong[path] = lambda request, number=number: replace(usual, empty=request.nth == number)
+        services = WrongService(rows, search=wrong[SEARCH], sums=wrong[SUMS], chart=wrong[CHART])
+        with services as service, api_of(service) as api:
+            with suppress(HistoryError):
+                found = iter_credit_transactions(api, WORKSPACE, request, page_size=100)
+                assert [row.transaction_id for row in found] == wanted
+            if len(service.asked(path)) < number:
+                break
 
 
 # How many requests it takes

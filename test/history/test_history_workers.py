@@ -111,7 +111,7 @@ def test_an_error_in_planning_is_raised_after_the_rows_before_it(
     workers: int, newest_first: bool
 ) -> None:
     with books(history=made_at(evenly(600, 300))) as served:
-        served.sandbox.faults.add(operation=SUMS, status=401, requests=range(64, 1000))
+        served.sandbox.faults.add(operation=SUMS, status=401, requests=range(110, 1000))
         rows = iter_credit_transactions(
             served.api,
             served.workspace_id,
