@@ -30,8 +30,9 @@ from flowhunt.history._intervals import (
     shares,
 )
 from flowhunt.history._planner import PAGES_IN_A_PART, Planner, Section, by_first_day
+from flowhunt.history._queue import Tile
 from flowhunt.history._requests import Requests
-from flowhunt.history._rows import Tile, TileWorkers, part_of
+from flowhunt.history._rows import TileWorkers, part_of
 from flowhunt.history._sums import rows_in
 from flowhunt.history._tiling import Page
 from flowhunt.history._verified import (

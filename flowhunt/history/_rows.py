@@ -7,14 +7,12 @@ split into shorter intervals, which are asked for again.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from flowhunt.exceptions import UnprocessableEntityException
-from flowhunt.history._batch import Batch, joined, joined_between
+from flowhunt.history._batch import Batch, joined_between
 from flowhunt.history._formats import RowFormat
 from flowhunt.history._intervals import (
     ALL_TIME,
@@ -25,68 +23,15 @@ from flowhunt.history._intervals import (
     datetime_of,
     shares,
 )
+from flowhunt.history._queue import Tile, TileQueue
 from flowhunt.history._requests import Requests
 from flowhunt.history._tiling import Page, Run, ServiceLimits, goes_on, planned, split
 from flowhunt.history._workers import Workers
 from flowhunt.models.transaction_type import TransactionType
 
 Criteria = dict[str, Any]
-LOOKAHEAD = 48
-"""Tiles that may be read before those that come first are finished; bounds the memory."""
 LARGER_LIMITS = (10, 100)
 """Page sizes to ask for a timestamp with more rows than one response can hold."""
-
-
-@dataclass(eq=False)
-class Tile:
-    """An interval that is asked for at once.
-
-    :ivar expectations: where its rows are expected
-    :ivar depth: how many splits of one run of rows it comes from; 0 if it was planned
-    :ivar parent_ids: the rows of the full response that it was split for
-    :ivar received: rows of other responses, which its own has to hold where they are in it
-    :ivar is_repeated: whether it is asked for once more, since its response lacked some of these,
-        or had no rows and nothing else shows that there are none
-    :ivar page: a response that was received for it before
-    :ivar batch: the rows received for it, once it is finished
-    :ivar unverified: whether it may have more rows
-    :ivar error: why it could not be read
-    """
-
-    interval: Interval
-    expectations: Expectations
-    depth: int = 0
-    run: Run | None = None
-    is_near: bool = False
-    parent_ids: frozenset[str] = frozenset()
-    received: Batch | None = None
-    is_repeated: bool = False
-    asked: bool = False
-    page: Page | None = None
-    batch: Batch | None = None
-    unverified: bool = False
-    error: Exception | None = None
-
-    @property
-    def rows(self) -> float:
-        """How many rows are expected in it."""
-        return sum(self.expectations.values())
-
-    def with_received(self, batch: Batch) -> Batch:
-        """The rows of its response, with those that were received before and are not among them."""
-        earlier = self.received.between(self.interval) if self.received else ()
-        if not earlier or set(earlier.ids) <= set(batch.ids):
-            return batch
-        return joined([earlier, batch])
-
-    def beyond(self, interval: Interval) -> Tile:
-        """What is left of a finished tile after the time of an interval."""
-        start, end = self.interval
-        if interval.start <= start < interval.end:
-            start = interval.end
-        else:
-            end = min(end, interval.start)
-        return replace(self, interval=Interval(start, end))
 
 
 TileWorkers: TypeAlias = "Workers[tuple[Tile, Page | Exception]]"
@@ -231,40 +176,17 @@ class RowsReader:
 
         An error is raised once all tiles before it were yielded.
         """
-        upcoming = iter(tiles)
-        pending: deque[Tile] = deque()
-        planning_error: Exception | None = None
-        exhausted = False
-        while True:
-            while workers.is_idle:
-                if tile := _next_to_ask(pending):
-                    tile.asked = True
-                    workers.submit(partial(self._try_tile, tile))
-                elif exhausted or len(pending) >= LOOKAHEAD or any(tile.error for tile in pending):
-                    break
+        queue = TileQueue(tiles, newest_first=newest_first)
+        while not queue.is_done:
+            while workers.is_idle and (tile := queue.next_to_ask()):
+                if tile.page:
+                    self._finish(tile, tile.page, queue)
                 else:
-                    try:
-                        tile = next(upcoming)
-                    except StopIteration:
-                        exhausted = True
-                    except Exception as error:
-                        planning_error, exhausted = error, True
-                    else:
-                        pending.append(tile)
-                        if tile.page:
-                            tile.asked = True
-                            self._finish(tile, tile.page, pending, newest_first=newest_first)
-            while pending and pending[0].batch is not None:
-                yield pending.popleft()
-            if pending and pending[0].error:
-                raise pending[0].error
-            if not pending and planning_error:
-                raise planning_error
-            if not pending and exhausted:
-                return
+                    workers.submit(partial(self._try_tile, tile))
+            yield from queue.finished()
             if workers.is_busy:
                 tile, page = workers.next()
-                self._finish(tile, page, pending, newest_first=newest_first)
+                self._finish(tile, page, queue)
 
     def read(self, interval: Interval, expectations: Expectations) -> tuple[Batch, list[Interval]]:
         """All rows of an interval, and the parts of it that may have more."""
@@ -276,9 +198,7 @@ class RowsReader:
         except Exception as error:
             return tile, error
 
-    def _finish(
-        self, tile: Tile, page: Page | Exception, pending: deque[Tile], *, newest_first: bool
-    ) -> None:
+    def _finish(self, tile: Tile, page: Page | Exception, queue: TileQueue) -> None:
         """Keep the rows of a tile, or put what it is split into in its place."""
         if isinstance(page, Exception):
             tile.error = page
@@ -296,10 +216,7 @@ class RowsReader:
             tile.page, tile.asked = None, False
             return
         if not page.complete and (parts := self._split(tile, page, inside, known)):
-            at = pending.index(tile)
-            del pending[at]
-            for part in parts if newest_first else reversed(parts):
-                pending.insert(at, part)
+            queue.replace(tile, parts)
             return
         tile.batch, tile.unverified = known, not page.complete
         self.limits.see_rows(inside, tile.expectations)
@@ -405,18 +322,6 @@ def part_of(tiles: Sequence[Tile], interval: Interval) -> tuple[Batch, list[Inte
     batch = joined_between([tile.batch for tile in tiles if tile.batch is not None], interval)
     unverified = (tile.interval.within(interval) for tile in tiles if tile.unverified)
     return batch, [part for part in unverified if part.length]
-
-
-def _next_to_ask(pending: Iterable[Tile]) -> Tile | None:
-    first: Tile | None = None
-    for tile in pending:
-        if tile.error:
-            return first
-        if not tile.asked:
-            if tile.is_near:
-                return tile
-            first = first or tile
-    return first
 
 
 def _ignores_bounds(page: Page, ids: frozenset[str], tile: Tile) -> bool:

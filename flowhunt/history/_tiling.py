@@ -289,34 +289,17 @@ def planned(
     Each part is planned by what the responses to those before it have shown.
 
     :param expectations: of days, or of other periods
-
     :param more_follows: whether a part at the end that one response could hold is left over
     :return: what is left over
     """
-    edges_of = last_edges if newest_first else first_edges
     rest = interval
     limits.wasted = 0
     while rest.length:
-        doubt = max(0, limits.wasted - TRUSTED_WASTE)
-        at_once = TRUSTED_PARTS if not doubt and min(limits.hours_seen) else 2
-        days = {day: rows for day, rows in expectations.items() if day.within(rest).length}
-        near = _near(
-            dict(shares(days, rest)), 2 * TRUSTED_PARTS * limits.capacity, newest_first=newest_first
-        )
-        known = dict(shares(by_usual_hours(limits, days, near), rest))
+        known = _expected_next(limits, expectations, rest, newest_first=newest_first)
         rows = sum(known.values())
-        by_period = limits.in_bursts and all(period.length <= DAY for period in known)
-        step = limits.planned_rows * 4.0 ** min(doubt, 64)
-        edges: list[int] = []
-        if by_period:
-            edges = _edges_between(known, rest, limits.capacity - 1)
-            edges = edges[-at_once:] if newest_first else edges[:at_once]
-        elif rows >= limits.capacity and rows > step:
-            count = math.ceil(rows / step)
-            step = step if more_follows else rows / count
-            edges = edges_of(known, rest, step, min(at_once, count - 1))
-        elif more_follows and rows < limits.planned_rows:
+        if more_follows and rows < limits.planned_rows and not limits.in_bursts:
             return rest
+        edges = _next_edges(limits, known, rest, newest_first=newest_first, evenly=not more_follows)
         parts = between_edges(rest, edges)
         if newest_first:
             parts.reverse()
@@ -327,6 +310,42 @@ def planned(
             return NO_TIME
         rest = parts[-1]
     return rest
+
+
+def _expected_next(
+    limits: ServiceLimits, expectations: Expectations, rest: Interval, *, newest_first: bool
+) -> dict[Interval, float]:
+    """What is expected of some time; of what comes next, by the hours of the day."""
+    days = {day: rows for day, rows in expectations.items() if day.within(rest).length}
+    most = 2 * TRUSTED_PARTS * limits.capacity
+    near = _near(dict(shares(days, rest)), most, newest_first=newest_first)
+    return dict(shares(by_usual_hours(limits, days, near), rest))
+
+
+def _next_edges(
+    limits: ServiceLimits,
+    known: Expectations,
+    rest: Interval,
+    *,
+    newest_first: bool,
+    evenly: bool,
+) -> list[int]:
+    """Where to split some time next: after a few parts; what is left is split later.
+
+    :param evenly: so that all parts should hold as many rows
+    """
+    doubt = max(0, limits.wasted - TRUSTED_WASTE)
+    at_once = TRUSTED_PARTS if not doubt and min(limits.hours_seen) else 2
+    if limits.in_bursts and all(period.length <= DAY for period in known):
+        edges = _edges_between(known, rest, limits.capacity - 1)
+        return edges[-at_once:] if newest_first else edges[:at_once]
+    rows = sum(known.values())
+    step = limits.planned_rows * 4.0 ** min(doubt, 64)
+    if rows < limits.capacity or rows <= step:
+        return []
+    count = math.ceil(rows / step)
+    edges_of = last_edges if newest_first else first_edges
+    return edges_of(known, rest, rows / count if evenly else step, min(at_once, count - 1))
 
 
 def goes_on(limits: ServiceLimits, interval: Interval, found: Sequence[int]) -> bool:

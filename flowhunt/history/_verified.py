@@ -123,9 +123,7 @@ class VerifiedReader:
         :param cut: what the sums say of parts of days; it may be what they say of whole days
         """
         instants = self.rows.indivisible(unverified)
-        if any(batch.between(time).tally() != sums for time, sums in cut):
-            for time, _ in cut:
-                batch = batch if _any_in(instants, time) else self._with_more(batch, time)
+        batch = self._with_cut_days(batch, cut, instants)
         tallies = batch.tally()
         self.sums.codes.update(code for _, code in tallies)
         days = set(self._disagreeing(tallies, checks, compare) if compare.length else ())
@@ -163,6 +161,16 @@ class VerifiedReader:
             frozenset(day_of(part.start) for part in remaining),
             is_settled=bool(settled),
         )
+
+    def _with_cut_days(
+        self, batch: Batch, cut: Sequence[Check], instants: Sequence[Interval]
+    ) -> Batch:
+        """Rows, with those of parts of days read once more if the sums of one disagree."""
+        if all(batch.between(time).tally() == sums for time, sums in cut):
+            return batch
+        for time, _ in cut:
+            batch = batch if _any_in(instants, time) else self._with_more(batch, time)
+        return batch
 
     def settle(
         self,
