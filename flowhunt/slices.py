@@ -137,7 +137,7 @@ def read_transactions(
         name, such as ``"Europe/Prague"``
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the transactions cannot be read completely; those before that were yielded
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     :raises ApiValueError: an argument cannot be used
     """
     check_count("workers", workers)
@@ -177,7 +177,7 @@ def read_sums(
     :param zone: the zone of timestamps without a UTC offset and of the periods
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the chart has an amount for a period and type without a sum
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     :raises ApiValueError: an argument cannot be used
     """
     check_count("page_size", page_size)

@@ -103,7 +103,7 @@ def export_credit_transactions(
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises ApiValueError: an argument cannot be used, or the file cannot be written there
     :raises HistoryError: the transactions cannot be read completely; there is no new file
-    :raises ApiException: a call failed, also when it was retried; there is no new file
+    :raises ApiException: a call failed, and so did its retries; there is no new file
     """
     check_count("workers", workers)
     check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
