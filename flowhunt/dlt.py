@@ -99,7 +99,7 @@ def flowhunt_source(
     :param credentials: ``"package.module:function"``, which is called with a workspace ID for its
         ``flowhunt.Configuration``, instead of ``api_keys``
     :param base_url: URL of the service, where ``api_keys`` are used
-    :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
+    :param on_difference: as in ``flowhunt.history.iter_credit_transactions``
     :param zone: the name of the zone of timestamps without a UTC offset, of days and of months;
         with another zone, all is loaded once more
     :raises ApiValueError: an argument cannot be used

@@ -169,10 +169,10 @@ def daily(
 ) -> Table:
     """One row a period and transaction type, in the order given.
 
-    :param unit: as of ``transactions``
-    :param zone: as of ``transactions``
-    :raises ApiValueError: as of ``transactions``
-    :raises ApiTypeError: as of ``transactions``
+    :param unit: as in ``transactions``
+    :param zone: as in ``transactions``
+    :raises ApiValueError: as in ``transactions``
+    :raises ApiTypeError: as in ``transactions``
     :raises ImportError: pyarrow is not installed
     """
     return _table("daily", CreditDailyTransactionResponse, SUM_COLUMNS, rows, unit, zone)
@@ -189,7 +189,7 @@ def chart(chart: CreditDailyChartResponse, *, unit: Unit | None = None) -> Table
     in the ``model_extra`` of the response.
 
     :param unit: ``"credits"`` adds the column ``credits``, all amounts of the period together as
-        an exact decimal, as of ``transactions``; ``credits_`` where a type has that code
+        an exact decimal, as in ``transactions``; ``credits_`` where a type has that code
     :raises ApiValueError: an amount, or the sum of a period, needs more than 64 bits
     :raises ApiTypeError: it is no chart
     :raises ImportError: pyarrow is not installed

@@ -132,7 +132,7 @@ def read_transactions(
     :param configurations: the configuration of each workspace: a function of its ID, or a mapping
     :param page_size: the ``limit`` to ask with
     :param workers: how many threads send requests
-    :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
+    :param on_difference: as in ``flowhunt.history.iter_credit_transactions``
     :param zone: the zone of timestamps without a UTC offset and of the days of the sums, or its
         name, such as ``"Europe/Prague"``
     :param sleep: called with seconds to wait between attempts, instead of the default wait

@@ -177,7 +177,7 @@ def read_transactions(
     :param credentials: ``"package.module:function"``, which a task calls with a workspace ID for
         its ``flowhunt.Configuration``; ``None`` for the ``FLOWHUNT_*`` variables of the worker
     :param workers: how many threads of a task send requests
-    :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
+    :param on_difference: as in ``flowhunt.history.iter_credit_transactions``
     :param zone: the name of the zone of timestamps without a UTC offset, of days and of months
     :raises ApiValueError: a column is missing, or an argument cannot be used
     """
@@ -195,12 +195,12 @@ def read_sums(
 ) -> DataFrame:
     """The sums of workspaces that are rows of a table, by period and type.
 
-    :param df: as of ``read_transactions``
-    :param credentials: as of ``read_transactions``
+    :param df: as in ``read_transactions``
+    :param credentials: as in ``read_transactions``
     :param grouping: the length of a period: ``"date"``, ``"week"`` or ``"month"``
     :param on_error: what to do where a workspace cannot be read: fail the task, or return a row
         that has the error as text in ``error``
-    :param zone: as of ``read_transactions``
+    :param zone: as in ``read_transactions``
     :raises ApiValueError: a column is missing, or an argument cannot be used
     """
     settings = {"grouping": grouping, "on_error": on_error, "zone": zone}

@@ -88,7 +88,7 @@ def iter_transaction_batches(
     :param page_size: the ``limit`` to ask with
     :param newest_first: the order, of the batches and of the rows in them
     :param workers: how many threads send requests; the client needs as many connections
-    :param on_difference: as of ``iter_credit_transactions``
+    :param on_difference: as in ``iter_credit_transactions``
     :param zone: the time zone, or its name, of timestamps without a UTC offset and of the days of
         the sums
     :param sleep: called with seconds to wait between attempts, instead of the default wait

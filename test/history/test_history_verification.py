@@ -164,7 +164,7 @@ def test_filters_that_match_what_does_not_have_them_are_an_error() -> None:
     instant = made_at([FIRST] * 5, codes=("G",))
     with books(history=instant, max_limit=2, pagination="keyset") as served:
         response(served, SEARCH, served.kept()[:2], requests=range(1, 41))
-        with pytest.raises(HistoryError, match="rows that do not match .*no such context"):
+        with pytest.raises(HistoryError, match="rows that do not match"):
             served.read({"context_id": "no such context"})
 
 

@@ -29,13 +29,13 @@ COLUMNS = (
 
 
 def limit(text: str) -> Decimal:
-    """A number from 0 on. ``nan`` is none: no balance would ever be below it."""
+    """A number of 0 or more. ``nan`` is refused: no balance would ever be below it."""
     try:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite() or number < 0:
-        raise click.BadParameter(f"{text!r} is not a number from 0 on")
+        raise click.BadParameter(f"{text!r} is not a number of 0 or more")
     return number
 
 
