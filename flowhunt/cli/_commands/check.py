@@ -48,7 +48,7 @@ def limit(text: str) -> Decimal:
 def command(
     session: Session, below: Decimal | None, days_below: Decimal | None, sign: Sign
 ) -> None:
-    """Exit with 3 where a limit is crossed, else say nothing.
+    """Exit with 3 if a limit is crossed, else print nothing.
 
     Made for cron and monitoring: a workspace below a limit is one line of output.
 
