@@ -1,4 +1,4 @@
-"""Spending: the same numbers as a plain reckoning, and none that the data cannot carry."""
+"""Spending: the same numbers as plain Python, and none that the data cannot support."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def whole(amounts: list[int], **settings: Any) -> Spending:
     return Spending(daily(amounts, first), first, first + timedelta(days=len(amounts)), **settings)
 
 
-# Against a plain reckoning
+# Compared with plain Python
 
 timestamps = st.datetimes(datetime(2026, 3, 1), datetime(2026, 4, 30), timezones=st.just(UTC))
 names = st.sampled_from(["a", "b", HOSTILE, "", "É"])
@@ -216,7 +216,7 @@ def test_the_smallest_amount_is_spending_of_the_other_sign() -> None:
     assert spending.total().to_dicts()[0]["spent"] == LARGEST
 
 
-# What the data cannot carry
+# What the data cannot support
 
 
 def test_days_at_the_edges_are_partial_unless_bounds_say_that_they_are_complete() -> None:
@@ -432,7 +432,7 @@ def jsonl(rows: pyarrow.Table, path: Path) -> Path:
 
 
 def files(rows: pyarrow.Table, folder: Path) -> Path:
-    """Two files below a folder, beside those that an export keeps for itself."""
+    """Two files below a folder, with the files that an export keeps for itself."""
     for index in range(2):
         (folder / f"workspace=w{index}").mkdir()
         part = rows.slice(index * 3, 3 if index == 0 else None)
