@@ -8,9 +8,9 @@
     pipeline = dlt.pipeline("flowhunt", destination="duckdb", dataset_name="credits")
     pipeline.run(flowhunt_source(["workspace-1", "workspace-2"], since="2026-01-01"))
 
-A run asks for the monthly sums of each workspace, two requests, and compares them with those of
-the run before. Months that differ are read again and replaced, however old they are. Of the month
-in which the last run finished, only new days are read if nothing else changed.
+A run reads the monthly sums of each workspace with two requests, and compares them with those of
+the last run. Months that differ are read again and replaced, however old they are. Of the month in
+which the last run finished, only new days are read if nothing else changed.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ with extra("dlt"):
 __all__ = ["flowhunt_source"]
 
 Period = tuple[datetime, datetime]
-"""Two timestamps of the zone: what is reckoned with them goes by its clock."""
+"""Two timestamps in the zone, so that arithmetic uses its local time."""
 Loaded = dict[str, Any]
-"""What was loaded of a workspace: ``since`` and ``until`` by the clock of the ``zone``, and a
+"""What was loaded of a workspace: ``since`` and ``until`` in local time of the ``zone``, and a
 digest of the sums of each month."""
 
 _LOGGER = logging.getLogger("flowhunt")
@@ -72,7 +72,7 @@ _TRANSACTIONS = _keyed(
     [*TRANSACTION_SCHEMA, pa.field("day", pa.date32()), pa.field("deleted", pa.bool_())], _KEY
 )
 """The columns of ``credit_transactions``. A row that is ``deleted`` is never loaded: it makes dlt
-remove the rows of its workspace and day, also where no other rows take their place."""
+remove the rows of its workspace and day, even if no other rows replace them."""
 
 
 @dlt.source(name="flowhunt", section="flowhunt", max_table_nesting=0)
@@ -89,17 +89,17 @@ def flowhunt_source(
     """The resources ``credit_transactions`` and ``credit_sums``.
 
     A workspace that cannot be read is a row of ``credit_failures``, and a warning of the logger
-    ``flowhunt``. What was loaded of it before stays, and other workspaces are loaded. What was
-    loaded once is kept up to date, also where a later run asks for a shorter period.
+    ``flowhunt``. Its loaded rows are kept, and other workspaces are loaded. Loaded periods are kept
+    up to date, even if a later run asks for a shorter one.
 
     :param workspaces: the workspaces to load
-    :param since: the first day; the month that it is in is loaded from its beginning
+    :param since: the first day; its month is loaded from its beginning
     :param until: the timestamp after the last; by default the midnight that began today
     :param api_keys: the key of each workspace, by its ID
     :param credentials: ``"package.module:function"``, which is called with a workspace ID for its
         ``flowhunt.Configuration``, instead of ``api_keys``
     :param base_url: URL of the service, where ``api_keys`` are used
-    :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
+    :param on_difference: as in ``flowhunt.history.iter_credit_transactions``
     :param zone: the name of the zone of timestamps without a UTC offset, of days and of months;
         with another zone, all is loaded once more
     :raises ApiValueError: an argument cannot be used
@@ -155,7 +155,7 @@ def flowhunt_source(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the service says of a workspace.
+    """The sums of a workspace.
 
     :ivar sums: its monthly sums
     :ivar error: why there are none
@@ -205,7 +205,7 @@ class _Asked:
         return [(start, end) for start, end in periods if start < end]
 
     def state(self) -> Loaded:
-        """What the next run compares with."""
+        """The state that the next run compares with."""
         return {
             "since": self.since.replace(tzinfo=None).isoformat(),
             "until": self.until.replace(tzinfo=None).isoformat(),
@@ -221,7 +221,7 @@ def _ask(
     loaded: Loaded | None,
     found: Configurations,
 ) -> _Asked:
-    if loaded:  # what was loaded once is kept up to date
+    if loaded:  # loaded periods are kept up to date
         known_since, known_until = _bounds(loaded, _zone_of(since))
         since, until = min(since, known_since), max(until, known_until)
     batches: list[pa.RecordBatch] = []
@@ -255,8 +255,8 @@ def _period(since: Timestamp, until: Timestamp | None, zone: tzinfo) -> Period:
 def _by_key(api_keys: dict[str, str] | None, base_url: str | None) -> Configurations:
     if not api_keys:
         raise ApiValueError(
-            "there is no API key: set sources.flowhunt.api_keys in secrets.toml, a key for each "
-            "workspace ID, or name a function that returns configurations as credentials"
+            "there is no API key: set sources.flowhunt.api_keys in secrets.toml to a key for each "
+            "workspace ID, or credentials to 'package.module:function'"
         )
 
     def found(workspace_id: str) -> Configuration:
@@ -271,9 +271,9 @@ def _by_key(api_keys: dict[str, str] | None, base_url: str | None) -> Configurat
 def _complete_days(
     workspace_id: str, days: Sequence[date], batches: Iterable[pa.Table]
 ) -> Iterator[pa.Table]:
-    """The rows as tables of complete days: an error later leaves no half of a day behind.
+    """The rows as tables of complete days, so that an error later leaves no partial day.
 
-    :param days: what the rows are of, in order
+    :param days: the days of the rows, in order
     """
     held = _TRANSACTIONS.empty_table()
     for batch in batches:
@@ -290,7 +290,7 @@ def _complete_days(
 
 
 def _removed(workspace_id: str, days: Iterable[date]) -> pa.Table:
-    """Rows that make dlt remove what is in a destination of these days."""
+    """Rows that make dlt remove the rows of these days from a destination."""
     rows = [{"workspace_id": workspace_id, "day": day, "deleted": True} for day in days]
     return pa.Table.from_pylist(rows, _TRANSACTIONS)
 

@@ -1,16 +1,16 @@
-"""Responses as tables, for pandas, polars, DuckDB and whatever else reads Arrow.  [extra: frames]
+"""Responses as tables for pandas, polars, DuckDB and all that reads Arrow.  [extra: frames]
 
     from flowhunt import frames
 
     frames.transactions(api.search_credit_transactions(workspace_id, {})).to_pandas()
 
 ``transactions``, ``daily`` and ``chart`` make a ``Table``; ``plot_daily_chart`` draws. The columns
-are the same for every response, one without rows too: integers have 64 bits, timestamps
-microseconds, transaction types are their codes. Fields that the API specification does not have are
-JSON text in the column ``extra``, null where there are none.
+are the same for every response, even without rows: integers have 64 bits, timestamps microseconds,
+and transaction types are their codes. Fields that the API specification does not have are JSON text
+in the column ``extra``, or null.
 
-``amount`` stays the integer of the service, which documents no unit; ``unit="credits"`` adds a
-column of what it is likely to be. See ``flowhunt.credits``.
+``amount`` is the integer of the service, which documents no unit. ``unit="credits"`` adds a column
+of credits in the likely unit, see ``flowhunt.credits``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _DATE, _CREDITS = "date", "credits"
 _MOST_APART = 60
 """Bars with a gap between them; more stand close, since gaps narrower than a pixel flicker."""
 
-_COLOURS = (  # Paul Tol's scheme "muted", which colour-blind people can tell apart
+_COLOURS = (  # Paul Tol's scheme "muted", which colour-blind people can distinguish
     "#332288",
     "#88ccee",
     "#117733",
@@ -77,7 +77,7 @@ class Table:
     """Columns, for every library that reads Arrow's PyCapsules.
 
     ``polars.DataFrame(table)``, ``pyarrow.table(table)``, ``pandas.DataFrame.from_arrow(table)``
-    since pandas 3 and DuckDB's ``SELECT ... FROM table`` take it as it is.
+    since pandas 3 and DuckDB's ``SELECT ... FROM table`` accept it directly.
     """
 
     def __init__(self, arrow: pa.Table) -> None:
@@ -149,10 +149,10 @@ def transactions(
     ``created_at`` is in UTC if the service sent UTC offsets, and has no zone if it sent none or if
     there are no rows.
 
-    :param unit: ``"credits"`` adds the column ``credits``, the amounts as exact decimals, of which
-        1,000,000 units are one: likely, and not documented
-    :param zone: the zone of ``created_at``, such as ``"Europe/Prague"``, also where there are no
-        rows; a timestamp without a UTC offset is taken to be UTC
+    :param unit: ``"credits"`` adds the column ``credits``, the amounts as exact decimals; that
+        1,000,000 units are one credit is likely and not documented
+    :param zone: the zone of ``created_at``, such as ``"Europe/Prague"``, even without rows; a
+        timestamp without a UTC offset is taken to be UTC
     :raises ApiValueError: an amount needs more than 64 bits, some timestamps have a UTC offset and
         others none, or the zone does not exist
     :raises ApiTypeError: the rows are of another kind
@@ -169,10 +169,10 @@ def daily(
 ) -> Table:
     """One row a period and transaction type, in the order given.
 
-    :param unit: as of ``transactions``
-    :param zone: as of ``transactions``
-    :raises ApiValueError: as of ``transactions``
-    :raises ApiTypeError: as of ``transactions``
+    :param unit: as in ``transactions``
+    :param zone: as in ``transactions``
+    :raises ApiValueError: as in ``transactions``
+    :raises ApiTypeError: as in ``transactions``
     :raises ImportError: pyarrow is not installed
     """
     return _table("daily", CreditDailyTransactionResponse, SUM_COLUMNS, rows, unit, zone)
@@ -181,15 +181,14 @@ def daily(
 def chart(chart: CreditDailyChartResponse, *, unit: Unit | None = None) -> Table:
     """One row a period, earliest first: its ``date``, then a column of amounts a transaction type.
 
-    The types come as the response lists them, then those that only its rows have; an amount that
-    is missing is 0. ``date`` is the text of the response if one of them is not YYYY-MM-DD. A type
-    whose code is ``date`` has the column ``date_``.
+    Types are in the order of the response, then those that only its rows have. A missing amount is
+    0. ``date`` is the text of the response if one of them is not YYYY-MM-DD. A type whose code is
+    ``date`` has the column ``date_``.
 
-    Only amounts are in these columns: fields that the API specification does not have stay behind,
-    in the ``model_extra`` of the response.
+    Fields that the API specification does not have are only in the ``model_extra`` of the response.
 
-    :param unit: ``"credits"`` adds the column ``credits``, all amounts of the period together as
-        an exact decimal, as of ``transactions``; ``credits_`` where a type has that code
+    :param unit: ``"credits"`` adds the column ``credits``, the sum of the period as an exact
+        decimal, as in ``transactions``; it is ``credits_`` if a type has that code
     :raises ApiValueError: an amount, or the sum of a period, needs more than 64 bits
     :raises ApiTypeError: it is no chart
     :raises ImportError: pyarrow is not installed
@@ -218,13 +217,14 @@ def plot_daily_chart(
     """Draw a chart as stacked bars, each over its period, with matplotlib.  [extra: plot]
 
     Amounts below zero stack downwards. The nine types with the largest amounts, whatever their
-    sign, have a colour each; all others share one. A chart without amounts says so.
+    sign, have a colour each; all others share one. A chart without amounts has a note.
 
     :param ax: the axes to draw on; those of a new figure if none
     :param unit: ``"credits"`` draws amounts divided by 1,000,000, which is likely to be their unit
         and not documented; ``None`` draws amounts
-    :param grouping: how long a period is, as it was asked for; ``None``: months if all periods
-        begin with a month, weeks if all begin with the same weekday, or else days
+    :param grouping: the ``grouping`` of the request, which sets the length of a period; ``None``:
+        months if all periods begin with a month, weeks if all begin with the same weekday, or else
+        days
     :return: the axes
     :raises ApiValueError: an amount needs more than 64 bits, or there is no such unit or grouping
     :raises ApiTypeError: it is no chart
@@ -371,7 +371,7 @@ def _wide(chart: CreditDailyChartResponse) -> tuple[list[str], dict[str, list[in
 
 
 def _sums(periods: list[str], amounts: dict[str, list[int]]) -> Any:
-    """All amounts of each period together."""
+    """The sum of each period."""
     sums = [sum(values[index] for values in amounts.values()) for index in range(len(periods))]
     for period, amount in zip(periods, sums, strict=True):
         check_integer(amount, f"the sum of {period}")
@@ -455,7 +455,7 @@ def _guessed(days: Sequence[date]) -> GroupingPeriod:
 
 
 def _series(amounts: dict[str, list[int]]) -> Iterator[tuple[str, str, Sequence[int]]]:
-    """What is drawn in one colour: its label, the colour, and the amounts of each period."""
+    """Each series: its label, its colour, and its amount in each period."""
     largest = sorted(amounts, key=lambda code: sum(map(abs, amounts[code])), reverse=True)
     for code, colour in zip(largest, _COLOURS, strict=False):
         yield code, colour, amounts[code]

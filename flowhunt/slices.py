@@ -8,9 +8,9 @@
     for batch in read_transactions(slices, configurations("acme.keys:configuration")):
         ...
 
-A ``Slice`` is all that travels to another process or machine. It holds no credential: the function
-that returns the configuration of a workspace is called where the workspace is read. Every batch
-has the columns of ``TRANSACTION_SCHEMA`` or ``SUM_SCHEMA``, whatever the service returns.
+Only a ``Slice`` is sent to another process or machine, and it holds no credential. The process that
+reads a workspace calls your function for its configuration. Every batch has the columns of
+``TRANSACTION_SCHEMA`` or ``SUM_SCHEMA``.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _SUM_TYPES: dict[str, pa.DataType] = {
 }
 SUM_SCHEMA = pa.schema(_SUM_TYPES)
 """The columns of sums: ``period`` is the first day of a period, ``cnt`` the number of transactions;
-``error`` says why a workspace has no sums."""
+``error`` states why a workspace has no sums."""
 
 PAGE_SIZE = 100
 SUMS_PAGE_SIZE = 1000
@@ -108,7 +108,7 @@ def configurations(path: str) -> Callable[[str], Configuration]:
 
 
 def from_environment(workspace_id: str) -> Configuration:
-    """The configuration of a workspace as the ``FLOWHUNT_*`` variables of this process say."""
+    """The configuration of a workspace, from the ``FLOWHUNT_*`` variables of this process."""
     return Configuration.from_env(workspace_id=workspace_id)
 
 
@@ -124,20 +124,20 @@ def read_transactions(
 ) -> Generator[pa.RecordBatch, None, None]:
     """Yield every transaction of slices, each exactly once, in batches of ``TRANSACTION_SCHEMA``.
 
-    Slices of one workspace that touch or overlap are read as one. What a slice of all types has is
-    left out of those of a single type.
+    Slices of one workspace that touch or overlap are read as one. Time in a slice of all types is
+    left out of slices of a single type.
 
     A 429 is retried, until all requests have had a 429 for 15 minutes.
 
     :param configurations: the configuration of each workspace: a function of its ID, or a mapping
     :param page_size: the ``limit`` to ask with
     :param workers: how many threads send requests
-    :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
+    :param on_difference: as in ``flowhunt.history.iter_credit_transactions``
     :param zone: the zone of timestamps without a UTC offset and of the days of the sums, or its
         name, such as ``"Europe/Prague"``
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the transactions cannot be read completely; those before that were yielded
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     :raises ApiValueError: an argument cannot be used
     """
     check_count("workers", workers)
@@ -171,13 +171,13 @@ def read_sums(
 
     :param configurations: the configuration of each workspace: a function of its ID, or a mapping
     :param grouping: the length of a period: ``"date"``, ``"week"`` or ``"month"``
-    :param on_error: what to do where a workspace cannot be read: raise the error, or yield a row
-        that has it as text in ``error`` and no sums
+    :param on_error: what to do if a workspace cannot be read: raise the error, or yield a row
+        without sums that has the error as text in ``error``
     :param page_size: the ``limit`` to ask with
     :param zone: the zone of timestamps without a UTC offset and of the periods
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the chart has an amount for a period and type without a sum
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     :raises ApiValueError: an argument cannot be used
     """
     check_count("page_size", page_size)
@@ -250,13 +250,15 @@ def _joined(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
     """Slices of the same time and types that have no transaction in common.
 
     :raises ApiTypeError: one is no slice
-    :raises ApiValueError: one has no workspace, or no time in it
+    :raises ApiValueError: one has no workspace, or an empty period
     """
     sends_offset = False
     found: dict[str, dict[str | None, list[Interval]]] = {}
     for piece in slices:
         if not isinstance(piece, Slice):
-            raise ApiTypeError(f"expected slices, as Slice(workspace_id, since, until): {piece!r}")
+            raise ApiTypeError(
+                f"expected slices, such as Slice(workspace_id, since, until), not {piece!r}"
+            )
         ids_of([piece.workspace_id])
         asked = half_open(piece.since, piece.until, zone)
         sends_offset |= asked.zone.sends_offset
@@ -276,7 +278,7 @@ def _joined(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
 
 
 def _apart(by_type: Mapping[str | None, list[Interval]]) -> Iterator[tuple[str | None, Interval]]:
-    """The time to read of each type; that of all types is left out of the others."""
+    """The time to read of each type; time of all types is left out of single types."""
     of_all = neighbours_joined(by_type.get(None, ()))
     for transaction_type, intervals in by_type.items():
         for interval in neighbours_joined(intervals):
@@ -306,7 +308,7 @@ class _Named:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.]+:[\w.]+", self.path):
-            raise ApiValueError(  # without the value: what stands in the wrong place may be a key
+            raise ApiValueError(  # without the value: in the wrong place it may be a key
                 "the function that returns configurations must be named as "
                 "'package.module:function'"
             )
@@ -348,7 +350,7 @@ class _Clients:
         """The endpoints of a workspace, while the context lasts.
 
         :raises ApiValueError: it has no configuration
-        :raises ApiTypeError: it has something else
+        :raises ApiTypeError: its configuration is another object
         """
         configuration = self._found(workspace_id)
         if configuration.connection_pool_maxsize < self._workers:

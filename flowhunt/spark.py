@@ -76,7 +76,7 @@ class FlowHuntDataSource(DataSource):
     Options, all of them texts:
 
     - ``workspaces``: IDs, separated by spaces or commas, or ``@`` and the path of a file with them
-    - ``since``: the first timestamp; without, all time before ``until``
+    - ``since``: the first timestamp; by default all time before ``until``
     - ``until``: the timestamp after the last; by default the midnight that began today
     - ``transaction_type``: only transactions of this type
     - ``table``: ``transactions`` (the default) or ``sums``
@@ -101,11 +101,11 @@ class FlowHuntDataSource(DataSource):
         return "flowhunt"
 
     def schema(self) -> str:
-        """The columns, which do not depend on what the service returns."""
+        """The columns, which do not depend on the rows."""
         return _ddl(self._table)
 
     def reader(self, schema: StructType) -> _Reader:
-        """What Spark plans the read with, and sends to each task."""
+        """The reader that Spark plans with, and sends to each task."""
         options = self.options
         allowed = {"zone", *_SETTINGS[self._table]}
         settings: dict[str, Any] = {name: options[name] for name in allowed if name in options}
@@ -171,13 +171,13 @@ def read_transactions(
 ) -> DataFrame:
     """The transactions of workspaces that are rows of a table.
 
-    :param df: a row a slice, with ``workspace_id``, ``since``, ``until`` and, if all types are not
-        wanted, ``transaction_type``; each of its partitions is read by one task, so
+    :param df: a row a slice, with ``workspace_id``, ``since``, ``until`` and optionally
+        ``transaction_type``; one task reads each of its partitions, so
         ``df.repartition(n, "workspace_id")`` makes n tasks of complete workspaces
     :param credentials: ``"package.module:function"``, which a task calls with a workspace ID for
         its ``flowhunt.Configuration``; ``None`` for the ``FLOWHUNT_*`` variables of the worker
     :param workers: how many threads of a task send requests
-    :param on_difference: as of ``flowhunt.history.iter_credit_transactions``
+    :param on_difference: as in ``flowhunt.history.iter_credit_transactions``
     :param zone: the name of the zone of timestamps without a UTC offset, of days and of months
     :raises ApiValueError: a column is missing, or an argument cannot be used
     """
@@ -195,12 +195,12 @@ def read_sums(
 ) -> DataFrame:
     """The sums of workspaces that are rows of a table, by period and type.
 
-    :param df: as of ``read_transactions``
-    :param credentials: as of ``read_transactions``
+    :param df: as in ``read_transactions``
+    :param credentials: as in ``read_transactions``
     :param grouping: the length of a period: ``"date"``, ``"week"`` or ``"month"``
-    :param on_error: what to do where a workspace cannot be read: fail the task, or return a row
-        that has the error as text in ``error``
-    :param zone: as of ``read_transactions``
+    :param on_error: what to do if a workspace cannot be read: fail the task, or return a row with
+        the error as text in ``error``
+    :param zone: as in ``read_transactions``
     :raises ApiValueError: a column is missing, or an argument cannot be used
     """
     settings = {"grouping": grouping, "on_error": on_error, "zone": zone}
@@ -212,7 +212,10 @@ def _mapped(
 ) -> DataFrame:
     missing = {"workspace_id", "since", "until"} - set(df.columns)
     if missing:
-        raise ApiValueError(f"the table of slices has no column {', '.join(sorted(missing))}")
+        raise ApiValueError(
+            f"the table of slices has no column {', '.join(sorted(missing))}: its columns are "
+            f"{', '.join(df.columns)}"
+        )
     columns = [name for name in Slice._fields if name in df.columns]
     read = _Read(table, credentials, settings)
     return df.select(*columns).mapInArrow(read.mapped, _ddl(table))
@@ -227,7 +230,7 @@ def _ddl(table: str) -> str:
 
 
 def _check(options: Mapping[str, str]) -> None:
-    """Whether all options are known. No message shows a value that may be a secret.
+    """Check that all options are known. No message shows a value that may be a secret.
 
     :raises ApiValueError: one is not
     """
@@ -238,8 +241,8 @@ def _check(options: Mapping[str, str]) -> None:
     for name in sorted({name.lower() for name in options} - allowed):
         if any(word in name for word in _LOOK_LIKE_SECRETS):
             raise ApiValueError(
-                f"the option {name} is refused, since plans and logs show options: name a function "
-                "that returns configurations instead, as credentials=package.module:function"
+                f"the option {name} is refused, since plans and logs show options: use the option "
+                "credentials=package.module:function, a function that returns configurations"
             )
         raise ApiValueError(
             f"table {table} has no option {name}: there are {', '.join(sorted(allowed))}"
@@ -262,7 +265,7 @@ def _workspaces(text: str) -> list[str]:
     found = list(dict.fromkeys(text.replace(",", " ").split()))
     if not found:
         raise ApiValueError(
-            "the option workspaces must name one at least: IDs, separated by spaces, or @ and the "
+            "the option workspaces names no workspace: give IDs, separated by spaces, or @ and the "
             "path of a file with them"
         )
     return found

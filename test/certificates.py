@@ -28,7 +28,7 @@ def server_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
 
 
 def expired_context(authority: trustme.CA) -> ssl.SSLContext:
-    """TLS of a server whose certificate ended yesterday."""
+    """TLS of a server whose certificate expired yesterday."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     now = datetime.now(UTC)
     certificate = authority.issue_cert(

@@ -15,7 +15,7 @@ DAYS = 40
 
 
 class Ran(NamedTuple):
-    """What became of a command."""
+    """The outcome of a command."""
 
     code: int
     out: str

@@ -61,7 +61,7 @@ def clock() -> JumpingClock:
 
 @pytest.fixture
 def connect(clock: JumpingClock) -> Iterator[Connect]:
-    """Make ``CreditsApi`` for a raw server, with a key and without real waits between tries."""
+    """Make ``CreditsApi`` for a raw server, with a key and without real waits between attempts."""
     clients: list[flowhunt.ApiClient] = []
 
     def make(server: RawServer | str, **settings: object) -> flowhunt.CreditsApi:

@@ -1,4 +1,4 @@
-"""Proxies that pass calls on, for HTTP and for SOCKS 5, on a port of loopback.
+"""Proxies that forward calls, for HTTP and for SOCKS 5, on a port of loopback.
 
 They resolve names as a proxy does, on their side: every name is this machine to them.
 """

@@ -38,7 +38,7 @@ def response(
 
 
 class Request(NamedTuple):
-    """A request, read from its bytes: target, header values and body exactly as they came."""
+    """A request, read from its bytes: target, header values and body exactly as received."""
 
     method: str
     target: str
@@ -54,7 +54,7 @@ class Request(NamedTuple):
         return cls(method, target, [(name, value) for name, value in pairs], body)
 
     def values(self, name: str) -> list[str]:
-        """Every value that came under this name."""
+        """Every value received under this name."""
         return [value for given, value in self.headers if given.lower() == name.lower()]
 
 

@@ -1,4 +1,4 @@
-"""Wrong arguments raise before anything is sent, and say what to do instead."""
+"""Wrong arguments raise before anything is sent, and the error names the remedy."""
 
 from __future__ import annotations
 

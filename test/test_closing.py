@@ -1,4 +1,4 @@
-"""A client closes what it opened, and says so when it is used afterwards."""
+"""A client closes what it opened, and raises an error when it is used afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Connect = Callable[..., flowhunt.CreditsApi]
 
 
 class Watched(RawServer):
-    """Tells when a client has closed its connection."""
+    """Records when a client has closed its connection."""
 
     def __init__(self) -> None:
         super().__init__(self._answer)

@@ -1,4 +1,4 @@
-"""Every setting does what it says, and none changes anything outside of its configuration."""
+"""Every setting has its effect, and none outside of its configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Connect = Callable[..., flowhunt.CreditsApi]
 SERVICE = "https://api.flowhunt.io"
 
 
-# Where
+# Host
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_server_index_that_does_not_exist() -> None:
         _ = Configuration(server_index=3).host
 
 
-# As whom
+# Authentication
 
 
 def test_auth_settings() -> None:
@@ -337,7 +337,7 @@ def test_positional_arguments_have_the_order_of_the_published_package(tmp_path: 
     assert configuration.retries == 5
 
 
-# How patiently
+# Time limits and retries
 
 
 @pytest.mark.parametrize(
@@ -533,7 +533,7 @@ def test_default_can_be_set_and_unset() -> None:
     assert Configuration.get_default().host == SERVICE
 
 
-# What is told
+# Logging
 
 
 def test_debug_report_has_versions_and_nothing_else() -> None:

@@ -1,4 +1,4 @@
-"""Credits to show, for the integers of the wire."""
+"""Credits to show, for the integers of the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program gets that sets nothing: default client, default headers, default limits."""
+"""The defaults: client, headers and limits."""
 
 from __future__ import annotations
 

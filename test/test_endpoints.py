@@ -95,15 +95,15 @@ each_search = pytest.mark.parametrize(
 each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form or "plain")
 
 
-def wire(received: Any) -> Any:
-    """A response as it was on the wire."""
+def as_json(received: Any) -> Any:
+    """A response as JSON values."""
     if isinstance(received, list):
-        return [wire(item) for item in received]
+        return [as_json(item) for item in received]
     return json.loads(received.to_json())
 
 
 def by_id(rows: Rows) -> Rows:
-    """Rows in an order of our own: the API specification says nothing of theirs."""
+    """Rows in an order of our own: the API specification states none."""
     return sorted(rows, key=lambda row: str(row["transaction_id"]))
 
 
@@ -122,7 +122,7 @@ def test_three_forms_give_the_same_response(
     assert isinstance(with_info, flowhunt.ApiResponse)
     assert with_info.status_code == 200
     assert with_info.data == plain
-    assert json.loads(with_info.raw_data) == wire(plain)
+    assert json.loads(with_info.raw_data) == as_json(plain)
     assert with_info.headers is not None
     assert with_info.headers["content-TYPE"] == "application/json"
 
@@ -210,7 +210,7 @@ def test_search_without_criteria_gives_every_row(
 ) -> None:
     rows = api.search_credit_transactions(sandbox.workspace_id, {"limit": EVERY_ROW})
 
-    assert by_id(wire(rows)) == by_id(sandbox.transactions())
+    assert by_id(as_json(rows)) == by_id(sandbox.transactions())
 
 
 def criteria(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
@@ -273,7 +273,7 @@ def test_search_by_criteria(
     asked = criteria(sandbox)[name]
     body: dict[str, Any] = {**asked, "limit": EVERY_ROW}
 
-    found = wire(
+    found = as_json(
         api.search_credit_transactions(
             sandbox.workspace_id,
             flowhunt.CreditTransactionSearchRequest(**body) if as_model else body,
@@ -292,7 +292,7 @@ def test_limit_is_the_most_rows(
 ) -> None:
     every = sandbox.transactions()
 
-    found = wire(api.search_credit_transactions(sandbox.workspace_id, body))
+    found = as_json(api.search_credit_transactions(sandbox.workspace_id, body))
 
     assert len(found) == count
     assert all(row in every for row in found)

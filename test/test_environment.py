@@ -1,4 +1,4 @@
-"""What is taken from the environment, and when."""
+"""What is read from the environment, and when."""
 
 from __future__ import annotations
 

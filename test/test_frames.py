@@ -1,4 +1,4 @@
-"""Answers as tables: what goes in comes out, in every library, with one schema; and the picture."""
+"""Responses as tables: the same values in every library, with one schema; and the plot."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def chart_of(
     return CreditDailyChartResponse.model_validate({"per_day": rows, "transaction_types": types})
 
 
-# What the contract allows, as strategies
+# What the API specification allows, as strategies
 
 integers = st.integers(-(2**63), LARGEST)
 # Arrow's C interface ends the name of a column at a NUL.
@@ -97,7 +97,7 @@ unknown = st.dictionaries(
 def pages_of(
     of: Callable[[Json], Any], shape: Json, **columns: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[list[Any]]:
-    """Lists of rows, of which either all moments have a UTC offset or none has."""
+    """Lists of rows, whose timestamps all have a UTC offset, or none."""
     texts = {name: st.text() for name in shape if name not in columns}
 
     def row(timestamps: st.SearchStrategy[datetime]) -> st.SearchStrategy[Any]:
@@ -139,7 +139,7 @@ def expected(rows: list[Any]) -> list[Json]:
     ]
 
 
-# What reads a table
+# Libraries that read a table
 
 
 def by_arrow(table: frames.Table) -> list[Json]:
@@ -260,19 +260,19 @@ def test_sql_over_a_table_by_its_name() -> None:
 
 @both_shapes
 @pytest.mark.parametrize(
-    ("moment", "zone"),
+    ("created_at", "zone"),
     [("2021-01-01T05:30:00", None), ("2021-01-01T05:30:00+05:30", "UTC")],
 )
 def test_timestamps_have_a_zone_only_if_the_service_gave_one(
-    build: Callable[..., frames.Table], row: Callable[..., Any], moment: str, zone: str | None
+    build: Callable[..., frames.Table], row: Callable[..., Any], created_at: str, zone: str | None
 ) -> None:
-    table = build([row(created_at=moment)])
+    table = build([row(created_at=created_at)])
 
     kind = str(table.to_arrow().schema.field("created_at").type)
     assert kind == f"timestamp[us{f', tz={zone}' if zone else ''}]"
     assert table.to_polars().schema["created_at"] == polars.Datetime("us", zone)
     (read,) = by_arrow(table)
-    assert read["created_at"] == datetime.fromisoformat(moment)
+    assert read["created_at"] == datetime.fromisoformat(created_at)
 
 
 @both_shapes
@@ -466,7 +466,7 @@ def test_what_is_missing_says_how_to_install_it(
         use()
 
 
-# The picture
+# The plot
 
 
 @pytest.fixture(autouse=True)
@@ -476,7 +476,7 @@ def _no_figure_stays_open() -> Iterator[None]:
 
 
 def amounts_of(chart: CreditDailyChartResponse, ax: Axes | None = None) -> Axes:
-    """The picture with the amounts as they are."""
+    """The plot with the amounts as they are."""
     return frames.plot_daily_chart(chart, ax, unit=None)
 
 

@@ -1,4 +1,4 @@
-"""What is on the wire besides the body: credentials, other headers, the query."""
+"""What is sent besides the body: credentials, other headers, the query."""
 
 from __future__ import annotations
 

@@ -37,15 +37,15 @@ def test_the_package_keeps_its_layers() -> None:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("models/_base.py", "from flowhunt import api_client", "Each room imports only"),
-        ("new.py", "", "Each room imports only"),
+        ("models/_base.py", "from flowhunt import api_client", "Each layer imports only"),
+        ("new.py", "", "Each layer imports only"),
         ("__init__.py", "import flowhunt.rest", "Importing the package"),
         ("api_client.py", "import urllib3", "Only the transport"),
         ("rest.py", "import urllib3", "Only the transport"),
-        ("history/new.py", "import flowhunt._transport.retry", "Rooms above the client"),
-        ("spend/_new.py", "import flowhunt.history._rows", "Only rooms that read histories"),
+        ("history/new.py", "import flowhunt._transport.retry", "Layers above the client"),
+        ("spend/_new.py", "import flowhunt.history._rows", "Only layers that read histories"),
         ("sandbox/_new.py", "import flowhunt.exceptions", "The service side"),
-        ("sandbox/demo.py", "import flowhunt._transport.retry", "Rooms above the client"),
+        ("sandbox/demo.py", "import flowhunt._transport.retry", "Layers above the client"),
         ("sandbox/_app.py", "import flowhunt.models.pagination", "The service side"),
         ("sandbox/_ledger.py", "from flowhunt import Configuration", "The service side"),
     ],
@@ -63,17 +63,17 @@ def test_an_import_that_breaks_a_contract_is_found(
     assert contract in broken
 
 
-def test_the_picture_of_the_house_is_that_of_the_import_contracts() -> None:
+def test_the_diagram_of_layers_is_that_of_the_import_contracts() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     layers = setup["importlinter:contract:layers"]["layers"].strip().splitlines()
-    picture = re.split(r"```(?:text)?\n", GUIDE)[1].splitlines()
-    drawn = [re.split(r" {2,}", line)[0] for line in picture]
+    diagram = re.split(r"```(?:text)?\n", GUIDE)[1].splitlines()
+    drawn = [re.split(r" {2,}", line)[0] for line in diagram]
 
     assert drawn == [re.sub(r"[()]", "", line) for line in layers]
 
 
-def test_the_table_of_places_has_its_rows() -> None:
+def test_the_table_of_places_has_rows() -> None:
     assert len(PLACES) >= 10
 
 
@@ -89,7 +89,7 @@ def _names_of(node: ast.stmt) -> list[str]:
     match node:
         case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
             return [name]
-        case ast.AnnAssign(target=ast.Name(name)):
+        case ast.Assign(targets=[ast.Name(name)]) | ast.AnnAssign(target=ast.Name(name)):
             return [name]
         case _:
             return []

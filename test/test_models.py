@@ -1,4 +1,4 @@
-"""The models: strict in requests, open in responses, and the same on both ways."""
+"""The models: strict in requests, open in responses, and the same in both directions."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def texts(schema: Json) -> Strategy:
 
 
 def timestamps() -> st.SearchStrategy[str]:
-    """Moments as the wire may have them: naive, with an offset, with microseconds or not."""
+    """Timestamps as JSON may have them: naive, with an offset, with microseconds or not."""
     offsets = st.integers(-23 * 60, 23 * 60).map(lambda m: timezone(timedelta(minutes=m)))
     naive = st.datetimes(datetime(1990, 1, 2), datetime(2090, 1, 1))
     aware = st.tuples(naive, offsets).map(lambda both: both[0].replace(tzinfo=both[1]))
@@ -300,7 +300,7 @@ def test_date_of_a_chart_row_is_var_date() -> None:
     assert row.to_str() == "{'date': '2021-01-01', 'transaction_types': {'G': 1}}"
 
 
-# Moments
+# Timestamps
 
 
 @pytest.mark.parametrize(

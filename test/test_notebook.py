@@ -1,4 +1,4 @@
-"""The example notebook runs from top to bottom and shows what is so, and no run has left traces."""
+"""The example notebook runs from top to bottom, shows true outputs, and keeps no trace of a run."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_it_shows_what_is_left(shown: Shown, sandbox: Sandbox) -> None:
     assert shown.text("balance") == f"{to_decimal(left)} credits\n"
 
 
-def test_it_draws_a_picture(shown: Shown) -> None:
+def test_it_draws_a_plot(shown: Shown) -> None:
     assert "image/png" in shown.kinds("weeks")
 
 

@@ -1,4 +1,4 @@
-"""What a program can see of calls, without hooks of ours and without a key in any of it."""
+"""What a program can observe of calls, without our own hooks and without a key."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_a_new_transaction_code_loses_a_whole_page(connect: Connect) -> None:
 
 
 def test_a_balance_written_as_1e3_or_1000_0_loses_the_response(connect: Connect) -> None:
-    """It takes only integers without point or exponent; JSON does not tell them apart."""
+    """It takes only integers without point or exponent; JSON does not distinguish them."""
     for text in (b"1e3", b"1000.0"):
         with RawServer(response(b'{"user_id": "u", "credits": %b}' % text)) as server:
             assert connect(server).get_credit_balance().credits == 1000
@@ -127,7 +127,7 @@ def test_text_of_an_error_is_many_lines_with_all_headers(connect: Connect) -> No
     assert "session" not in str(error.value)
 
 
-# The way there
+# The request
 
 
 def test_the_key_follows_a_redirect_to_another_host(connect: Connect) -> None:
@@ -214,7 +214,7 @@ def test_responses_are_never_compressed(connect: Connect) -> None:
 
 
 def test_with_block_closes_nothing(connect: Connect) -> None:
-    """Its client works on after the block; it has no ``close`` either."""
+    """Its client still works after the block, and has no ``close``."""
     with RawServer() as server:
         api = connect(server)
         with api.api_client:
@@ -234,7 +234,7 @@ def test_default_headers_beat_headers_of_a_call(connect: Connect) -> None:
 
 
 def test_a_header_in_another_case_is_sent_twice(connect: Connect) -> None:
-    """It sends ``api-key`` and ``Api-Key`` beside each other."""
+    """It sends both ``api-key`` and ``Api-Key``."""
     with RawServer() as server:
         connect(server).get_credit_balance(_headers={"api-key": "of this call"})
 

@@ -1,4 +1,4 @@
-"""The published package and this one, side by side: the same service, the same user code."""
+"""The published package and this one, compared: the same service, the same user code."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def books() -> Iterator[Sandbox]:
+def readable() -> Iterator[Sandbox]:
     """A sandbox with nothing that the published package cannot read, and a way to get a 422."""
     with Sandbox(seed=7, unlisted_codes=False, pagination="keyset", until="2026-06-30") as sandbox:
         yield sandbox
@@ -79,15 +79,15 @@ print(flowhunt.__version__)
 
 
 def test_published_package_makes_all_five_calls_to_the_sandbox(
-    published: Path, books: Sandbox
+    published: Path, readable: Sandbox
 ) -> None:
-    before = len(books.requests)
+    before = len(readable.requests)
 
-    version = run(published, ALL_FIVE, books.url, books.api_key, books.workspace_id)
+    version = run(published, ALL_FIVE, readable.url, readable.api_key, readable.workspace_id)
 
     assert f"flowhunt=={version.strip()}" == PUBLISHED
-    answered = [(request.operation, request.status) for request in books.requests[before:]]
-    assert answered == [(endpoint.name, 200) for endpoint in ENDPOINTS]
+    responses = [(request.operation, request.status) for request in readable.requests[before:]]
+    assert responses == [(endpoint.name, 200) for endpoint in ENDPOINTS]
 
 
 # As the README of the published package shows it, with the calls of the Credits API.
@@ -207,9 +207,9 @@ print([code.value for code in flowhunt.TransactionType])
 
 
 def test_user_code_for_the_published_package_prints_the_same(
-    published: Path, books: Sandbox
+    published: Path, readable: Sandbox
 ) -> None:
-    arguments = (books.url, books.api_key, books.access_token, books.workspace_id)
+    arguments = (readable.url, readable.api_key, readable.access_token, readable.workspace_id)
 
     theirs, ours = (run(python, USER_CODE, *arguments) for python in (published, sys.executable))
 

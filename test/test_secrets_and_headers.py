@@ -1,4 +1,4 @@
-"""What shows of credentials and headers, and what copies and pickles keep of them."""
+"""What shows credentials and headers, and what copies and pickles keep of them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The client says what the API specification says. Both are told in the same words and compared.
+"""The client and the API specification agree. Both become tables of the same texts, compared.
 
-What one side says is a table of short texts, such as ``CreditBalanceResponse.credits``:
+Each side is a table of short texts, such as ``CreditBalanceResponse.credits``:
 ``integer, required``. Of the API specification all counts but annotations: a keyword that is not
 known here shows in the text, so it makes a difference too.
 """
@@ -216,7 +216,7 @@ def _kind_of_a_type(annotation: Any) -> str:
 
 
 def _facts_of_a_call(operation: Operation[Any]) -> Facts:
-    """Make the call, and tell what came to the server."""
+    """Make the call, and return the request that the server received."""
     refusal = response({"detail": []}, status="422 Unprocessable Entity")
     with RawServer(refusal) as server:
         configuration = flowhunt.Configuration(host=server.url, api_key="key")
@@ -251,7 +251,7 @@ def _facts_of_a_call(operation: Operation[Any]) -> Facts:
     return facts
 
 
-# How both say it
+# The texts of both
 
 
 def _union(kinds: Any) -> str:

@@ -1,4 +1,4 @@
-"""The public surface is what surface.txt says, and a change of it is a decision.
+"""surface.txt lists the public surface, and a change to it is a decision.
 
 To take a change over: ``python test/test_surface.py > test/surface.txt``
 """
@@ -156,7 +156,7 @@ def _members(cls: type) -> dict[str, str]:
 
 
 def _is_private(cls: type) -> bool:
-    """Whether it is a class of this package that is not told of by itself."""
+    """Whether it is a class of this package without an entry of its own."""
     path = f"{cls.__module__}.{cls.__name__}"
     return path.startswith("flowhunt.") and "._" in path and "[" not in path
 

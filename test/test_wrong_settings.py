@@ -1,4 +1,4 @@
-"""Settings and objects that are not what is meant are refused, with the remedy in one line."""
+"""Wrong settings and objects are refused, with the remedy in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of responses as Arrow arrays, for every room that makes them."""
+"""Columns of responses as Arrow arrays, for every layer that makes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit and sign of `amount`, measured: what transactions do to the balance."""
+"""Unit and sign of `amount`, measured by the effect of transactions on the balance."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Measured:
-    """What transactions did to the balance.
+    """The effect of transactions on the balance.
 
     :ivar change: how far the balance moved, in units
-    :ivar amount: the amounts of the transactions that arrived meanwhile, together
+    :ivar amount: the sum of the amounts of the transactions that arrived meanwhile
     :ivar transactions: how many they are
     """
 

@@ -26,12 +26,12 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-# All others are mistakes of this program: they keep their traceback.
+# All others are bugs of this program: they keep their traceback.
 EXPECTED = (click.ClickException, flowhunt.OpenApiException, OSError, ValueError, ImportError)
 
 
 class CredentialMissingError(click.ClickException):
-    """Nobody said which credential to use."""
+    """There is no credential to use."""
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -58,9 +58,9 @@ def exit_code_of(error: BaseException) -> int:
 
 
 def report(session: Session, error: BaseException, profile: str | None = None) -> None:
-    """Write an error to standard error, and exit with its code in the end.
+    """Write an error to standard error, and set the exit code.
 
-    :param profile: the profile it is about, where there are several
+    :param profile: the profile of the error, if there are several
     """
     message, code = one_line(message_of(error)), exit_code_of(error)
     session.exits_with(code)
@@ -82,7 +82,7 @@ def report(session: Session, error: BaseException, profile: str | None = None) -
 
 
 def note(session: Session, text: str) -> None:
-    """Write a remark to standard error."""
+    """Write a note to standard error."""
     text = one_line(text)
     say(sys.stderr, json.dumps({"note": text}) if session.errors_as_json else f"note: {text}")
 

@@ -1,4 +1,4 @@
-"""What `doctor` looks at, a step at a time, and what to do where a step fails."""
+"""The steps of `doctor`, each with what to do if it fails."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ Call = Callable[..., flowhunt.ApiResponse[Any]]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one step found.
+    """The result of one step.
 
-    :ivar remedy: what to do, where there is something to do
+    :ivar remedy: what to do, if anything
     :ivar error: why the step failed, for the exit code
     """
 
@@ -71,12 +71,12 @@ def versions() -> Finding:
 
 
 def without_credential(error: Exception) -> Finding:
-    """What is found where there is no credential to examine."""
+    """The result if there is no credential."""
     return Finding("credential", "failed", message_of(error), None, error)
 
 
 def examine(source: Source, wait: float) -> Iterator[Finding]:
-    """Everything from the credential to what an amount means.
+    """All steps, from the credential to the calibration.
 
     :param wait: seconds to wait for transactions that move the balance
     """
@@ -91,7 +91,7 @@ def examine(source: Source, wait: float) -> Iterator[Finding]:
             yield from _endpoints(api, workspace_id)
             yield _calibration(api, workspace_id, wait)
     except _CannotGoOn:
-        yield Finding("further checks", "note", "left out, they need the one that failed")
+        yield Finding("further checks", "note", "left out, since they need the one that failed")
 
 
 def _credential(source: Source) -> Generator[Finding, None, flowhunt.Configuration]:
@@ -122,7 +122,7 @@ def _protection() -> str:
 
 
 def _way(endpoint: Endpoint) -> Iterator[Finding]:
-    """The steps to the service, or to the proxy that stands before it."""
+    """The steps of the connection to the service, or to its proxy."""
     named = proxy_for(endpoint)
     proxy = named[1] if named else None
     if named:
@@ -185,7 +185,7 @@ def _tls(endpoint: Endpoint, proxy: Endpoint | None) -> Iterator[Finding]:
         )
         raise _CannotGoOn from error
     except OSError as error:
-        remedy = f"check that {endpoint} speaks TLS, and what stands in between"
+        remedy = f"check that {endpoint} speaks TLS, and what is in between"
         yield _failed("TLS", _reason(error), remedy, error)
         raise _CannotGoOn from error
     yield _trusted(shown)
@@ -240,7 +240,7 @@ def _workspace(
     except (flowhunt.UnauthorizedException, flowhunt.ForbiddenException) as error:
         yield _failed(
             "workspace",
-            f"the credential is valid, and not for workspace {configuration.workspace_id}",
+            f"the credential is valid, but not for workspace {configuration.workspace_id}",
             "an API key belongs to one workspace: check the workspace ID, or use a key of it",
             error,
         )
@@ -253,7 +253,7 @@ def _workspace(
 
 
 def _endpoints(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Finding]:
-    """Whether each endpoint responds as the API specification says."""
+    """Whether each endpoint responds as the API specification states."""
     calls: dict[str, Call] = {
         "get_credit_balance": api.get_credit_balance_with_http_info,
         "get_workspace_credit_balance": partial(
@@ -285,7 +285,7 @@ def _response(name: str, models: list[Any], workspace_id: str) -> Finding:
         return _failed(name, str(error), None, error)
     unknown = sorted({key for model in models for key in model.model_extra or ()})
     if unknown:
-        found = f"has fields that the API specification does not name: {', '.join(unknown)}"
+        found = f"has fields that the API specification does not have: {', '.join(unknown)}"
         return Finding(name, "note", found, "they are kept in model_extra")
     rows = "" if models else ", without a row"
     return Finding(name, "ok", f"as the API specification says{rows}")

@@ -1,4 +1,4 @@
-"""Files that a command writes: one, or with `--all-profiles` one a profile."""
+"""Files that a command writes: one, or one a profile with `--all-profiles`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _PROFILE = "{profile}"
 def check_pattern(session: Session, file: str) -> None:
     """Check that no two profiles write the same file, and that there is a folder for it.
 
-    :raises click.UsageError: they would, or there is none
+    :raises click.UsageError: they would, or the folder does not exist
     """
     if session.all_profiles and _PROFILE not in file:
         raise click.UsageError(f"with --all-profiles FILE must hold {_PROFILE}: each has its own")
     folder = Path(file).parent
     if _PROFILE not in str(folder) and not folder.is_dir():
-        raise click.UsageError(f"there is no folder {folder}")
+        raise click.UsageError(f"there is no folder {folder}: make it, or choose another one")
 
 
 def file_of(pattern: str, source: Source) -> Path:

@@ -1,4 +1,4 @@
-"""The history that `spend` and `report` look at: of a mirror, of files, or of the service."""
+"""The history that `spend` and `report` read: of a mirror, of files, or of the service."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _unit = click.option(
     is_eager=True,
     expose_value=False,
     callback=_keep_unit,
-    help="Units of an amount that are one credit. The API does not say it.",
+    help="Units of an amount that are one credit. The API does not state it.",
 )
 
 
@@ -104,10 +104,10 @@ def check_from(session: Session) -> None:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a history is from.
+    """The origin of a history.
 
     :ivar unit: units of an amount that are one credit
-    :ivar api: what to call; ``None`` where no service is asked
+    :ivar api: the endpoints to call; ``None`` if no service is asked
     """
 
     source: Source
@@ -116,7 +116,7 @@ class Origin:
     api: flowhunt.CreditsApi | None = None
 
     def balance(self) -> int | None:
-        """What is left in the unit of amounts, where the service is asked."""
+        """The balance in the unit of amounts, if the service is asked."""
         if self.api is None or self.workspace_id is None:
             return None
         units = self.api.get_workspace_credit_balance(self.workspace_id).credits
@@ -128,7 +128,7 @@ Work = Callable[["flowhunt.spend.Spending", Origin], Iterable[Row]]
 
 @dataclass(frozen=True)
 class History:
-    """Which history to look at.
+    """Which history to read.
 
     :ivar path: a table of `sync`, a file or a folder; ``None`` for the service
     """
@@ -146,10 +146,10 @@ class History:
         by_transaction: bool = False,
         first: datetime | None = None,
     ) -> Iterator[Row]:
-        """What ``work`` returns for each workspace, or for the relation that is read instead.
+        """The rows of ``work`` for each workspace, or for the relation that is read instead.
 
         :param by_transaction: whether sums of days are not enough
-        :param first: where to begin at the latest, unless `--since` says it
+        :param first: the latest start, unless `--since` is given
         """
         from flowhunt import spend as _spend  # noqa: F401  without its extra, nothing is sent
 

@@ -1,4 +1,4 @@
-"""The program: its commands, and what becomes of errors."""
+"""The program: its commands, and how it reports errors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Program(click.Group):
         return command
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands first: who asks for help looks for them."""
+        """Write the commands first, which most readers of the help look for."""
         self.format_commands(ctx, formatter)
         format_options(self, ctx, formatter)
 
@@ -66,10 +66,10 @@ class Program(click.Group):
 @shared(*ALL)
 @click.pass_context
 def program(ctx: click.Context) -> None:
-    """Credits of FlowHunt: what is left, where it went, how long it lasts.
+    """Credits of FlowHunt: what is left, what it was spent on, how long it lasts.
 
     \b
-    The first of these that is there names host and credential:
+    The first of these that exists sets host and credential:
       --profile NAME
       FLOWHUNT_API_KEY or FLOWHUNT_ACCESS_TOKEN, with FLOWHUNT_WORKSPACE_ID
       the profile that FLOWHUNT_PROFILE names, or else the profile "default"
@@ -78,7 +78,7 @@ def program(ctx: click.Context) -> None:
     Exit codes:
       0  done                               4  credential missing or refused
       1  failed                             5  figures differ
-      2  wrong usage                       75  failed for now, try again later
+      2  wrong usage                       75  failed for now, retry later
       3  a limit of `check` is crossed    130  interrupted
     """
     if ctx.invoked_subcommand is None:
@@ -117,19 +117,19 @@ def _run(arguments: list[str], session: Session) -> None:
 
 
 def _asks_for_json(arguments: list[str]) -> bool:
-    """Whether errors are read by a program, also where the arguments cannot be understood."""
+    """Whether a program reads the errors; known even if the arguments are wrong."""
     return bool(re.search(r"(^| )(-o|--output)[ =]?jsonl?( |$)", " ".join(arguments)))
 
 
 def _is_left_by_reader(error: Exception) -> bool:
-    """Whether whoever reads standard output has enough, which Windows calls an invalid argument."""
+    """Whether the reader of standard output has closed it, an invalid argument on Windows."""
     if os.name == "nt" and isinstance(error, OSError) and error.filename is None:
         return error.errno in (errno.EPIPE, errno.EINVAL)
     return isinstance(error, BrokenPipeError)
 
 
 def _drop_standard_output() -> None:
-    """Let nothing fail once more, and change the exit code, when Python flushes at its end."""
+    """Prevent a second error, and another exit code, when Python flushes at its end."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -24,10 +24,10 @@ def of_workspaces(
 ) -> tuple[R, dict[str, str | None]] | None:
     """Call a function of `flowhunt.mirror` for all workspaces at once.
 
-    A workspace that fails is reported by its profile. Where none fails and figures differ, the exit
-    code says so.
+    A workspace that fails is reported with its profile. If none fails and figures differ, the exit
+    code is that of a difference.
 
-    :return: its report, and the profile of each workspace; ``None`` where no profile could be used
+    :return: its report, and the profile of each workspace; ``None`` if no profile could be used
     """
     first, end = half_open(since, until)
     configurations: dict[str, flowhunt.Configuration] = {}

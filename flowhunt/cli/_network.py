@@ -1,4 +1,4 @@
-"""The way to the service, a step at a time: addresses, connections, TLS."""
+"""The steps of a connection to the service: addresses, connections, TLS."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a server showed of itself."""
+    """The certificate of a server."""
 
     issuer: str
     expires: datetime
@@ -147,9 +147,9 @@ def _connected(
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:
-    """What a call returns that has no limit of its own.
+    """The result of a call that has no time limit.
 
-    :raises TimeoutError: the time is over; the call goes on in a thread that nothing waits for
+    :raises TimeoutError: the time is over; the call continues in a thread that nothing waits for
     """
     future: Future[T] = Future()
 

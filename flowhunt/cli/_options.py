@@ -1,4 +1,4 @@
-"""Options that commands share: each is said once, and may stand before or after the command."""
+"""Options that commands share, each defined once, before or after the command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Keep what was given in the session: behind the command it wins over before the command."""
+    """Keep an option in the session. After the command it wins over before the command."""
     session = context.ensure_object(Session)
     if parameter.name and context.get_parameter_source(parameter.name) in _GIVEN:
         setattr(session, parameter.name, value)
@@ -56,7 +56,7 @@ PROFILE = _option(
     help="Use this profile of the configuration file.",
 )
 ALL_PROFILES = _option(
-    "-a", "--all-profiles", is_flag=True, help="Ask with every profile, side by side."
+    "-a", "--all-profiles", is_flag=True, help="Ask with every profile, at once."
 )
 WORKSPACE = _option(
     "-w",

@@ -49,11 +49,11 @@ def show(
     *,
     by_profile: bool = True,
 ) -> None:
-    """Write rows to standard output. Nothing is asked for before the fields are checked.
+    """Write rows to standard output. No request is sent before the fields are checked.
 
-    :param nothing: what people are told where there is no row
+    :param nothing: the note if there is no row
     :param by_profile: whether each row is of one profile
-    :raises click.UsageError: ``--fields`` names a column that there is not
+    :raises click.UsageError: ``--fields`` names an unknown column
     """
     if by_profile and session.all_profiles and Column("profile") not in columns:
         columns = [Column("profile"), *columns]
@@ -114,7 +114,7 @@ def _json_object(columns: Sequence[Column], values: list[Any]) -> str:
 
 
 def _json_value(value: Any) -> str:
-    """JSON in ASCII, which no terminal can take for a command; credits as an exact number."""
+    """JSON in ASCII, which drives no terminal; credits as an exact number."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     return json.dumps(value)
@@ -159,9 +159,9 @@ def _cell(value: Any) -> str:
 
 
 def _table(columns: Sequence[Column], rows: list[list[str]], stream: TextIO | None) -> str:
-    """A table, or the fields of each row below each other where a terminal is too narrow for it.
+    """A table, or a line a field if the terminal is too narrow for it.
 
-    Nothing is cut, and where there is no terminal nothing is wrapped.
+    Nothing is cut, and without a terminal nothing is wrapped.
     """
     from rich import box
     from rich.console import Console, detect_legacy_windows
@@ -200,5 +200,5 @@ def _records(headings: list[str], rows: list[list[str]]) -> str:
 
 
 def timestamp(value: datetime) -> str:
-    """A timestamp for people, to the second, with its offset where it has one."""
+    """A timestamp for people, to the second, with its UTC offset if it has one."""
     return value.isoformat(" ", "seconds")

@@ -22,7 +22,7 @@ DAYS = 28
 
 
 class PaceUnknownError(click.ClickException):
-    """The amounts do not show what is spent."""
+    """The amounts do not show the spending."""
 
 
 @dataclass(frozen=True)
@@ -46,27 +46,27 @@ class Pace:
 
 
 def tenths(days: Fraction) -> float:
-    """Days to show: cut, not rounded, so that they never seem to be more than they are."""
+    """Days to show, rounded down, so that they never look like more."""
     return floor(days * 10) / 10
 
 
 def sign(command: F) -> F:
-    """Add `--sign`, which says what the service does not."""
+    """Add `--sign`, which the API does not state."""
     return click.option(
         "--sign",
         type=click.Choice(["positive", "negative"]),
         default="positive",
         show_default=True,
-        help="Sign of an amount that was spent. The API does not say it; `doctor` can measure it.",
+        help="Sign of an amount that was spent. Unstated by the API; `doctor` can measure it.",
     )(command)
 
 
 def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
     """What was spent in the last 28 complete days of UTC, by the sums of the service.
 
-    Amounts are taken to be in the unit of the balance, which the API does not say.
+    Amounts are taken to be in the unit of the balance, which the API does not state.
 
-    :raises PaceUnknownError: amounts of the other sign are more
+    :raises PaceUnknownError: the amounts add up to the other sign
     :raises flowhunt.OpenApiException: the sums cannot be read, or differ from the chart
     """
     today = midnight(now_in_utc())

@@ -1,4 +1,4 @@
-"""`--since` and `--until`: which time is asked for."""
+"""`--since` and `--until`: the period to read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _timestamp(text: str) -> datetime:
 
 
 def now_in_utc() -> datetime:
-    """Now, without an offset, as the days of sums are taken to be those of UTC."""
+    """Now in UTC, without an offset: the days of sums are taken to be those of UTC."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -71,8 +71,8 @@ def midnight(timestamp: datetime) -> datetime:
 def period(default: str | None, shown: str | None = None) -> Callable[[F], F]:
     """Add `--since` and `--until` to a command.
 
-    :param default: what `--since` is where it is not given
-    :param shown: what the help says instead of the default
+    :param default: the default of `--since`
+    :param shown: the text of the help instead of the default
     """
 
     def add(command: F) -> F:

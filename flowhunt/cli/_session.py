@@ -1,4 +1,4 @@
-"""What one run of the command line is asked for, and how it will exit."""
+"""The options and the exit code of one run of the command line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Session:
     exit_code: int = 0
 
     def exits_with(self, code: int) -> None:
-        """Exit with this code in the end, unless a limit was crossed or something failed before."""
+        """Exit with this code, unless a limit was crossed or something failed before."""
         self.exit_code = self.exit_code or code
 
 

@@ -1,4 +1,4 @@
-"""Several things at once, and what they return in order."""
+"""Runs several iterables at once, and yields their results in order."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _THREADS = 8
-_AHEAD = 1_000  # rows that one of them may be ahead of their reader
+_PREFETCHED = 1_000  # rows of one of them that wait for their reader
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why one of them ended early."""
+    """Why one of them was interrupted."""
 
     error: Exception
 
 
-class _Ended:
+class _Finished:
     """Nothing more follows."""
 
 
 class _Work(Generic[T]):
     def __init__(self, start: Callable[[], Iterable[T]]) -> None:
         self._start = start
-        self._results: Queue[T | Failure | _Ended] = Queue(_AHEAD)
+        self._results: Queue[T | Failure | _Finished] = Queue(_PREFETCHED)
 
     def run(self) -> None:
         try:
@@ -38,10 +38,10 @@ class _Work(Generic[T]):
         except Exception as error:
             self._results.put(Failure(error))
         finally:
-            self._results.put(_Ended())
+            self._results.put(_Finished())
 
     def results(self) -> Iterator[T | Failure]:
-        while not isinstance(result := self._results.get(), _Ended):
+        while not isinstance(result := self._results.get(), _Finished):
             yield result
 
 

@@ -1,4 +1,4 @@
-"""Text that a terminal shows and never obeys, on the standard streams."""
+"""Text on the standard streams that cannot drive a terminal."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def encodable(text: str, encoding: str | None) -> str:
 
 
 def write(stream: TextIO | None, text: str) -> None:
-    """Write to a standard stream; there is none in some processes."""
+    """Write to a standard stream, which some processes do not have."""
     if stream is not None:
         stream.write(encodable(text, stream.encoding))
 
 
 def say(stream: TextIO | None, text: str) -> None:
-    """Write a line for people; that nobody can read it ends nothing."""
+    """Write a line for people. A closed stream is no error."""
     with suppress(OSError, ValueError):
         write(stream, f"{text}\n")
         if stream is not None:

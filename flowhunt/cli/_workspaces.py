@@ -1,4 +1,4 @@
-"""Which workspaces are asked, with which credential."""
+"""The workspaces to ask, each with its credential."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _is_set(name: str) -> bool:
 
 
 def rows_of(session: Session, ask: Ask) -> Iterator[Row]:
-    """What each workspace returns, in the order of the profiles."""
+    """The rows of each workspace, in the order of the profiles."""
 
     def asked(source: Source) -> Iterator[Row]:
         configuration = source.configuration()
@@ -117,10 +117,10 @@ def rows_of(session: Session, ask: Ask) -> Iterator[Row]:
 
 
 def of_each(session: Session, work: Callable[[Source], Iterable[Row]]) -> Iterator[Row]:
-    """What comes of each source, in order.
+    """The rows of each source, in order.
 
-    With ``--all-profiles`` all are at work side by side. One that fails is reported and hides no
-    other; the rows that it returned before stay.
+    With ``--all-profiles`` all run at once. One that fails is reported and does not stop the
+    others; the rows that it returned before are kept.
     """
     chosen = sources(session)
     if not session.all_profiles:

@@ -1,4 +1,4 @@
-"""Transactions as one file for people: CSV, JSON Lines, Parquet or Excel.  [extra: export]
+"""Transactions as one file: CSV, JSON Lines, Parquet or Excel.  [extra: export]
 
 ::
 
@@ -79,22 +79,22 @@ def export_credit_transactions(
 ) -> ExportReport:
     """Write all transactions of a period to one file, each exactly once.
 
-    :param api: what to call; or the configuration of each workspace, as a mapping from its ID or a
-        function of it
+    :param api: the endpoints to call; or the configuration of each workspace, as a mapping from its
+        ID or a function of it
     :param workspace_id: one or several
-    :param path: the file; one that is there is replaced once the new one is complete
+    :param path: the file; an existing one is replaced once the new one is complete
     :param since: the first timestamp; ``None`` for all transactions before ``until``
     :param until: the timestamp after the last; ``None`` for all transactions from ``since`` on
     :param format: ``"csv"``, ``"jsonl"``, ``"parquet"`` or ``"xlsx"``; by the name of the file if
         none
     :param columns: the names of columns, in the order wanted; all if none
-    :param unit: ``"raw"`` for the integers alone, or ``"credits"`` for a column ``credits`` of
-        decimals beside them
+    :param unit: ``"raw"`` for integers only, or ``"credits"`` to add a column ``credits`` of
+        decimals
     :param spreadsheet: write CSV for spreadsheets: with a byte order mark, timestamps to the
         second, and text that begins like a formula after an apostrophe
     :param workers: how many threads send requests; a client of yours needs as many connections
     :param page_size: the ``limit`` to ask with
-    :param on_difference: what to do where transactions and sums disagree, as of
+    :param on_difference: what to do if transactions and sums disagree, as in
         ``iter_credit_transactions``
     :param progress: show a bar if the output is a terminal or a notebook; or a function to call
         with a ``Progress``
@@ -103,7 +103,7 @@ def export_credit_transactions(
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises ApiValueError: an argument cannot be used, or the file cannot be written there
     :raises HistoryError: the transactions cannot be read completely; there is no new file
-    :raises ApiException: a call failed, also when it was retried; there is no new file
+    :raises ApiException: a call failed, and so did its retries; there is no new file
     """
     check_count("workers", workers)
     check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
@@ -164,7 +164,7 @@ def export_table(
 
 
 class _Target:
-    """The file to write, once all arguments are known to be usable."""
+    """The file to write, with checked arguments."""
 
     def __init__(
         self,
@@ -180,7 +180,10 @@ class _Target:
         self._path = file_path(path)
         self._format = format_of(self._path, format)
         if spreadsheet and self._format != "csv":
-            raise ApiValueError(f"spreadsheet=True is a form of csv, and this is {self._format}")
+            raise ApiValueError(
+                f"spreadsheet=True needs the format csv, not {self._format}: leave it out, or use "
+                "format='csv'"
+            )
         self._writer = SpreadsheetCsvWriter if spreadsheet else WRITERS[self._format]
 
     @property

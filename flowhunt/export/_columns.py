@@ -1,4 +1,4 @@
-"""The columns of an exported file: their types are the same whatever rows there are."""
+"""The columns of an exported file. Their types do not depend on the rows."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ def file_path(path: Location) -> Path:
     file = local_path(location)
     if file is None:
         raise ApiValueError(
-            f"exports are written to files of this machine, and not to {shown(location)}: upload "
-            "the file, or keep a table in an object store with flowhunt.mirror"
+            f"exports are written to files of this machine, not to {shown(location)}: upload the "
+            "file, or keep a table in an object store with flowhunt.mirror"
         )
     try:
         _check(file)
@@ -37,10 +37,12 @@ def _check(file: Path) -> None:
     if file.is_dir():
         raise ApiValueError(f"{file} is a folder, and an export is one file: add a name to it")
     if file.exists() and not file.is_file():
-        raise ApiValueError(f"{file} is a device or a pipe, and an export replaces its file")
+        raise ApiValueError(
+            f"{file} is a device or a pipe, which an export cannot replace: name a file"
+        )
     folder = _replaced(file).parent
     if not folder.is_dir():
-        raise ApiValueError(f"there is no folder {folder}")
+        raise ApiValueError(f"there is no folder {folder}: make it, or choose another one")
 
 
 def _replaced(file: Path) -> Path:

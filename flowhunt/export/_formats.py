@@ -59,7 +59,7 @@ def format_of(path: Path, format: str | None) -> str:
     if format in WRITERS:
         return format
     wrong = f"format={format!r}" if format is not None else f"the name {path.name!r}"
-    raise ApiValueError(f"{wrong} is of no format: use one of {', '.join(get_args(Format))}")
+    raise ApiValueError(f"{wrong} names no format: use one of {', '.join(get_args(Format))}")
 
 
 class Writer(ABC):

@@ -1,4 +1,4 @@
-"""What an export did."""
+"""The report of an export."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export wrote.
+    """The result of an export.
 
     :ivar path: the file
     :ivar format: its format

@@ -1,4 +1,4 @@
-"""Reads several workspaces at once, and gives their rows out one workspace after the other."""
+"""Reads several workspaces at once, and yields their rows one workspace after the other."""
 
 from __future__ import annotations
 
@@ -68,10 +68,7 @@ class WorkspaceReader:
 
 
 class Spool:
-    """Batches that have to wait for others, in a file.
-
-    :param file: a file of its own
-    """
+    """Batches that wait for others, in a temporary file."""
 
     def __init__(self, file: io.BufferedRandom) -> None:
         self._file = file

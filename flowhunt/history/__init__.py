@@ -7,15 +7,14 @@
     for row in iter_credit_transactions(api, workspace_id):
         ...
 
-A search returns at most ``limit`` rows. The API specification does not say in which order, how
-``pagination`` goes on, how large ``limit`` may be, or whether bounds are inclusive, so nothing here
-relies on any of these. Time is split, without a gap, into intervals that hold fewer rows than the
-service has returned at once: such a response is complete. The sums say where to split, and are
-compared with the rows afterwards. Sums that are wrong cost requests and are reported. They never
-cost rows.
+A search returns at most ``limit`` rows. The API specification does not state their order, how
+``pagination`` works, the largest ``limit``, or whether bounds are inclusive. Nothing here relies on
+any of these. Time is split, without a gap, into intervals that hold fewer rows than the service has
+returned at once: such a response is complete. The sums show where to split, and are compared with
+the rows afterwards. Wrong sums cost requests and are reported, but no row is lost.
 
-One thing is assumed, and can be changed with ``zone``: that timestamps without a UTC offset, and
-the days of the sums, are those of UTC.
+One assumption can be changed with ``zone``: timestamps without a UTC offset, and the days of the
+sums, are those of UTC.
 """
 
 from __future__ import annotations
@@ -89,11 +88,11 @@ PAGE_SIZE = 100
 
 
 class Reconciliation(NamedTuple):
-    """What ``reconcile`` found.
+    """The result of ``reconcile``.
 
     :ivar read: total of the transactions that were read, by day and transaction type
-    :ivar differences: where the sums disagree
-    :ivar verified_by: what agrees that a day is complete, by day: ``"rows"`` (every response was
+    :ivar differences: the days and types for which the sums disagree
+    :ivar verified_by: what shows that a day is complete, by day: ``"rows"`` (every response was
         smaller than what the service returns at once), ``"sums"`` and ``"chart"``
     """
 
@@ -127,8 +126,8 @@ def iter_credit_transactions(
     With ``workers=1`` all requests are sent by the thread that iterates. With more, that many
     threads prefetch; they are daemons, and ``close()`` ends them.
 
-    Transactions that arrive while one reads may or may not be among those yielded. Days that have
-    their first transaction after the start are left out where they come after all others.
+    Transactions that arrive meanwhile may or may not be yielded. Days after the last one with
+    transactions, as the sums showed it at the start, are not read.
 
     The filters ``transaction_id``, ``context_id`` and ``context_desc`` have no sums to compare
     with: only the rows show that none is missing.
@@ -138,14 +137,14 @@ def iter_credit_transactions(
         transactions than one response can hold
     :param newest_first: the order
     :param workers: how many threads send requests; the client needs as many connections
-    :param on_difference: what to do where transactions and sums disagree: raise a
-        ``DifferenceError`` before the transactions in question are yielded, warn with a
+    :param on_difference: what to do if transactions and sums disagree: raise a
+        ``DifferenceError`` before these transactions are yielded, warn with a
         ``DifferenceWarning``, or do not compare
-    :param zone: the zone of timestamps without a UTC offset and of the days of the sums; it must
-        have the same offset all year
+    :param zone: the zone, or its name, of timestamps without a UTC offset and of the days of the
+        sums; daylight saving time included
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the transactions cannot be read completely; those before that were yielded
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     """
     check_count("workers", workers)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
@@ -186,7 +185,7 @@ def iter_daily_credit_transactions(
 ) -> Generator[CreditDailyTransactionResponse, None, None]:
     """Yield every sum that matches, each exactly once, in order, compared with the chart.
 
-    Only the request's own bounds split a week or month. No ``grouping`` means days.
+    Only the request's own bounds split a week or month. The default ``grouping`` is days.
 
     :param request: the filters; ``limit`` and ``pagination`` are not allowed in it
     :param page_size: the ``limit`` to ask with
@@ -195,7 +194,7 @@ def iter_daily_credit_transactions(
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the chart has an amount for a period and type without a sum, or there are
         two sums of one period and type
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     """
     asked, zone_asked, interval, has_start, has_end = asked_for(
         CreditDailyTransactionSearchRequest, request, since, until, page_size, zone
@@ -233,15 +232,14 @@ def reconcile(
 ) -> Reconciliation:
     """Compare all transactions with the daily sums, by day and transaction type.
 
-    Where they disagree, both are read again before it is a difference: transactions may have
-    arrived meanwhile. A day of which the request
-    asks for a part is verified by its rows alone.
+    If they disagree, both are read again, since transactions may have arrived meanwhile. What
+    remains is a difference. A part of a day is verified by its rows alone.
 
     :param request: the filters; only those that the sums take too
     :param workers: how many threads send requests
-    :return: what the transactions add up to, what verified each day, and with
+    :return: the totals of the transactions, what verified each day, and with
         ``on_difference="warn"`` the differences
-    :raises DifferenceError: they disagree, with day, type, both counts and both amounts of each
+    :raises DifferenceError: they disagree; it has day, type, both counts and both amounts
     :raises ApiValueError: a filter that the sums do not take
     """
     check_count("workers", workers)
@@ -259,7 +257,10 @@ def reconcile(
         by_day=True,
     )
     if history.filters:
-        raise ApiValueError(f"the sums cannot be filtered by {', '.join(history.filters)}")
+        raise ApiValueError(
+            f"the sums cannot be filtered by {', '.join(history.filters)}: leave it out, or use "
+            "iter_credit_transactions"
+        )
     read: dict[tuple[str, str], Tally] = {}
     differences: list[Difference] = []
     by_sums_alone: set[date] = set()
@@ -293,16 +294,16 @@ def plan_credit_transactions(
     zone: ZoneName = UTC,
     sleep: Sleep | None = None,
 ) -> Plan:
-    """Plan a read by the sums alone: few requests, and no transaction.
+    """Plan a read by the sums alone, in few requests.
 
-    The windows follow each other without a gap, so all transactions of the period are in one of
-    them, also where the sums are wrong.
+    The windows follow each other without a gap, so each transaction of the period is in one of
+    them, even if the sums are wrong.
 
     :param since: the first timestamp
     :param until: the timestamp after the last
     :param page_size: a window has about ten pages of this size
     :param zone: the zone of timestamps without a UTC offset and of the days of the sums
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     """
     first, end, zone_asked = period_asked(since, until, page_size, zone)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))

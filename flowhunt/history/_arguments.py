@@ -49,12 +49,12 @@ def asked_for(
     page_size: int,
     zone: ZoneName,
 ) -> Asked[Request]:
-    """What a caller asks for, if it can be read completely.
+    """Check the arguments of a read.
 
     :param request: the bounds in it are inclusive
     :param since: the first timestamp
     :param until: the timestamp after the last
-    :raises ApiValueError: it cannot
+    :raises ApiValueError: an argument cannot be used
     """
     check_count("page_size", page_size)
     info = zone_of(zone)
@@ -89,9 +89,9 @@ def asked_for(
 def half_open(
     since: Timestamp | None, until: Timestamp | None, zone: ZoneName = UTC
 ) -> Asked[CreditTransactionSearchRequest]:
-    """The time from ``since`` up to ``until``, which is not in it.
+    """The time from ``since`` up to ``until``, which is excluded.
 
-    :raises ApiValueError: there is none, or the zone is none
+    :raises ApiValueError: the period is empty, or the zone does not exist
     """
     return asked_for(CreditTransactionSearchRequest, None, since, until, 1, zone)
 
@@ -99,9 +99,9 @@ def half_open(
 def zone_of(zone: ZoneName) -> tzinfo:
     """A time zone, by its name if that was given.
 
-    :raises ApiValueError: it is none
+    :raises ApiValueError: it does not exist
     """
-    name = getattr(zone, "zone", None)  # one of pytz cannot tell two equal times apart
+    name = getattr(zone, "zone", None)  # one of pytz cannot distinguish two equal times
     if isinstance(zone, tzinfo) and name is None:
         return zone
     return time_zone(name or zone)

@@ -45,7 +45,7 @@ class Batch(ABC):
     @property
     @abstractmethod
     def workspace_ids(self) -> Collection[str]:
-        """The different workspaces that the rows say they belong to."""
+        """The different workspaces of the rows."""
 
     @property
     @abstractmethod
@@ -62,7 +62,7 @@ class Batch(ABC):
 
     @abstractmethod
     def every(self, step: int) -> list[int]:
-        """The timestamps of every so many rows, in microseconds."""
+        """Every nth timestamp, in microseconds."""
 
     @abstractmethod
     def hours(self) -> Mapping[int, int]:
@@ -74,7 +74,7 @@ class Batch(ABC):
 
     @abstractmethod
     def keys(self) -> Iterable[tuple[Any, ...]]:
-        """What tells transactions apart: ID, timestamp, transaction type and amount."""
+        """What distinguishes transactions: ID, timestamp, transaction type and amount."""
 
     @abstractmethod
     def take(self, indices: Sequence[int]) -> Batch:
@@ -105,10 +105,10 @@ class Batch(ABC):
         return self._part(interval.within(ALL_TIME), inside=False)
 
     def distinct(self) -> Batch:
-        """Each transaction once: of equal rows, what was received last counts.
+        """Each transaction once: of equal rows, the one received last is kept.
 
-        Rows of one ID that differ in time, type or amount stay: only the sums can tell whether they
-        are one transaction that has changed, or several.
+        Rows of one ID that differ in time, type or amount are all kept: only the sums show whether
+        they are one transaction that has changed, or several.
         """
         repeated = self._repeated()
         if not repeated:

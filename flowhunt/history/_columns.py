@@ -120,7 +120,7 @@ def _timestamps(texts: Sequence[str]) -> Any:
 def _plain_timestamps(texts: Sequence[str]) -> Any:
     """Timestamps without UTC offsets, if all are to the second or more precise; else ``None``.
 
-    Arrow refuses what pydantic does, but for shorter forms and the year 0.
+    Arrow refuses the same texts as pydantic, except shorter forms and the year 0.
     """
     try:
         column = pa.array(texts, _TEXT)

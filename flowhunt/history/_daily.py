@@ -1,4 +1,4 @@
-"""The sums of a workspace, all of them, compared with the chart."""
+"""All sums of a workspace, compared with the chart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def iter_sums(
 ) -> Iterator[CreditDailyTransactionResponse]:
     """The sums of the periods that an interval has a part of, in order.
 
-    :raises HistoryError: the chart has an amount that no sum is of, or there are two sums of one
+    :raises HistoryError: the chart has an amount without a sum, or there are two sums of one
         period and transaction type
     """
     if not interval.length:
@@ -68,7 +68,7 @@ def _compared(
 def _agree(
     charted: Mapping[Key, int], sums: Sums, time: Interval, grouping: GroupingPeriod
 ) -> bool:
-    """Whether chart and sums have the same amounts of some time."""
+    """Whether chart and sums have the same amounts in an interval."""
     summed = {key: row.amount for key, row in sums.items() if row.amount}
     return summed == {
         key: amount
@@ -80,7 +80,7 @@ def _agree(
 def _missing(
     charted: Mapping[Key, int], sums: Sums, time: Interval, grouping: GroupingPeriod
 ) -> list[Key]:
-    """What the chart has of some time and the sums have not."""
+    """The periods and types that the chart has in an interval, and the sums lack."""
     return [
         key for key in charted if key not in sums and time.contains(period(key[0], grouping).start)
     ]

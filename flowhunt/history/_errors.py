@@ -26,7 +26,7 @@ class Difference(NamedTuple):
     """A day and transaction type for which the transactions and the sums disagree.
 
     :ivar read: total of the transactions that were read
-    :ivar summed: what the sums say
+    :ivar summed: total of the sums
     """
 
     day: date
@@ -66,10 +66,10 @@ class WorkspaceMismatchError(HistoryError):
 
 
 class UnverifiedError(HistoryError):
-    """The service's responses do not show whether they hold all rows of some time.
+    """The responses of the service do not show whether they hold all rows of some time.
 
     :ivar since: the beginning of the time that could not be verified
-    :ivar until: its end, which is not in it; ``None`` where no ``datetime`` is so late
+    :ivar until: its end, which is excluded; ``None`` if it is too late for a ``datetime``
     """
 
     def __init__(self, since: datetime, until: datetime | None) -> None:
@@ -80,7 +80,8 @@ class UnverifiedError(HistoryError):
         end = self.until.isoformat() if self.until else "the end of time"
         return (
             f"the transactions from {self.since.isoformat()} until {end} cannot be verified: the "
-            "service returned as many rows as it ever does, and none of them from that time"
+            "service returned as many rows as it ever does, and none of them from that time. Read "
+            "again with a larger page_size, compared with the sums"
         )
 
 

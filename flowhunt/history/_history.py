@@ -199,7 +199,7 @@ class History:
         return Tile(self._interval, expectations_of(days), page=page)
 
     def _tallies(self, interval: Interval, grouping: GroupingPeriod) -> Tallies:
-        """The sums; none if they are not to be compared with and cannot be had."""
+        """The sums; none if they cannot be read and need not be compared."""
         try:
             return self._reader.sums.tallies(interval, grouping, strict=False)
         except ApiException:
@@ -281,7 +281,7 @@ class History:
         return self._disputing(part)
 
     def _sums_of_cut_days(self, interval: Interval) -> list[Check]:
-        """What the sums say of those parts of days that the request cuts."""
+        """The sums of the days of which the request asks for a part."""
         checks: list[Check] = []
         for part in self._interval.cut_days:
             if interval.covers(part):
@@ -311,10 +311,10 @@ class History:
                     yield self._disputing(Part(run, ListBatch.empty(), {}, error))
 
     def _changed(self, read: Tallies, now: Tallies) -> list[Difference]:
-        """Where rows that were read are there no more, or others that should have been are.
+        """The differences between the rows read and the rows of now.
 
-        A row that only arrived is no difference. But where others are missing from what was
-        planned, it may be one of those, with another timestamp.
+        A row that only arrived is no difference. But if fewer rows were read than planned, it may
+        be one of the missing rows, with another timestamp.
         """
         return [
             difference
@@ -333,7 +333,7 @@ class History:
         )
 
     def _disputing(self, part: Part) -> Part:
-        """A part, once the days of its error are kept in mind."""
+        """A part; the days of its error are recorded."""
         if isinstance(part.error, DifferenceError):
             self._disputed.update(difference.day for difference in part.error.differences)
         return part
@@ -369,13 +369,14 @@ class History:
         return batch.take([index for index, match in enumerate(matches) if match])
 
     def _check_filters(self, found: Batch) -> None:
-        """Whether rows that the service found can be found by their values too.
+        """Check that the rows received have the values of the filters.
 
-        :raises HistoryError: they do not have the values that were asked for
+        :raises HistoryError: some do not
         """
         if len(self._matching(found)) < len(found):
             raise HistoryError(
-                f"the service takes {self.filters} to match rows that do not have them"
+                f"the service returned rows that do not match {self.filters}: read without these "
+                "filters, and filter the rows yourself"
             )
 
 

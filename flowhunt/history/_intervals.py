@@ -22,7 +22,7 @@ _DAYS_LOOKED_AT = 400
 
 
 class Interval(NamedTuple):
-    """The microseconds from ``start`` up to ``end``, which is not in it."""
+    """The microseconds from ``start`` up to ``end``, which is excluded."""
 
     start: int
     end: int
@@ -59,7 +59,7 @@ class Interval(NamedTuple):
 
     @property
     def cut_days(self) -> list[Interval]:
-        """The parts of days that are in it, of days that are not wholly in it."""
+        """Its parts of days that are not completely in it."""
         whole_days = self.whole_days
         parts = between_edges(self, whole_days)
         return [part for part in parts if not whole_days.covers(part)]
@@ -117,7 +117,7 @@ def period(first_day: date, grouping: GroupingPeriod) -> Interval:
 
 @lru_cache(maxsize=1024)
 def day_interval(day: date) -> Interval:
-    """A whole day. Found more quickly than ``period`` finds it, which has to hash an enum."""
+    """A whole day. ``period`` is slower, since it has to hash an enum."""
     return period(day, GroupingPeriod.DATE)
 
 
@@ -242,8 +242,8 @@ class Zone:
         return repeated is not None and repeated.covers(interval)
 
     def apart(self, interval: Interval) -> list[Interval]:
-        """Split an interval, if it is not too long, so that each part is ambiguous or has nothing
-        that is."""
+        """Split an interval at repeated hours, so that each part is inside or outside of them; a
+        long interval is not split."""
         days = range(interval.start // DAY, -(-interval.end // DAY))
         if self.sends_offset or self._fixed is not None or len(days) > _DAYS_LOOKED_AT:
             return [interval]

@@ -97,8 +97,7 @@ class Plan(BaseModel):
 
     :ivar since: the first timestamp asked for
     :ivar until: the timestamp after the last
-    :ivar utc_offset: at ``since``, of the zone that days, and timestamps without a UTC offset, are
-        taken to be of
+    :ivar utc_offset: the UTC offset of the zone at ``since``
     """
 
     model_config = ConfigDict(frozen=True)
@@ -119,9 +118,9 @@ class Plan(BaseModel):
 
     @property
     def rows(self) -> int:
-        """How many transactions the sums say there are.
+        """How many transactions the sums count.
 
-        Where a bound is in the middle of a day, they may count what is on the bound itself.
+        If a bound is in the middle of a day, transactions exactly on it may be included.
         """
         return sum(window.rows for window in self.windows)
 
@@ -209,7 +208,7 @@ class WindowReader:
         )
 
     def _changed_days(self, known: Tallies, interval: Interval) -> set[Interval]:
-        """The days whose sums are not what is known of them."""
+        """The days whose sums have changed."""
         sums = self._sums_of(interval)
         changed: set[Interval] = set()
         for months in self._months_at_once(by_month(known), interval):
@@ -275,7 +274,7 @@ class WindowReader:
             yield _interval_of(together), together
 
     def _months(self, interval: Interval) -> dict[date, Tallies]:
-        """The sums of the months; asked again, with care, if the chart has other months too."""
+        """The sums of the months; read again, strictly, if the chart has other months too."""
         sums = self._reader.sums
         months = periods_in(interval, GroupingPeriod.MONTH)
         try:
@@ -288,7 +287,7 @@ class WindowReader:
         return by_first_day(found)
 
     def _split(self, window: Window) -> list[Window]:
-        """Smaller windows where a day has too much for one."""
+        """Smaller windows, if a day has too many transactions for one."""
         day = self._interval(window.first_moment, window.until)
         day = day.within(Interval(day.start, (day.start // DAY + 1) * DAY))
         parts = self._parts(day, _by_key(window.sums))
@@ -297,7 +296,7 @@ class WindowReader:
         return self._following(self._interval(window.since, window.until), parts)
 
     def _parts(self, interval: Interval, sums: Tallies) -> list[tuple[Interval, Tallies]]:
-        """What has transactions of a part of a day, smaller if the sums of its parts add up."""
+        """The parts with transactions of a part of a day; split further if their sums add up."""
         rows = rows_in(sums.values())
         count = min(round(rows / (PAGES_IN_A_PART * self._page_size)), _MOST_PARTS)
         if count < 2 or interval.length < count * _SHORTEST:
@@ -338,7 +337,7 @@ class WindowReader:
 
 
 def _of_cut_days(interval: Interval, sums: Tallies) -> list[Check]:
-    """What the sums of a window say of its parts of days."""
+    """The sums of a window for its parts of days."""
     return [Check(part, tallies_in(part.touched_days, sums)) for part in interval.cut_days]
 
 

@@ -1,4 +1,4 @@
-"""The requests of one workspace: retried for longer than a single call is, and counted."""
+"""Sends the requests of one workspace: retries longer than a single call, and counts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RetryPolicy:
     """Waits out failures that may pass. All threads of one credential share one.
 
     :param sleep: called with seconds to wait, in place of waiting for ``closing``
-    :ivar closing: set it, and no request is sent any more
+    :ivar closing: once it is set, no request is sent any more
     """
 
     def __init__(self, sleep: Sleep | None = None, closing: Event | None = None) -> None:
@@ -104,7 +104,7 @@ class Requests:
     def search(self, call: Call[R], body: Body) -> tuple[R, int]:
         """The rows of a response, and the ``limit`` that the service accepted.
 
-        A limit that the service refuses teaches the largest one that it takes.
+        If the service refuses a limit, this and later requests use a smaller one.
         """
         while True:
             limit = min(body["limit"], self._largest_limit.get(call, body["limit"]))
@@ -126,7 +126,7 @@ class Requests:
         return self._call(_get_chart, body)
 
     def check_workspace(self, received: Iterable[str]) -> None:
-        """Whether rows belong to the workspace that was asked for.
+        """Check that rows belong to the workspace that was asked for.
 
         :raises WorkspaceMismatchError: they do not
         """

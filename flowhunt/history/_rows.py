@@ -120,7 +120,7 @@ class RowsReader:
         return len(batch.between(Interval(micros, micros + 1))) > 0
 
     def verified(self, page: Page, interval: Interval) -> Page:
-        """A response, with what one for all time shows of it: that may hold more rows."""
+        """A response, compared with one for all time, which may hold more rows."""
         if not page.complete and page.size < self._page_size and interval != ALL_TIME:
             if not self.limits.observed:
                 self.limits.observed = True
@@ -182,7 +182,7 @@ class RowsReader:
                 if tile.page:
                     self._finish(tile, tile.page, queue)
                 else:
-                    workers.submit(partial(self._try_tile, tile))
+                    workers.submit(partial(self._fetch_tile, tile))
             yield from queue.finished()
             if workers.is_busy:
                 tile, page = workers.next()
@@ -192,7 +192,7 @@ class RowsReader:
         """All rows of an interval, and the parts of it that may have more."""
         return part_of(list(self.run(self.tiles(interval, expectations), Workers(1))), interval)
 
-    def _try_tile(self, tile: Tile) -> tuple[Tile, Page | Exception]:
+    def _fetch_tile(self, tile: Tile) -> tuple[Tile, Page | Exception]:
         try:
             return tile, self.fetch(tile.interval)
         except Exception as error:
@@ -268,14 +268,14 @@ class RowsReader:
     # A timestamp with more rows than one response can hold
 
     def indivisible(self, parts: Iterable[Interval]) -> list[Interval]:
-        """Those of some parts that no request can ask for a part of: single timestamps, and hours
-        that the clock shows twice, where bounds have no UTC offset."""
+        """The parts that no request can split: single timestamps, and hours that the clock shows
+        twice if bounds have no UTC offset."""
         return [part for part in parts if part.length == 1 or self._zone.is_ambiguous(part)]
 
     def resolve(self, instant: Interval, codes: Iterable[str]) -> tuple[Batch, bool]:
-        """All rows of one timestamp that can be had, and whether they are verified to be all.
+        """All rows of one timestamp that can be read, and whether they are verified as complete.
 
-        A larger limit is tried first, then each transaction type, then pagination.
+        A larger limit comes first, then each transaction type, then pagination.
         """
         batches: list[Batch] = []
         for factor in LARGER_LIMITS if self.limits.larger_helps is not False else ():
@@ -326,8 +326,8 @@ def part_of(tiles: Sequence[Tile], interval: Interval) -> tuple[Batch, list[Inte
 
 def _ignores_bounds(page: Page, ids: frozenset[str], tile: Tile) -> bool:
     """Whether a full response shows that the service ignores a bound, so that a shorter interval
-    would be answered alike: it is the one for the tile which this one is a part of, or it has room
-    for twice as many rows as are in the tile and is filled with others."""
+    would get the same response: it holds the rows of the tile that was split, or more than half of
+    its rows are outside of the tile."""
     first, end = tile.interval
     others = len(page.batch) - len(page.batch.between(Interval(first - 1, end + 1)))
     is_filled = others > page.size / 2 > page.inside

@@ -1,4 +1,4 @@
-"""The sums of a workspace: witnesses that say where rows are, and are compared with them."""
+"""The sums of a workspace: they show where rows are, and are compared with them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SumsReader:
     for, and at last each transaction type of one period. Neighbouring requests overlap by a
     microsecond until a response shows that bounds are inclusive.
 
-    :param bounds: the first and last microsecond to ask for at all
+    :param bounds: the first and last microsecond to ask for
     :param limit: the ``limit`` to ask with
     :ivar capacity: how many rows a response is known to hold
     :ivar codes: transaction types that are asked for one by one where one response cannot hold all

@@ -1,6 +1,6 @@
 """Where to split time, so that each response holds many rows and is not full.
 
-Nothing here decides whether rows are complete: a bad split costs requests and no rows.
+Nothing here decides whether rows are complete: a bad split costs requests, but loses no rows.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SAMPLE = 16
 RUN, LEAST_RUN, LONGEST_RUN = 3.0, 1.5, 30.0
 """How many responses it takes to hold rows that lie close together: at first, at least, at most."""
 FURTHER = 0.2
-"""What a full response that should not be full has more than it shows, as a share of it."""
+"""The rows assumed beyond those of a response that is full against the plan, as a share of them."""
 
 
 class Page(NamedTuple):
@@ -91,13 +91,13 @@ class ServiceLimits:
 
     A lost update only makes a response count as incomplete.
 
-    :ivar page_size: the ``limit`` that is asked with
+    :ivar page_size: the ``limit`` of requests
     :ivar largest: the most rows that one response has held
     :ivar most_inside: the most rows of the interval asked for
     :ivar is_capped: whether that is less than a page
     :ivar before: the overlap with the interval before, 0 where bounds are inclusive
     :ivar after: the overlap with the interval after
-    :ivar observed: whether all time was asked for, to see how many rows come at once
+    :ivar observed: whether all time was asked for, to see how many rows are returned at once
     :ivar larger_helps: whether a larger limit returns more rows; ``None`` if not attempted yet
     :ivar received: how many rows were received for the intervals they are in
     :ivar wasted: planned responses with far fewer rows than expected, less those with as many
@@ -139,7 +139,7 @@ class ServiceLimits:
 
     @property
     def capacity(self) -> int:
-        """How many rows a response is thought to hold: the page size, until it shows to be less."""
+        """How many rows a response is expected to hold: a page, until responses show less."""
         return self.largest if self.is_capped else self.page_size
 
     @property
@@ -149,7 +149,7 @@ class ServiceLimits:
 
     @property
     def trusted_parts(self) -> int:
-        """How many parts an interval may be split into: what was received has to justify it."""
+        """How many parts an interval may be split into: more, the more rows were received."""
         return TRUSTED_PARTS + self.received // self.capacity
 
     @property
@@ -381,7 +381,7 @@ def split(
     :return: the parts, and the time near the rows received
     """
     total = expected(expectations, interval)
-    # An interval that is still full after a split has more than was thought.
+    # An interval that is still full after a split has more rows than expected.
     least = len(found) * (FURTHER if total else 1.0) * 2.0 ** min(depth, 16)
     more = max(total - len(found), least)
     if limits.order != "any":

@@ -55,8 +55,8 @@ class Part:
     """Some transactions of a history, in order.
 
     :ivar interval: the time that it covers
-    :ivar tallies: what they add up to, by day and transaction type
-    :ivar error: what is wrong with it
+    :ivar tallies: their totals, by day and transaction type
+    :ivar error: why it is not verified
     :ivar by_sums_alone: the days of which the rows cannot show that none is missing
     :ivar is_settled: whether some of its days were read again
     """
@@ -114,8 +114,8 @@ class VerifiedReader:
     ) -> Part:
         """Rows in order, read again where they disagree with the sums or may lack some.
 
-        If rows are found so that the sums knew before, a response lacked some. Then all of the
-        interval is read again, since the sums may not know what else that response lacked.
+        If rows are found that the sums had counted, a response lacked them. Then all of the
+        interval is read again, since that response may lack rows that the sums do not count.
 
         :param unverified: the time in which there may be more rows
         :param checks: what the sums say of days and months of the interval
@@ -212,7 +212,7 @@ class VerifiedReader:
         return Settled(batch, differences_of(batch.tally(), before or {}), list(unverified))
 
     def differing_months(self, read: Tallies, whole_days: Interval) -> list[Interval]:
-        """The months, or the parts of them in some days, whose rows are not what the sums say."""
+        """The months, or their parts in some days, whose rows differ from the sums."""
         first = whole_days.start or -1
         last = whole_days.end - (whole_days.end < ALL_TIME.end)
         now = self.sums.within(first, last).tallies(whole_days, GroupingPeriod.MONTH, strict=False)
@@ -228,8 +228,8 @@ class VerifiedReader:
         interval: Interval,
         checks: Sequence[Check],
     ) -> Settled:
-        """Settle days; of days that are not wholly asked for, only what may lack rows counts, and
-        what may have changed.
+        """Settle days. Of a day that is only partly asked for, only rows that may be missing or may
+        have changed are read again.
 
         :param batch: the rows of the interval
         :param instants: the parts of it that no request can ask for a part of
@@ -293,7 +293,7 @@ class VerifiedReader:
     def _disagreeing(
         self, tallies: Tallies, checks: Sequence[Check], compare: Interval
     ) -> list[Interval]:
-        """The days whose rows are not what the sums say."""
+        """The days whose rows differ from the sums."""
         unchecked: dict[date, dict[Key, Tally]] = {}
         first, last = day_of(compare.start), compare.end
         for key, tally in tallies.items():
@@ -311,8 +311,8 @@ class VerifiedReader:
         return [*disagreeing, *map(day_interval, unchecked)]
 
     def _disagreeing_days(self, read: Tallies, month: Check) -> set[Interval]:
-        """The days of a month whose rows are not what the sums say by now; none if rows are
-        arriving, which explains the difference."""
+        """The days of a month whose rows differ from the current sums; none if arriving rows
+        explain the difference."""
         now = self.sums.tallies(month.interval, GroupingPeriod.MONTH, strict=False)
         if by_month(read) == now:
             return set()
@@ -408,7 +408,7 @@ def _lacks_rows(read: Tallies, checks: Iterable[Check]) -> bool:
 
 
 def error_of(settled: Sequence[Settled]) -> HistoryError | None:
-    """What is wrong with days that were read again, if anything."""
+    """The error of days that were read again, if there is one."""
     differences = [difference for result in settled for difference in result.differences]
     unverified = [part for result in settled if result.differences for part in result.unverified]
     if not differences:
@@ -422,13 +422,14 @@ def error_of(settled: Sequence[Settled]) -> HistoryError | None:
 
 
 def ambiguous_error(ambiguous: Batch, unclear: Sequence[Interval]) -> HistoryError | None:
-    """The error for rows of one ID that differ, on days whose sums do not say what is right."""
+    """The error for rows of one ID that differ, on days whose sums do not decide."""
     row_ids = sorted({row_id for days in unclear for row_id in ambiguous.between(days).ids})
     if not row_ids:
         return None
     return HistoryError(
         f"the transaction {row_ids[0]!r} was received with different timestamps, types or amounts, "
-        "also when it was read again: it changes while it is read, or two have this ID"
+        "also when it was read again: it changes meanwhile, or two have this ID. Read its whole "
+        "day and compare it with the sums, which show how many there are"
     )
 
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 Outcome = tuple[T | None, BaseException | None]
 
 POLL = 0.5
-"""Seconds after which a wait looks around: Windows delivers no Ctrl-C to a wait without end."""
+"""Seconds after which a wait checks for Ctrl-C: Windows delivers none to a wait without end."""
 CLOSING_WAIT = 0.5
 """Seconds that closing waits for calls under way; after that they end on their own."""
 
@@ -27,8 +27,8 @@ CLOSING_WAIT = 0.5
 class Workers(Generic[T]):
     """Makes calls, several at once, and returns their results as they finish.
 
-    The threads are daemons: a program ends although the service is silent. With a count of 1, or
-    where no thread can be started any more, calls are made by the thread that takes the results.
+    The threads are daemons, so a program can end while the service is silent. With a count of 1, or
+    if no thread can be started any more, the thread that takes the results makes the calls.
 
     :param count: how many calls are made at once
     :param name: what the names of the threads begin with

@@ -88,12 +88,12 @@ def iter_transaction_batches(
     :param page_size: the ``limit`` to ask with
     :param newest_first: the order, of the batches and of the rows in them
     :param workers: how many threads send requests; the client needs as many connections
-    :param on_difference: as of ``iter_credit_transactions``
+    :param on_difference: as in ``iter_credit_transactions``
     :param zone: the time zone, or its name, of timestamps without a UTC offset and of the days of
         the sums
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the transactions cannot be read completely; those before that were yielded
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     :raises ApiValueError: an argument cannot be used, or an amount needs more than 64 bits
     """
     return batches_of(
@@ -168,7 +168,7 @@ def read_window(
     :param zone: the zone that the plan was made for
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the transactions cannot be read completely, or disagree with the sums
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     """
     check_count("page_size", page_size)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
@@ -201,7 +201,7 @@ def read_sums(
     :param zone: the zone of timestamps without a UTC offset and of the periods
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises HistoryError: the chart has an amount for a period and type without a sum
-    :raises ApiException: a call failed, also when it was retried
+    :raises ApiException: a call failed, and so did its retries
     """
     request = {"grouping": grouping, "transaction_type": transaction_type}
     sums = iter_daily_credit_transactions(

@@ -8,9 +8,9 @@
     print(report)
 
 The table is the only state. A sync compares the sums of the service with those of the table, reads
-the days that differ, and replaces them in commits that each hold many days. So the first load, the
-next night, late rows, changed amounts, deleted rows, a longer period, other workspaces and the
-restart after a crash are all the same call.
+the days that differ, and replaces them in commits that each hold many days. So one call handles the
+first load, late rows, changed amounts, deleted rows, a longer period, other workspaces and the
+restart after a crash.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def sync_credit_transactions(
 ) -> SyncReport:
     """Bring a Delta table up to date with the transactions of the service, in few requests.
 
-    The table is created if its location is empty. Days are replaced as a whole: each
-    version of the table has each transaction of a day exactly once. Rows outside the period, and
-    of workspaces that are not named, stay as they are.
+    The table is created if its location is empty. Days are replaced as a whole, so each version of
+    the table has each transaction of a day exactly once. Rows outside the period, and of workspaces
+    that are not named, stay as they are.
 
     :param workspaces: the configuration of each workspace by its ID, or one ID or several
     :param table: a path, or a URI such as ``s3://bucket/credits``
@@ -116,8 +116,8 @@ def sync_credit_transactions(
         before ``until``
     :param until: the timestamp after the last, and all of its day is read; ``None`` for all
         transactions up to now
-    :param on_error: ``"continue"`` with other workspaces where one fails, and name it in the
-        report, or ``"raise"`` a ``WorkspaceError``
+    :param on_error: if a workspace fails, ``"continue"`` with the others and report it, or
+        ``"raise"`` a ``WorkspaceError``
     :param workers: how many threads send requests
     :param page_size: the ``limit`` to ask for transactions with
     :param progress: show a bar if the output is a terminal or a notebook; or a function to call
@@ -267,7 +267,7 @@ def _run(
 def _asked(
     workspaces: Workspaces, configuration: Authentication | None
 ) -> tuple[list[str], Source | Configurations]:
-    """The workspace IDs, and what their requests are sent with."""
+    """The workspace IDs, and the client or the configurations for their requests."""
     if not isinstance(workspaces, Mapping):
         return ids_of(workspaces), CreditsApi() if configuration is None else configuration
     if configuration is not None:

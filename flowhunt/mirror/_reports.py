@@ -45,7 +45,7 @@ class SumsDifference(NamedTuple):
 
 
 class TableDifference(NamedTuple):
-    """A day and transaction type that the table does not have as the service has it.
+    """A day and transaction type on which table and service differ.
 
     :ivar in_table: total of the rows of the table
     :ivar in_service: total of the rows of the service
@@ -69,14 +69,14 @@ class TableDifference(NamedTuple):
 class _Report:
     """A report of several workspaces.
 
-    :ivar table: where the table is, without credentials
+    :ivar table: the location of the table, without credentials
     :ivar version: the version of the table
     :ivar workspaces: how many workspaces were asked for
     :ivar failures: the workspaces that could not be read
     :ivar sums_differ: where rows and sums disagree: the rows count
     :ivar rows_read: how many transactions were read
     :ivar requests: how many requests were sent
-    :ivar failed_requests: how many of these failed, and were retried where that may help
+    :ivar failed_requests: how many of these failed, retried ones included
     :ivar seconds: how long it took
     """
 
@@ -131,9 +131,9 @@ class _Report:
 
 @dataclass(frozen=True)
 class SyncReport(_Report):
-    """What a sync did.
+    """The result of ``sync_credit_transactions``.
 
-    :ivar changed: the IDs of the workspaces of which days were replaced
+    :ivar changed: the IDs of the workspaces whose days were replaced
     :ivar rows_written: how many transactions are in the days that were replaced
     :ivar commits: how many versions of the table were made
     """
@@ -157,9 +157,9 @@ class SyncReport(_Report):
 
 @dataclass(frozen=True)
 class VerifyReport(_Report):
-    """What a comparison of the table with the service found.
+    """The result of ``verify``.
 
-    :ivar differences: the days and types that the table does not have as the service has them
+    :ivar differences: the days and types on which table and service differ
     """
 
     differences: tuple[TableDifference, ...]
@@ -178,9 +178,9 @@ class VerifyReport(_Report):
 
 @dataclass(frozen=True)
 class CompactReport:
-    """What a compaction did.
+    """The result of ``compact``.
 
-    :ivar table: where the table is, without credentials
+    :ivar table: the location of the table, without credentials
     :ivar version: the version of the table
     :ivar files_before: how many files it had
     :ivar files_after: how many files it has

@@ -22,9 +22,9 @@ MirrorTask = Task[WorkspaceReader, Read]
 OnError = Literal["continue", "raise"]
 
 ROWS_IN_A_COMMIT = 50_000
-"""A commit is made as soon as so many rows are ready: bounds the memory."""
+"""Rows after which a commit is made: bounds the memory."""
 DAYS_IN_A_COMMIT = 500
-"""The same for intervals of days, each of which is a condition of the commit."""
+"""Intervals of days after which a commit is made: each is a condition of the commit."""
 ATTEMPTS = 8
 """How often a sync starts over because another process has committed to its workspaces."""
 
@@ -48,7 +48,7 @@ class WorkspaceError(OpenApiException):
 class Run:
     """The state and the result that a sync and a comparison share.
 
-    :param sources: what the requests of each workspace are sent with
+    :param sources: the client or configuration of each workspace
     :param failures: workspaces that have failed before anything was sent
     """
 
@@ -127,9 +127,9 @@ class Run:
 
 
 class Sync:
-    """Replaces days of a table by what the service has.
+    """Replaces days of a table with the rows of the service.
 
-    :ivar changed: the workspaces of which days were replaced
+    :ivar changed: the workspaces whose days were replaced
     """
 
     def __init__(self, run: Run) -> None:
@@ -183,7 +183,7 @@ class Sync:
 
 
 def differences_in(run: Run) -> list[TableDifference]:
-    """The days and types that a table does not have as the service has them."""
+    """The days and types on which table and service differ."""
     found: list[TableDifference] = []
     snapshot = run.table.snapshot(())
     with closing(run.reads()) as reads:

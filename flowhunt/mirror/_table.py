@@ -62,7 +62,7 @@ _HEX_DIGITS = 40
 _UNUSABLE = re.compile(
     r"[\x00-\x1f\x7f\[\]^|]|%[0-9A-Fa-f]{2}" + (r"|\\" if os.sep == "/" else "")
 ).search
-"""What the library of the table takes for something else in a path, or does not take at all."""
+"""What deltalake misreads or refuses in a path."""
 _FAILURES = (DeltaError, OSError, pa.ArrowException)
 _FRAME = re.compile(r"\s*(\d+: |at \S+:\d+)").match
 """A line of a stack in an error of the library."""
@@ -219,7 +219,7 @@ class Snapshot:
                     f"{row['workspace_id']!r}, or with no timestamp: another program has changed "
                     "them. Delete these rows"
                 )
-            # A null of another program is no fact: it differs from what the service has.
+            # A null that another program wrote differs from every value of the service.
             key = row["first_day"], row["transaction_type"] or ""
             tally = Tally(row["rows"], int(row["amount"] or 0))
             yield row["workspace_id"], key, tally, micros_of(row["newest"])
@@ -314,7 +314,7 @@ class MirrorTable:
             return len(self.delta.file_uris())
 
     def compact(self, keep_days: int) -> int:
-        """Join small files, and delete those that were replaced so many days ago.
+        """Join small files, and delete files replaced more than ``keep_days`` ago.
 
         :return: how many files were deleted
         """
@@ -361,9 +361,9 @@ class MirrorTable:
         return bool(store.get_file_info(pyarrow.fs.FileSelector("")))
 
     def _check(self) -> None:
-        """Whether it is the table of a mirror.
+        """Check that it is the table of a mirror.
 
-        :raises ApiValueError: it is another one
+        :raises ApiValueError: it is another table
         """
         arrow: Any = self.delta.schema().to_arrow()
         found = pa.schema(arrow)
@@ -376,7 +376,7 @@ class MirrorTable:
             )
         if self.delta.metadata().configuration.get("delta.appendOnly") == "true":
             raise ApiValueError(
-                f"{self.name} takes new rows alone, and a sync replaces days: unset its property "
+                f"{self.name} only takes new rows, but a sync replaces days: unset its property "
                 "delta.appendOnly"
             )
 
@@ -387,7 +387,7 @@ class MirrorTable:
 
     @contextmanager
     def _committing(self) -> Generator[None, None, None]:
-        """Distinguish a commit that was too late: the library has one error for all refusals.
+        """Distinguish a commit that was too late: deltalake has one error for all refusals.
 
         :raises ConcurrentSyncError: another process has committed meanwhile
         :raises TableError: the store failed
@@ -454,7 +454,7 @@ def _checked(options: StorageOptions | None) -> dict[str, str]:
 def partition_of(workspace_id: str | None) -> str | None:
     """The partition of a workspace: its ID where that is short and plain, or else a hash of it.
 
-    Partitions are the names of directories, which may have neither any length nor any character.
+    Partitions are names of directories, which limit length and characters.
     """
     if workspace_id is None or _SHORT_ID(workspace_id):
         return workspace_id

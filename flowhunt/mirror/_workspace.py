@@ -69,9 +69,9 @@ class Run(NamedTuple):
 
 
 class WorkspaceReader:
-    """Finds the days of a workspace that the table does not have as the service has them.
+    """Finds the days of a workspace on which table and service differ.
 
-    :ivar differences: where rows and sums disagree, so that the rows count
+    :ivar differences: the days and types on which rows and sums disagree; the rows count
     :ivar rows_read: how many rows were read
     """
 
@@ -140,7 +140,7 @@ class WorkspaceReader:
         return runs
 
     def _changed_days(self, inside: Interval) -> set[Interval]:
-        """The days in covered time whose sums are not what the table has."""
+        """The days in covered time whose sums differ from the table."""
         known = self._known_months(inside)
         sums = self._sums(inside)
         found = sums.tallies(inside, GroupingPeriod.MONTH, strict=False)
@@ -167,7 +167,7 @@ class WorkspaceReader:
         return {time} if is_whole else _differing(known, sums, time)
 
     def _known_months(self, inside: Interval) -> dict[Key, Tally]:
-        """What the table has of each month; of a month that bounds split, its days inside."""
+        """The totals of the table by month; of a month that bounds split, its days inside."""
         known: dict[Key, Tally] = {}
         partly = set[date]()
         for key, tally in self._snapshot.months.get(self.workspace_id, {}).items():
@@ -225,7 +225,7 @@ class WorkspaceReader:
                     pa.default_memory_pool().release_unused()
 
     def _differs(self, interval: Interval, rows: pa.RecordBatch) -> bool:
-        """Whether the table has other rows in some days than these."""
+        """Whether the table has other rows in these days."""
         months = self._snapshot.months.get(self.workspace_id, {})
         if not any(_month(month).within(interval).length for month, _ in months):
             return rows.num_rows > 0
@@ -259,7 +259,7 @@ def _differing(known: Tallies, sums: Tallies, time: Interval) -> set[Interval]:
 def _unknown(
     known: Tallies, sums: Tallies, grouping: GroupingPeriod, time: Interval
 ) -> set[Interval]:
-    """The time around periods of the table that have no sums, up to the next ones that have some.
+    """The time around periods of the table without sums, up to the next periods with sums.
 
     Sums that lack one period may lack its neighbours too, of which the table has no rows.
     """

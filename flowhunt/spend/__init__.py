@@ -1,4 +1,4 @@
-"""What was spent, on what, what changed and how long it lasts.  [extra: spend]
+"""Questions about spending: how much, on what, what changed, how long it lasts.  [extra: spend]
 
 ::
 
@@ -8,8 +8,8 @@
     print(spending.weeks())
     print(spending.top("context"))
 
-Amounts are added up as exact integers by DuckDB, by the SQL in ``MACROS``. Partial days and
-weeks are marked, and compared with nothing. With too little history, a note states it.
+DuckDB adds up amounts as exact integers, with the SQL in ``MACROS``. Partial days and weeks are
+marked and not compared. A note states if there is too little history.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks of what a question is asked with."""
+"""Checks of the arguments of a question."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def units(name: str, value: Any) -> int:
 
 
 def factor(name: str, value: Any) -> float:
-    """How many times something.
+    """A factor.
 
-    :raises ApiValueError: it is no number from 0 on
+    :raises ApiValueError: it is no number, or below 0
     """
     if not isinstance(value, int | float) or not isfinite(value) or value < 0:
-        raise ApiValueError(f"{name} must be a number from 0 on, not {value!r}")
+        raise ApiValueError(f"{name} must be a number of 0 or more, not {value!r}")
     return float(value)
 
 
@@ -69,7 +69,7 @@ def calendar() -> Generator[None, None, None]:
     try:
         yield
     except OverflowError as error:
-        raise ApiValueError(f"the days reach out of the years 1 to 9999: {error}") from error
+        raise ApiValueError(f"the days are outside of the years 1 to 9999: {error}") from error
 
 
 def _integer(name: str, value: Any) -> int:

@@ -1,4 +1,4 @@
-"""Sign and unit of amounts, measured by what they do to a balance."""
+"""Sign and unit of amounts, measured by their effect on a balance."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ LEAST = 3
 
 @dataclass(frozen=True)
 class Calibration:
-    """What amounts were measured to be.
+    """The measured sign and unit of amounts.
 
-    :ivar sign: 1 where positive amounts are spending, -1 where negative amounts are, ``None`` if
-        it could not be measured
-    :ivar unit: units of an amount that are one credit, as a balance has 1,000,000 of them;
+    :ivar sign: 1 if positive amounts are spending, -1 if negative amounts are, ``None`` if it
+        could not be measured
+    :ivar unit: how many units of an amount are one credit, where a balance has 1,000,000;
         ``None`` likewise
     :ivar agreeing: how many intervals agree on both
     :ivar intervals: how far the balance moved in each interval, and the amounts in it
-    :ivar note: what was measured, or why nothing was, in one sentence
+    :ivar note: the result, or why there is none, in one sentence
     """
 
     sign: int | None
@@ -47,13 +47,12 @@ class Calibration:
 def calibrate(relation: Any, balances: Iterable[tuple[datetime, int]]) -> Calibration:
     """Measure sign and unit of amounts by the transactions between balances.
 
-    It takes three intervals with transactions that agree exactly, and more than half of all.
-    Others show that something else moves the balance, or that a transaction is dated by another
-    clock than the balances.
+    Three intervals with transactions must agree exactly, and more than half of all of them. In
+    others, something else moved the balance, or a transaction was dated by another clock.
 
-    :param relation: as of ``Spending``, with single transactions, at least since the first balance
+    :param relation: as in ``Spending``, with single transactions, at least since the first balance
     :param balances: when each balance was read, with a UTC offset, and its integer
-    :raises ApiValueError: a timestamp has no UTC offset, or as of ``Spending``
+    :raises ApiValueError: a timestamp has no UTC offset, or as in ``Spending``
     """
     read = sorted(balances)
     for at, _ in read:

@@ -1,4 +1,4 @@
-"""DuckDB with the macros: nothing but what is registered can be read, and no text becomes SQL."""
+"""DuckDB with the macros: only registered tables can be read, and no text becomes SQL."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def run(database: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, 
 
 
 def query(database: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
-    """What a query returns.
+    """The result of a query.
 
-    :raises ApiValueError: as of ``run``
+    :raises ApiValueError: as in ``run``
     """
     with _errors():
         found: pa.Table = database.sql(sql, params=dict(parameters)).to_arrow_table()

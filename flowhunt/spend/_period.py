@@ -1,4 +1,4 @@
-"""Since, until and zone, as timestamps in UTC and as days of the zone."""
+"""The bounds and the zone of a question, as timestamps and as days of the zone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Zone:
     """A zone as DuckDB knows it: a name, and what to add for a zone of a fixed UTC offset.
 
     :param zone: the name of a time zone such as "Europe/Prague", a ``ZoneInfo`` or a ``timezone``
-    :raises ApiValueError: it is none of them
+    :raises ApiValueError: it is none of these
     """
 
     def __init__(self, zone: str | tzinfo) -> None:

@@ -1,4 +1,4 @@
-"""Whatever has our columns, as something that DuckDB scans."""
+"""Paths, frames and batches with our columns, as Arrow tables or datasets for DuckDB."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLUMNS = {
     "user_id": "NULL::VARCHAR",
     "workspace_id": "NULL::VARCHAR",
 }
-"""The columns that are read, and what stands for one that a relation does not have."""
+"""The columns that are read, each with the SQL in place of a missing one."""
 _REQUIRED = ("created_at", "amount")
 _INTEGERS = ("amount", "cnt")
 
@@ -39,7 +39,7 @@ _SUFFIXES = (".parquet", ".csv", ".jsonl")
 def opened(relation: Any) -> Any:
     """An Arrow table or dataset of a relation.
 
-    :raises ApiTypeError: it is none
+    :raises ApiTypeError: it is no relation
     :raises ApiValueError: a path has no files that can be read, or a column is missing or has the
         wrong type
     """
@@ -87,7 +87,10 @@ def _source(relation: Any) -> Any:
         return pa.table(relation)
     if isinstance(relation, Iterable):
         return _from_batches(relation)
-    raise ApiTypeError(f"a relation has columns; {type(relation).__name__} has none")
+    raise ApiTypeError(
+        f"a relation has columns, but {type(relation).__name__} has none: pass a path, a frame, a "
+        "table or batches of Arrow"
+    )
 
 
 def _from_batches(batches: Iterable[Any], schema: Any = None) -> pa.Table:
@@ -101,7 +104,7 @@ def _from_batches(batches: Iterable[Any], schema: Any = None) -> pa.Table:
             )
         kept.append(_ours(batch))
     if not kept and schema is None:
-        raise ApiValueError("the relation has no batch and therefore no columns")
+        raise ApiValueError("the relation has no batch, so its columns are unknown: pass a table")
     return pa.Table.from_batches(kept) if kept else _ours(schema.empty_table())
 
 
@@ -125,7 +128,7 @@ def _from_path(path: Path) -> Any:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """The files of a folder, without those whose path has a part that is hidden."""
+    """The files of a folder, without hidden files and folders."""
     return [
         file
         for file in folder.rglob("*")

@@ -1,4 +1,4 @@
-"""What a question about spending returns."""
+"""The result of a question about spending."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHOWN = 60
 class Result(frames.Table):
     """A table whose amounts are exact integers, shown to people in credits.
 
-    :ivar notes: what the data could not show, such as periods that are not complete
+    :ivar notes: what the data cannot show, such as partial periods
     :ivar unit: how many units of an amount are one credit
     """
 

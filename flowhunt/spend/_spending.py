@@ -23,26 +23,25 @@ BudgetPeriod = Literal["week", "month", "quarter", "year"]
 
 
 class Spending:
-    """What was spent, by days and by everything else that a transaction has.
+    """What was spent, by day, type, context, user and workspace.
 
-    The relation is read once, when this is made. It has the columns of
-    ``flowhunt.frames.transactions``, of which only ``created_at`` and ``amount`` are required; or
-    those of ``flowhunt.frames.daily``, made with the grouping ``"date"``. Rows are counted as they
-    are: one that is in the relation twice counts twice.
+    The constructor reads the relation once. It has the columns of ``flowhunt.frames.transactions``,
+    of which only ``created_at`` and ``amount`` are required; or those of ``flowhunt.frames.daily``,
+    made with the grouping ``"date"``. A row that is in the relation twice counts twice.
 
-    The API specification leaves open what ``sign``, ``unit`` and ``zone`` say here. They are
-    assumptions, listed in ``assumptions``; ``calibrate`` measures the first two.
+    The API specification does not state ``sign``, ``unit`` and ``zone``. They are assumptions,
+    listed in ``assumptions``; ``calibrate`` measures the first two.
 
     :param relation: the path of a file (``.parquet``, ``.csv``, ``.jsonl``), of a folder of them
         or of a Delta table; a ``deltalake.DeltaTable``; a dataset, table, reader or iterable of
         batches of Arrow; a frame of pandas or polars; a ``flowhunt.frames.Table``
     :param since: the first timestamp; a date is its midnight in ``zone``. The relation is taken to
-        be complete from there. ``None``: from the first row, and its day is not complete
+        be complete from then on. ``None``: from the first row, and its day is partial
     :param until: the timestamp after the last, likewise
     :param workspace_id: only these workspaces; ``None`` for all
-    :param sign: 1 where positive amounts are spending, -1 where negative amounts are
+    :param sign: 1 if positive amounts are spending, -1 if negative amounts are
     :param unit: how many units of ``amount`` are one credit, a power of ten
-    :param zone: the zone of the days, with daylight saving; rows without a UTC offset are UTC
+    :param zone: the zone of the days, daylight saving included; rows without a UTC offset are UTC
     :raises ApiValueError: an argument cannot be used, a column is missing or has the wrong type, a
         row has no amount or no timestamp, or a day's amounts need more than 64 bits
     :raises ApiTypeError: the relation has no columns
@@ -69,7 +68,10 @@ class Spending:
             for name, value in (("since", since), ("until", until))
         ]
         if bounds[0] and bounds[1] and bounds[0].timestamp() >= bounds[1].timestamp():
-            raise ApiValueError(f"there is no time since {since} until {until}")
+            raise ApiValueError(
+                f"there is no time since {since} until {until}: until is the timestamp "
+                "after the last"
+            )
         self._bounds = bounds
         self._lock = Lock()
         self._database = connected(relation)
@@ -83,7 +85,7 @@ class Spending:
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What was taken for granted, in sentences."""
+        """The assumptions, in sentences."""
         since, until = self._bounds
         spending = "Positive" if self.sign == 1 else "Negative"
         bounds = [
@@ -119,7 +121,7 @@ class Spending:
         since: date | None = None,
         until: date | None = None,
     ) -> Result:
-        """What was spent most on: a row a name, with its share of all spending in percent.
+        """The largest spending: a row a name, with its share of all spending in percent.
 
         :param by: ``"type"``, ``"context"``, ``"user"`` or ``"workspace"``
         :param limit: most rows; a note says what the others spent
@@ -137,9 +139,9 @@ class Spending:
     def changes(
         self, by: Key, since: date, until: date | None = None, *, limit: int = 10
     ) -> Result:
-        """What changed most against the same number of days before: why a week jumped.
+        """The largest changes against the same number of days before: why a week jumped.
 
-        :param by: as of ``top``
+        :param by: as in ``top``
         :param since: the first day
         :param until: the day after the last; ``None`` for a week
         :param limit: most rows
@@ -160,13 +162,13 @@ class Spending:
         """Days that spent far more or less than the same weekday usually does.
 
         The usual is the median of the same weekday in the weeks before. A day is odd if it is off
-        by more than so many robust standard deviations (1.4826 times the median absolute
-        deviation) and by more than half of the usual. Partial days and days with too little
-        history are not judged; a note says how many.
+        by more than ``deviations`` times 1.4826 times the median absolute deviation, and by more
+        than half of the usual. Partial days and days with too little history are not judged; a
+        note states how many.
 
-        :param weeks: how many weeks back the same weekday counts
-        :param least: how many of them it takes to judge
-        :param deviations: how far off is odd
+        :param weeks: how many weeks before a day are compared
+        :param least: how many of these weeks are required
+        :param deviations: how many robust standard deviations make a day odd
         """
         judged = self._judged(weeks, least, deviations)
         verdicts = judged.column("verdict").to_pylist()
@@ -181,11 +183,11 @@ class Spending:
     def runway(self, balance: int, *, days: int = 28) -> Result:
         """How long a balance lasts, in days, at the pace of the last complete days.
 
-        The range is from the busiest to the quietest 7 days in a row among them. A null is no end
+        The range is from the busiest to the quietest 7 days in a row among them. Null means no end
         in sight, or too little history, as ``note`` states.
 
         :param balance: in the unit of the amounts
-        :param days: how many days back the pace is measured
+        :param days: how many of the last complete days are used
         """
         return self._result(
             "FROM flowhunt_runway('days', $balance, $span)",
@@ -201,12 +203,12 @@ class Spending:
         on: date | None = None,
         days: int = 28,
     ) -> Result:
-        """What of a budget is spent, and where its period ends at the pace of the last days.
+        """The share of a budget spent, and the projected total at the pace of the last days.
 
         :param budget: in the unit of the amounts
         :param period: ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``
         :param on: a day of the period; ``None`` for the last day of the history
-        :param days: how many days back the pace is measured
+        :param days: how many of the last complete days are used
         """
         budget = units("budget", budget)
         if budget < 1:
@@ -220,7 +222,7 @@ class Spending:
         )
 
     def close(self) -> None:
-        """Free what was read."""
+        """Free the rows read."""
         self._database.close()
 
     def __enter__(self) -> Spending:
@@ -274,7 +276,9 @@ class Spending:
             "until": self._day("until", until) or self._period.end_day,
         }
         if since and until and days["since"] >= days["until"]:
-            raise ApiValueError(f"there is no day since {since} until {until}")
+            raise ApiValueError(
+                f"there is no day since {since} until {until}: until is the day after the last"
+            )
         return days
 
     def _day(self, name: str, value: date | None) -> date | None:
@@ -317,5 +321,5 @@ def _ids(workspace_id: str | Iterable[str] | None) -> list[str] | None:
         return None
     ids = [workspace_id] if isinstance(workspace_id, str) else workspace_id
     if not isinstance(ids, Iterable):
-        raise ApiTypeError(f"workspace_id must be a text or several, not {workspace_id!r}")
+        raise ApiTypeError(f"workspace_id must be one ID or several, not {workspace_id!r}")
     return list(ids)

@@ -17,7 +17,7 @@ def is_power_of_ten(unit: int) -> bool:
 
 
 def check_unit(unit: int) -> None:
-    """Whether a number of units can be one credit.
+    """Check that a number of units can be one credit.
 
     :raises ApiValueError: it cannot
     """
@@ -31,7 +31,7 @@ def credits_text(units: int, unit: int) -> str:
 
 
 def readable(credits: Decimal) -> Decimal:
-    """Two decimals are enough to read, except of what is less."""
+    """Credits with two decimals; amounts below 0.01 with all of theirs."""
     if credits.copy_abs() >= _CENT:
         return credits.quantize(_CENT, context=_EXACT)
     return credits.normalize(_EXACT)

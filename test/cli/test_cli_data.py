@@ -1,4 +1,4 @@
-"""What the commands show is what the service has, in each form."""
+"""The commands show the data of the service, in each form."""
 
 from __future__ import annotations
 

@@ -83,9 +83,9 @@ def test_people_get_a_line_a_step_and_what_to_do_below_it(run: Run) -> None:
     assert ran.code == 4
     assert "ok      credential accepted: by get_credit_balance\n" in ran.out
     assert (
-        "failed  workspace: the credential is valid, and not for workspace another\n"
+        "failed  workspace: the credential is valid, but not for workspace another\n"
         "        -> an API key belongs to one workspace: check the workspace ID, or use a key of it"
-        "\nnote    further checks: left out, they need the one that failed\n"
+        "\nnote    further checks: left out, since they need the one that failed\n"
     ) in ran.out
     assert ran.err == ""
 

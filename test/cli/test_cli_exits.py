@@ -1,4 +1,4 @@
-"""Exit codes and errors, also where standard output or error is not there to be written to."""
+"""Exit codes and errors, also without a standard output or error."""
 
 from __future__ import annotations
 

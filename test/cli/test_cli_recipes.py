@@ -114,7 +114,7 @@ def test_a_pytest_test_with_402_and_429(tmp_path: Path) -> None:
 def test_which_week_jumped_and_why() -> None:
     shown = carry_out("spend changes")
     assert shown.code == 0
-    assert "changed most" in shown.err
+    assert "rose most" in shown.err
     assert len(shown.out.splitlines()) >= 3
     ran = carry_out("import Spending")
     assert (ran.code, ran.err) == (0, "")

@@ -74,7 +74,7 @@ def test_a_planted_secret_is_in_no_output(
         monkeypatch.setenv("FLOWHUNT_BASE_URL", service.url)
         monkeypatch.setenv("FLOWHUNT_WORKSPACE_ID", service.workspace_id)
 
-    # Histories are read with much patience, which says nothing more about secrets.
+    # The retries of histories take long, and show nothing more about secrets.
     for command in ("balance", "check", "doctor") if fault == "unreachable" else READING:
         for form in ("table", "json"):
             given = () if fault == "works" or command == "profiles" else ("--all-profiles",)

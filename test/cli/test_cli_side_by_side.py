@@ -1,4 +1,4 @@
-"""Many at once: in order, complete, and never all in memory."""
+"""Several iterables at once: in order, complete, and never all in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of the service is shown, whatever is in it, and whatever shows it."""
+"""Any text of the service is shown, on any terminal, and never drives it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other tools do to a process, the package lives with: each in a process of its own."""
+"""The package works with what other tools do to a process, each in a separate process."""
 
 from __future__ import annotations
 

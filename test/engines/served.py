@@ -1,4 +1,4 @@
-"""A service with many workspaces, a key for each, and what its ledger says."""
+"""A service with many workspaces, a key for each, and the sums of its ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The source of dlt into DuckDB: after each night, it has what the ledger says."""
+"""The source of dlt into DuckDB: after each night, it equals the ledger."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Night:
         return in_order(rows)
 
     def assert_is(self, sandbox: Sandbox) -> None:
-        """All that the ledger has is there once, and the sums say the same."""
+        """All rows of the ledger are loaded once, and the sums agree."""
         assert self.transactions() == ledger(sandbox)
         assert as_sums(self.rows("SELECT * FROM credit_sums")) == month_sums(ledger(sandbox))
         assert self.rows(AUDIT) == []

@@ -301,8 +301,8 @@ def test_bad_input_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("pieces", "found", "message"),
     [
-        ([("w", SINCE, UNTIL)], configuration, r"expected slices, as Slice\("),
-        (Slice("w"), configuration, r"expected slices, as Slice\("),
+        ([("w", SINCE, UNTIL)], configuration, r"expected slices, such as Slice\("),
+        (Slice("w"), configuration, r"expected slices, such as Slice\("),
         ([Slice("")], configuration, "none may be empty"),
         ([Slice(None)], configuration, "not None"),  # type: ignore[arg-type]
         ([Slice("w")], CONFIGURATION, r"not str; configurations\('package.module:function'\)"),

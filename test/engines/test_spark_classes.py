@@ -165,7 +165,7 @@ def test_a_key_in_place_of_a_function_is_not_shown() -> None:
         ({"on_difference": "hide"}, "'hide'"),
         ({"partitions": "0"}, "partitions must be a positive integer, not '0'"),
         ({"workers": "many"}, "workers must be a positive integer, not 'many'"),
-        ({"workspaces": " , "}, "workspaces must name one"),
+        ({"workspaces": " , "}, "names no workspace"),
         ({"since": "soon"}, "'soon'"),
         ({"since": "2026-07-01"}, "no time"),
         ({"zone": "Middle/Earth"}, "'Middle/Earth'"),

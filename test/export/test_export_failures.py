@@ -1,4 +1,4 @@
-"""What an export does when something fails: the file is there as a whole, or not at all."""
+"""What an export does when something fails: the file is complete, or does not exist."""
 
 from __future__ import annotations
 

@@ -299,7 +299,7 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
             export(service, tmp_path / f"a.{format}", workers=1, page_size=20)
             export(service, tmp_path / f"b.{format}", workers=8, page_size=20)
             a, b = ((tmp_path / f"{name}.{format}").read_bytes() for name in "ab")
-            if format != "parquet":  # whose row groups are as the batches came
+            if format != "parquet":  # whose row groups are those of the batches
                 assert a == b
 
 

@@ -1,8 +1,8 @@
 """The same failures, given to other clients: ``python test/failures/compare_clients.py``.
 
 Prints the table of docs/reliability.md. Clients that are not installed are left out:
-``pip install requests httpx openai stripe boto3`` brings them all. Each case has 2 seconds; a cell
-says what came of it within 10, in a process of its own.
+``pip install requests httpx openai stripe boto3`` installs them all. Each case has
+2 seconds and a process of its own; a cell is its outcome within 10.
 """
 
 # most of these clients are only there where one compares

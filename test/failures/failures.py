@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a response, as data, and what a call makes of it."""
+"""Wrong responses as data, each with the outcome of a call."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ BACKOFF: Waits = ((0, 0.5), (0, 1))
 
 @dataclass(frozen=True)
 class Failure:
-    """A response that something is wrong with, given to every request, and what must come of it.
+    """A wrong response to every request, and the expected outcome.
 
     A failure with a status is a response to ``x_without_preload_content``; one without is an
     exception there too.

@@ -47,7 +47,7 @@ TRANSPORT = open_transport(Configuration(trust_env=False))
 
 
 def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
-    """A response as it comes from the wire, its headers and its body made of the input."""
+    """A response of the network, its headers and its body made of the input."""
     headers = {"Content-Type": data.PickValueInList([*CONTENT_TYPES, data.ConsumeString(30)])}
     if encoding := data.PickValueInList(list(ENCODINGS)):
         headers["Content-Encoding"] = encoding
@@ -91,7 +91,7 @@ def fuzz(given: bytes) -> None:
 
 
 def check(error: ApiException) -> None:
-    """An error can be shown to anybody."""
+    """An error may be shown to anyone."""
     assert len(str(error).encode()) < 8 * 1024
     assert error.retry_after is None or error.retry_after >= 0
 

@@ -1,4 +1,4 @@
-"""What a process of its own does with a client, for test_sharing.py.
+"""Uses a client in a separate process, for test_sharing.py.
 
 Run as ``sharing_child.py <what> <url> [<CA file>]``; it says ``done`` at its end.
 """

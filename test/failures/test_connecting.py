@@ -31,7 +31,7 @@ Resolver = Callable[..., list[tuple[Any, ...]]]
 
 @pytest.fixture
 def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Let the system's resolver respond with these addresses; returns the names it is asked."""
+    """Make the system's resolver respond with these addresses; returns the names looked up."""
 
     original: Any = socket.getaddrinfo
 
@@ -61,7 +61,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A resolver that does not respond as long as the test runs; the names it is asked."""
+    """A resolver that does not respond during the test; yields the names looked up."""
     over = threading.Event()
     asked: list[str] = []
 

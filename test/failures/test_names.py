@@ -1,4 +1,4 @@
-"""Errors have names of this package, and a text that can be shown to anybody."""
+"""Errors are classes of this package, with a text that may be shown to anyone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def named(kind: type[Exception]) -> type[ApiException]:
 
 
 class TestTable:
-    """From the errors of urllib3 to ours."""
+    """The error of this package for each error of urllib3."""
 
     def test_the_walk_finds_them_all(self) -> None:
         assert len(URLLIB3) >= 25

@@ -1,4 +1,4 @@
-"""A good status with an odd response is decoded, or is an error that says why; never ``None``."""
+"""An odd response with status 200 is decoded, or is an error that states why; never ``None``."""
 
 from __future__ import annotations
 

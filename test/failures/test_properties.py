@@ -1,4 +1,4 @@
-"""Whatever comes over the wire, a call ends in a value or in an ``ApiException``."""
+"""Whatever is received, a call returns a value or raises an ``ApiException``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies: which one is taken, what it sees, and what its faults are called."""
+"""Proxies: which one is used, what it sees, and the exceptions for its errors."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def nowhere() -> int:
     return port
 
 
-# Which proxy is taken
+# Which proxy is used
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
@@ -236,7 +236,7 @@ def test_a_proxy_may_be_reached_by_tls(
 def test_plain_http_to_this_machine_takes_no_proxy_elsewhere(
     setting: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The way to the proxy would be unencrypted, and what it sees are the credentials."""
+    """The connection to the proxy would be unencrypted, and would show the credentials."""
     with RawServer() as server:
         api = connect(server, retries=0)
         if setting == "proxy":
@@ -246,7 +246,7 @@ def test_plain_http_to_this_machine_takes_no_proxy_elsewhere(
             api.get_credit_balance(_request_timeout=1)
 
 
-# What its faults are called
+# The exceptions for its errors
 
 REFUSED = response({}, "403 Forbidden")
 

@@ -1,4 +1,4 @@
-"""No redirect is followed: neither a credential nor a request reaches another place."""
+"""No redirect is followed: no credential and no request reaches another host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is tried again, how often, after how long, and what never is."""
+"""What is retried, how often, after how long, and what never is."""
 
 from __future__ import annotations
 

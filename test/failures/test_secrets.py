@@ -1,4 +1,4 @@
-"""Credentials go to the service, and into nothing that people or programs keep.
+"""Credentials are sent to the service, and are in nothing that people or programs keep.
 
 Secrets are planted wherever a client takes one, calls are made to fail in every way, and then all
 that is left of them is searched: log records, output, files, exceptions and what a crash reporter
@@ -143,7 +143,7 @@ def unused_port() -> int:
 
 
 def echo(status: int) -> Callable[[Connection], None]:
-    """Everything that a request holds comes back: in reason, headers and body."""
+    """The response repeats all of the request: in reason, headers and body."""
 
     def respond(connection: Connection) -> None:
         request = Request.of(connection.request)
@@ -217,13 +217,13 @@ def echo_encoding(connection: Connection) -> None:
 
 
 class Failure(NamedTuple):
-    """A way to fail, and the exception that comes of it."""
+    """A way to fail, and the exception that it raises."""
 
     fail: Callable[[Caller], None]
     error: type[BaseException]
 
 
-def answered(respond: Response, error: type[BaseException], **settings: Any) -> Failure:
+def responded(respond: Response, error: type[BaseException], **settings: Any) -> Failure:
     def fail(caller: Caller) -> None:
         with RawServer(respond) as server:
             caller.call(server.url, **settings)
@@ -365,30 +365,30 @@ def asks_for_credentials_outside_a_call(caller: Caller) -> None:
 
 FAILURES = {
     "connection refused": Failure(refused, flowhunt.ApiConnectionException),
-    "reset": answered(Connection.reset, flowhunt.ApiConnectionException),
-    "no response": answered(
+    "reset": responded(Connection.reset, flowhunt.ApiConnectionException),
+    "no response": responded(
         Connection.keep_silent, flowhunt.ApiTimeoutException, read_timeout=0.1, retries=0
     ),
     "untrusted certificate": Failure(untrusted, flowhunt.TLSException),
-    "401": answered(echo(401), flowhunt.UnauthorizedException),
+    "401": responded(echo(401), flowhunt.UnauthorizedException),
     "401 to another credential": answered_to_someone_else(401, flowhunt.UnauthorizedException),
-    "422": answered(echo(422), flowhunt.UnprocessableEntityException),
-    "422 with details": answered(echo_details, flowhunt.UnprocessableEntityException),
-    "500": answered(echo(500), flowhunt.ServiceException),
-    "redirect": answered(echo(302), flowhunt.RedirectException),
-    "not the model": answered(echo_undecodable, flowhunt.InvalidResponseException),
-    "not JSON": answered(echo_broken_json, flowhunt.InvalidResponseException),
-    "not text": answered(echo_no_text, flowhunt.InvalidResponseException),
-    "too large": answered(echo(200), flowhunt.ResponseTooLargeException, max_response_bytes=10),
-    "broken off": answered(echo_and_break_off, flowhunt.ApiConnectionException),
-    "stands still": answered(
+    "422": responded(echo(422), flowhunt.UnprocessableEntityException),
+    "422 with details": responded(echo_details, flowhunt.UnprocessableEntityException),
+    "500": responded(echo(500), flowhunt.ServiceException),
+    "redirect": responded(echo(302), flowhunt.RedirectException),
+    "not the model": responded(echo_undecodable, flowhunt.InvalidResponseException),
+    "not JSON": responded(echo_broken_json, flowhunt.InvalidResponseException),
+    "not text": responded(echo_no_text, flowhunt.InvalidResponseException),
+    "too large": responded(echo(200), flowhunt.ResponseTooLargeException, max_response_bytes=10),
+    "broken off": responded(echo_and_break_off, flowhunt.ApiConnectionException),
+    "stands still": responded(
         echo_and_stand_still, flowhunt.ApiTimeoutException, read_timeout=0.1, retries=0
     ),
-    "no status line": answered(echo_status_line, flowhunt.ApiException),
-    "no header line": answered(echo_header_line, flowhunt.ApiException),
-    "no length": answered(echo_length, flowhunt.ApiException),
-    "no chunk size": answered(echo_chunk_size, flowhunt.ApiException),
-    "not gzip": answered(echo_encoding, flowhunt.ApiException),
+    "no status line": responded(echo_status_line, flowhunt.ApiException),
+    "no header line": responded(echo_header_line, flowhunt.ApiException),
+    "no length": responded(echo_length, flowhunt.ApiException),
+    "no chunk size": responded(echo_chunk_size, flowhunt.ApiException),
+    "not gzip": responded(echo_encoding, flowhunt.ApiException),
     "proxy down": Failure(proxy_down, flowhunt.ProxyException),
     "proxy refuses to connect": Failure(proxy_echoes, flowhunt.ProxyException),
     "proxy refuses to forward": Failure(forwarding_proxy_echoes, flowhunt.ProxyException),

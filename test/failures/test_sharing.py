@@ -44,8 +44,8 @@ def workspace_of(connection: Connection) -> str:
     return query.get("workspace_id", [""])[0]
 
 
-def own_answer(connection: Connection) -> None:
-    """A response that says who asked."""
+def own_response(connection: Connection) -> None:
+    """A response that names the workspace of its request."""
     connection.send(response({"user_id": workspace_of(connection), "credits": 1}))
 
 
@@ -53,7 +53,7 @@ def own_answer(connection: Connection) -> None:
 
 
 class SometimesBroken:
-    """Responds as ``own_answer``, after it failed the first request of some workspaces."""
+    """Responds as ``own_response``, after it failed the first request of some workspaces."""
 
     def __init__(self) -> None:
         self.failed: set[str] = set()
@@ -62,7 +62,7 @@ class SometimesBroken:
         workspace = workspace_of(connection)
         number = int(workspace.rpartition("-")[2])
         if number % 12 or workspace in self.failed:
-            return own_answer(connection)
+            return own_response(connection)
         self.failed.add(workspace)
         busy = response({"detail": workspace}, "503 Busy")
         half = response({"user_id": "somebody else", "credits": 1})[:-10]
@@ -87,7 +87,7 @@ def without_waits(api: flowhunt.CreditsApi) -> flowhunt.CreditsApi:
     return api
 
 
-@pytest.mark.parametrize("received", [own_answer, SometimesBroken()], ids=["healthy", "broken"])
+@pytest.mark.parametrize("received", [own_response, SometimesBroken()], ids=["healthy", "broken"])
 @pytest.mark.parametrize("connections", [4, THREADS])
 def test_each_thread_gets_its_own_responses_over_no_more_connections_than_allowed(
     received: Callable[[Connection], None], connections: int, connect: Connect
@@ -115,7 +115,7 @@ def test_more_calls_than_connections_wait_for_a_free_one(connect: Connect) -> No
     def hold(connection: Connection) -> None:
         arrived.set()
         go_on.wait(LONGEST_WAIT)
-        own_answer(connection)
+        own_response(connection)
 
     with RawServer(hold) as server, ThreadPoolExecutor(2) as threads:
         api = connect(server)
@@ -133,7 +133,7 @@ def test_more_calls_than_connections_wait_for_a_free_one(connect: Connect) -> No
 
 
 def test_raw_responses_that_nobody_reads_do_not_block_later_calls(connect: Connect) -> None:
-    with RawServer(own_answer) as server:
+    with RawServer(own_response) as server:
         api = connect(server)
         api.api_client.configuration.connection_pool_maxsize = 1
         unread = [
@@ -148,7 +148,7 @@ def test_raw_responses_that_nobody_reads_do_not_block_later_calls(connect: Conne
 
 
 class Hold:
-    """Holds the response to ``held`` until it is told, and the next one until that arrived."""
+    """Holds the response to ``held`` until it is released, and the next one until that arrived."""
 
     def __init__(self) -> None:
         self.arrived = threading.Event()
@@ -163,7 +163,7 @@ class Hold:
             self.arrived.wait(LONGEST_WAIT)
         elif workspace == "release":
             self.go_on.set()
-        own_answer(connection)
+        own_response(connection)
 
 
 def run_child(what: str, server: RawServer, ca_file: str | None = None) -> None:
@@ -196,7 +196,7 @@ def test_after_a_fork_parent_and_children_get_their_own_responses(
 def test_a_child_is_not_locked_by_a_thread_that_connected_during_the_fork(tmp_path: Path) -> None:
     authority, ca_file = trustme.CA(), str(tmp_path / "ca.pem")
     authority.cert_pem.write_to_path(ca_file)
-    with RawServer(own_answer, tls=server_context(authority)) as server:
+    with RawServer(own_response, tls=server_context(authority)) as server:
         run_child("fork while connecting", server, ca_file)
 
 
@@ -210,7 +210,7 @@ def answer_or_break(connection: Connection) -> None:
     if workspace_of(connection) == "broken":
         connection.reset()
     else:
-        own_answer(connection)
+        own_response(connection)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files cannot be counted")
@@ -248,7 +248,7 @@ def full_of_secrets(host: str, proxy: str = "localhost:3128") -> flowhunt.ApiCli
 @pytest.fixture
 def secretive() -> Iterator[flowhunt.ApiClient]:
     """A client with every literal secret that it takes, after a call."""
-    with RawServer(own_answer) as server, ProxyServer() as proxy:
+    with RawServer(own_response) as server, ProxyServer() as proxy:
         client = full_of_secrets(server.url, f"localhost:{proxy.port}")
         flowhunt.CreditsApi(client).get_workspace_credit_balance("ws")
         yield client
@@ -339,7 +339,7 @@ def test_a_pool_of_processes_makes_calls_with_what_it_is_sent(
 ) -> None:
     context = multiprocessing.get_context("spawn")
     ask = flowhunt.CreditsApi.get_workspace_credit_balance
-    with RawServer(own_answer) as server, ProcessPoolExecutor(1, context) as processes:
+    with RawServer(own_response) as server, ProcessPoolExecutor(1, context) as processes:
         api = connect(server, pickle_credentials=True)
         assert api.get_workspace_credit_balance("here").user_id == "here"
         assert processes.submit(ask, api, "there").result(LONGEST_WAIT).user_id == "there"

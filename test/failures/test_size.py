@@ -53,19 +53,19 @@ def bomb(pieces: int) -> bytes:
     return head + piece * pieces + packer.flush() + end
 
 
-def packed_once(connection: Connection) -> None:
+def compressed_once(connection: Connection) -> None:
     connection.send(response(bomb(1024), headers={"Content-Encoding": "gzip"}))
 
 
-def packed_twice(connection: Connection) -> None:
+def compressed_twice(connection: Connection) -> None:
     body = gzip.compress(bomb(1024))
     connection.send(response(body, headers={"Content-Encoding": "gzip, gzip"}))
 
 
 CHUNKED = "Transfer-Encoding: chunked"
 TOO_LARGE: dict[str, Response] = {
-    "1 MB of gzip that opens to 1 GiB": packed_once,
-    "gzip in gzip that opens to 1 GiB": packed_twice,
+    "1 MB of gzip that opens to 1 GiB": compressed_once,
+    "gzip in gzip that opens to 1 GiB": compressed_twice,
     "no end": endless(),
     "no end, in chunks": endless(CHUNKED, before=b"100000\r\n", after=b"\r\n"),
     "no end, in one chunk": endless(CHUNKED, before=b"fffffffffff\r\n"),
@@ -168,10 +168,10 @@ def test_a_response_that_is_too_large_is_logged_like_any_other_call(
 def test_the_limit_is_the_last_size_that_passes(form: str, beyond: int, connect: Connect) -> None:
     body = json.dumps(BALANCE).encode()
     body += b" " * (LIMIT + beyond - len(body))
-    packed = gzip.compress(body)
+    compressed = gzip.compress(body)
     responses = {
         "length": response(body),
-        "gzip": response(packed, headers={"Content-Encoding": "gzip"}),
+        "gzip": response(compressed, headers={"Content-Encoding": "gzip"}),
         "chunks": f"HTTP/1.1 200 OK\r\n{CHUNKED}\r\n\r\n{len(body):x}\r\n".encode()
         + body
         + b"\r\n0\r\n\r\n",

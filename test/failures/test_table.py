@@ -1,4 +1,4 @@
-"""Every failure of the table, with every endpoint in every form: what comes of it, and after it."""
+"""Every failure of the table, with every endpoint in every form, and the call after it."""
 
 from __future__ import annotations
 

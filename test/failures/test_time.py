@@ -1,4 +1,4 @@
-"""A call ends in time, whatever the other side does."""
+"""A call ends in time, whatever the service does."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_service_that_accepts_nobody_is_given_up_in_time(
 
 @contextlib.contextmanager
 def accepting(talk: Callable[[Connection], None]) -> Generator[int]:
-    """The port of a server that talks before it is asked."""
+    """The port of a server that sends before it receives a request."""
     stopping = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)

@@ -1,4 +1,4 @@
-"""TLS: either the right service is at the other end, or nothing is sent to it."""
+"""TLS: a request is sent only to the right service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from raw_server import Connect, RawServer
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """An authority that the clients here are told to trust."""
+    """The authority that these clients trust."""
     return trustme.CA()
 
 
@@ -42,7 +42,7 @@ def is_refused(api: flowhunt.CreditsApi, server: RawServer) -> flowhunt.TLSExcep
     return caught.value
 
 
-# Whom to trust
+# Which authorities are trusted
 
 
 @pytest.mark.parametrize("form", ["file", "PEM", "DER"])
@@ -80,7 +80,7 @@ def test_the_certificate_may_be_for_the_address(authority: trustme.CA, connect: 
         assert api.get_credit_balance().user_id == "user-1"
 
 
-# Whom not to trust
+# Which certificates are refused
 
 
 def of_unknown_authority(_: trustme.CA) -> ssl.SSLContext:

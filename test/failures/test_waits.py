@@ -1,4 +1,4 @@
-"""What happens while a call waits: for its next attempt, for its credential, for a connection."""
+"""A call that waits: for its next attempt, for its credential, for a connection."""
 
 from __future__ import annotations
 

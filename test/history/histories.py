@@ -1,4 +1,4 @@
-"""Histories to read: a sandbox that has them, a client for it, and what must come out."""
+"""Histories to read: a sandbox that has them, a client for it, and the expected rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LISTED_CODES = CODES[:3]
 
 
 @dataclass(frozen=True)
-class Books:
+class Ledger:
     """A running sandbox and a client for it."""
 
     sandbox: Sandbox
@@ -48,12 +48,12 @@ class Books:
         return sum(bool(request.faults) for request in self.sandbox.requests)
 
     def read(self, request: Any = None, **settings: Any) -> list[str]:
-        """The IDs that the iterator brings."""
+        """The IDs that the iterator yields."""
         rows = iter_credit_transactions(self.api, self.workspace_id, request, **settings)
         return [row.transaction_id for row in rows]
 
     def read_sums(self, request: Any = None, **settings: Any) -> list[tuple[str, str, int, int]]:
-        """Day, type, count and amount of each sum that the iterator brings."""
+        """Day, type, count and amount of each sum that the iterator yields."""
         rows = iter_daily_credit_transactions(self.api, self.workspace_id, request, **settings)
         return [
             (row.created_at.date().isoformat(), row.transaction_type.value, row.cnt, row.amount)
@@ -62,12 +62,12 @@ class Books:
 
 
 @contextmanager
-def books(**settings: Any) -> Generator[Books, None, None]:
+def ledger(**settings: Any) -> Generator[Ledger, None, None]:
     with (
         Sandbox(workspaces=1, **settings) as sandbox,
         flowhunt.ApiClient(sandbox.configuration()) as client,
     ):
-        yield Books(sandbox, flowhunt.CreditsApi(client))
+        yield Ledger(sandbox, flowhunt.CreditsApi(client))
 
 
 def ids(rows: Iterable[dict[str, Any]]) -> list[str]:
@@ -75,7 +75,7 @@ def ids(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def made_at(timestamps: Iterable[datetime], codes: tuple[str, ...] = CODES) -> list[dict[str, Any]]:
-    """A history with a transaction at each moment, no two of the same amount."""
+    """A history with a transaction at each timestamp, no two of the same amount."""
     return [
         {
             "created_at": timestamp.isoformat(),
@@ -93,7 +93,7 @@ def evenly(count: int, days: float, start: datetime = datetime(2025, 1, 30)) -> 
 
 
 def sums_of(rows: Iterable[dict[str, Any]], grouping: str) -> list[tuple[str, str, int, int]]:
-    """The sums of transactions in wire form, as ``Books.read_sums`` has them."""
+    """The sums of transactions as JSON objects, as ``Ledger.read_sums`` has them."""
     sums: dict[tuple[str, str], tuple[int, int]] = {}
     for row in rows:
         key = (

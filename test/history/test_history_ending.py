@@ -1,4 +1,4 @@
-"""Readers end when they are told to, and with the program, also while the service is silent."""
+"""Readers end when they are closed, and with the program, even if the service is silent."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_one_worker_needs_no_thread() -> None:
 
 
 def test_one_heavy_day_is_read_by_all_threads_at_once() -> None:
-    """Eight requests are there at once, or the first of them would wait in vain."""
+    """Eight requests are under way at once; else the first of them would get no response."""
     rows = evenly(4000, 1)
     together = threading.Barrier(8)
     met = threading.Event()

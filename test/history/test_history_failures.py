@@ -1,4 +1,4 @@
-"""Reading while rows arrive, while calls fail, and until nobody reads on."""
+"""Reading while rows arrive, while calls fail, and until the reader stops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import flowhunt
 from flowhunt.history import iter_credit_transactions, iter_daily_credit_transactions, reconcile
-from histories import books, evenly, ids, made_at
+from histories import evenly, ids, ledger, made_at
 from raw_server import JumpingClock, RawServer, response
 
 
@@ -24,7 +24,7 @@ from raw_server import JumpingClock, RawServer, response
 def test_rows_that_arrive_during_a_read_disturb_nothing(
     end: str, operation: str | None, order: str, max_limit: int | None, count: int
 ) -> None:
-    with books(history=made_at(evenly(count, 60)), order=order, max_limit=max_limit) as served:
+    with ledger(history=made_at(evenly(count, 60)), order=order, max_limit=max_limit) as served:
         at_the_start = served.kept()
         served.sandbox.faults.add(add_rows=2, add_rows_at=end, operation=operation)
         read = served.read()
@@ -37,7 +37,7 @@ def test_rows_that_arrive_during_a_read_disturb_nothing(
 
 def test_a_row_that_arrives_does_not_replace_one_that_is_not_returned() -> None:
     alike = [row | {"amount": 1_000_000} for row in made_at(evenly(37, 0.5), codes=("G",))]
-    with books(history=alike, max_limit=37) as served:
+    with ledger(history=alike, max_limit=37) as served:
         at_the_start = ids(served.kept())
         served.sandbox.faults.add(add_rows=1, operation="search_credit_transactions", times=1)
         late = {"transaction_type": "G", "amount": 1_000_000}
@@ -46,7 +46,7 @@ def test_a_row_that_arrives_does_not_replace_one_that_is_not_returned() -> None:
 
 
 def test_rows_that_arrive_on_a_later_day_are_not_waited_for() -> None:
-    with books(history=made_at(evenly(4000, 60))) as served:
+    with ledger(history=made_at(evenly(4000, 60))) as served:
         at_the_start = ids(served.kept())
         rows = iter_credit_transactions(served.api, served.workspace_id)
         first = next(rows)
@@ -57,7 +57,7 @@ def test_rows_that_arrive_on_a_later_day_are_not_waited_for() -> None:
 
 
 def test_failing_calls_do_not_break_a_long_read(clock: JumpingClock) -> None:
-    with books(history=made_at(evenly(6000, 90)), max_limit=37) as served:
+    with ledger(history=made_at(evenly(6000, 90)), max_limit=37) as served:
         served.api.api_client.rest_client.clock = clock.as_clock()
         served.fail_sometimes()
         assert served.read(sleep=clock.sleeps.append) == ids(served.kept())
@@ -67,7 +67,7 @@ def test_failing_calls_do_not_break_a_long_read(clock: JumpingClock) -> None:
 
 def test_a_failure_that_the_client_gives_up_on_is_waited_out() -> None:
     clock = JumpingClock()
-    with books(history=made_at(evenly(5, 9))) as served:
+    with ledger(history=made_at(evenly(5, 9))) as served:
         served.api.api_client.rest_client.clock = clock.as_clock()
         served.sandbox.faults.add(status=503, retry_after="200", times=5)
         assert served.read(sleep=clock.sleeps.append) == ids(served.kept())
@@ -86,7 +86,7 @@ def test_a_failure_that_the_client_gives_up_on_is_waited_out() -> None:
 def test_a_failure_that_stays_is_raised(
     fault: dict[str, Any], kind: type[Exception], clock: JumpingClock
 ) -> None:
-    with books(history=made_at(evenly(5, 9))) as served:
+    with ledger(history=made_at(evenly(5, 9))) as served:
         served.api.api_client.rest_client.clock = clock.as_clock()
         served.sandbox.faults.add(operation="search_credit_transactions", **fault)
         with pytest.raises(kind):
@@ -102,7 +102,7 @@ def readers() -> list[threading.Thread]:
 
 @pytest.mark.parametrize("read", [iter_credit_transactions, iter_daily_credit_transactions])
 def test_no_thread_is_left_behind(read: Any) -> None:
-    with books(history=made_at(evenly(3000, 90))) as served:
+    with ledger(history=made_at(evenly(3000, 90))) as served:
         rows = read(served.api, served.workspace_id)
         assert readers() == []
         next(rows)
@@ -126,7 +126,7 @@ def test_no_thread_is_left_behind(read: Any) -> None:
 
 
 def test_closing_ends_a_wait_between_attempts() -> None:
-    with books(history=made_at(evenly(3000, 90))) as served:
+    with ledger(history=made_at(evenly(3000, 90))) as served:
         rows = iter_credit_transactions(served.api, served.workspace_id)
         next(rows)
         served.sandbox.faults.add(status=503, retry_after="250")
@@ -135,7 +135,7 @@ def test_closing_ends_a_wait_between_attempts() -> None:
 
 
 def test_what_is_read_ahead_is_bounded() -> None:
-    with books(history=made_at(evenly(20_000, 90))) as served:
+    with ledger(history=made_at(evenly(20_000, 90))) as served:
         rows = iter_credit_transactions(served.api, served.workspace_id)
         next(rows)
         rows.close()

@@ -62,7 +62,7 @@ REFUND = [
 
 @dataclass(frozen=True)
 class Case:
-    """What a service does wrong, and what is to come of it.
+    """What a service does wrong, and the expected outcome.
 
     :ivar reported: the days on which transactions and sums differ in the end, if any
     """
@@ -492,7 +492,7 @@ def test_sums_that_were_too_low_at_first_do_not_explain_why_a_row_is_missing(kin
 
 @pytest.mark.parametrize("kind", READERS)
 def test_a_row_that_was_received_is_not_dropped_for_one_response_that_lacks_it(kind: str) -> None:
-    """The sums never know its day, so that they agree with the response that is empty."""
+    """The sums never have its day, so they agree with the empty response."""
     rows = evenly(7, 2, types=["G"])
     sums = Sums(built_to=START + timedelta(days=1))
     for nth in range(1, 9):  # the first ones, those for what these are split into, those again

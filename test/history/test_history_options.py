@@ -1,4 +1,4 @@
-"""All rows and sums come, each once and in order, whatever the contract leaves open."""
+"""All rows and sums are returned, each once and in order, by any reading of the specification."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from flowhunt.history import reconcile
 from flowhunt.sandbox import _options
-from histories import CODES, LISTED_CODES, books, evenly, ids, made_at, sums_of
+from histories import CODES, LISTED_CODES, evenly, ids, ledger, made_at, sums_of
 
 ORDERS = get_args(_options.Order)
 PAGINATIONS = get_args(_options.PaginationRule)
@@ -62,7 +62,7 @@ def test_all_rows_and_sums_are_returned_once_and_in_order(options: dict[str, Any
     history = made_at(
         evenly(6, 40) if few else [*evenly(250, 70), *evenly(150, 0.0001, NOON)], codes
     )
-    with books(history=history, **options) as served:
+    with ledger(history=history, **options) as served:
         kept = served.kept()
         assert served.read() == ids(kept)
         for grouping in ("date", "week", "month"):
@@ -87,13 +87,13 @@ FILTERS: list[dict[str, Any]] = [
 def test_only_rows_that_match_are_returned(request_: dict[str, Any], max_limit: int | None) -> None:
     count = 30 if max_limit == 2 else 400
     timestamps = [*evenly(count, 20), *[NOON] * 3, *[NOON + MICROSECOND] * 3]
-    with books(history=made_at(timestamps), max_limit=max_limit, pagination="keyset") as served:
+    with ledger(history=made_at(timestamps), max_limit=max_limit, pagination="keyset") as served:
         assert served.read(request_) == ids(served.kept(**request_))
 
 
 def test_a_transaction_is_found_by_its_id() -> None:
     for max_limit in (None, 1):
-        with books(history=made_at(evenly(9, 20)), max_limit=max_limit) as served:
+        with ledger(history=made_at(evenly(9, 20)), max_limit=max_limit) as served:
             for wanted in ids(served.kept()):
                 assert served.read({"transaction_id": wanted}) == [wanted]
             assert served.read({"transaction_id": "unknown"}) == []
@@ -114,7 +114,7 @@ def test_rows_at_the_bounds_are_returned(
         return timestamp if zone is None else timestamp.replace(tzinfo=UTC).astimezone(zone)
 
     options = {"bounds": bounds, "max_limit": max_limit, "timestamps": timestamps}
-    with books(history=made_at(instants), **options) as served:
+    with ledger(history=made_at(instants), **options) as served:
         kept = ids(served.kept())
         assert served.read({"created_at_from": bound(2), "created_at_to": bound(5)}) == kept[2:6]
         assert served.read({"created_at_from": bound(4), "created_at_to": bound(4)}) == [kept[4]]
@@ -126,7 +126,7 @@ def test_rows_at_the_bounds_are_returned(
 
 
 def test_bounds_may_lie_beyond_all_time_of_the_zone() -> None:
-    with books(history=made_at([datetime.min, NOON, datetime.max])) as served:
+    with ledger(history=made_at([datetime.min, NOON, datetime.max])) as served:
         ends = {
             "created_at_from": datetime.min.replace(tzinfo=timezone(timedelta(hours=2))),
             "created_at_to": datetime.max.replace(tzinfo=timezone(timedelta(hours=-2))),
@@ -135,14 +135,14 @@ def test_bounds_may_lie_beyond_all_time_of_the_zone() -> None:
 
 
 def test_days_may_be_those_of_another_zone() -> None:
-    with books(history=made_at(evenly(300, 9))) as served:
+    with ledger(history=made_at(evenly(300, 9))) as served:
         zone = timezone(timedelta(hours=5))  # of naive timestamps it makes no difference
         assert served.read(zone=zone) == ids(served.kept())
 
 
 @pytest.mark.parametrize("grouping", ["week", "month"])
 def test_a_period_is_cut_by_the_bounds_asked_for_alone(grouping: str) -> None:
-    with books(history=made_at(evenly(300, 100)), max_limit=3) as served:
+    with ledger(history=made_at(evenly(300, 100)), max_limit=3) as served:
         first, last = (served.kept()[number]["created_at"] for number in (40, 250))
         asked = {"grouping": grouping, "created_at_from": first, "created_at_to": last}
         assert served.read_sums(asked) == sums_of(served.kept()[40:251], grouping)
@@ -157,7 +157,7 @@ def test_a_period_is_cut_by_the_bounds_asked_for_alone(grouping: str) -> None:
     + [pytest.param({"transactions": 20_000}, id="more-by-day-than-by-night")],
 )
 def test_reading_all_takes_few_more_requests_than_there_are_pages(history: dict[str, Any]) -> None:
-    with books(**history) as served:
+    with ledger(**history) as served:
         kept = served.kept()
         assert served.read() == ids(kept)
         assert len(served.sandbox.requests) <= 1.8 * len(kept) / 100
@@ -165,5 +165,5 @@ def test_reading_all_takes_few_more_requests_than_there_are_pages(history: dict[
 
 @pytest.mark.parametrize("page_size", [1, 7, 1000])
 def test_pages_may_have_any_size(page_size: int) -> None:
-    with books(history=made_at(evenly(15, 30))) as served:
+    with ledger(history=made_at(evenly(15, 30))) as served:
         assert served.read(page_size=page_size) == ids(served.kept())

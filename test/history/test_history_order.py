@@ -1,4 +1,4 @@
-"""Newest first brings what oldest first brings, the other way round."""
+"""Newest first returns the same rows as oldest first, in reverse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flowhunt.history import iter_credit_transactions
-from histories import CODES, LISTED_CODES, books, evenly, ids, made_at, sums_of
+from histories import CODES, LISTED_CODES, evenly, ids, ledger, made_at, sums_of
 from test_history_options import BOUNDS, FILTERS, MICROSECOND, NOON, combinations
 
 
@@ -18,7 +18,7 @@ def test_newest_first_is_the_reverse(options: dict[str, Any]) -> None:
     codes = CODES if options["unlisted_codes"] else LISTED_CODES
     few = options["max_limit"] == 1
     timestamps = evenly(6, 40) if few else [*evenly(250, 70), *evenly(150, 0.0001, NOON)]
-    with books(history=made_at(timestamps, codes), **options) as served:
+    with ledger(history=made_at(timestamps, codes), **options) as served:
         kept = served.kept()
         assert served.read(newest_first=True) == ids(kept)[::-1]
         for grouping in ("date", "week", "month"):
@@ -35,7 +35,7 @@ def test_newest_first_takes_filters(request_: dict[str, Any], max_limit: int | N
         *[NOON] * 3,
         *[NOON + MICROSECOND] * 3,
     ]
-    with books(history=made_at(timestamps), max_limit=max_limit, pagination="keyset") as served:
+    with ledger(history=made_at(timestamps), max_limit=max_limit, pagination="keyset") as served:
         matching = served.kept(**request_)
         assert served.read(request_, newest_first=True) == ids(matching)[::-1]
         if request_.keys() == {"transaction_type"}:
@@ -47,7 +47,7 @@ def test_newest_first_takes_filters(request_: dict[str, Any], max_limit: int | N
 @pytest.mark.parametrize("filters", [{}, {"context_id": "context-0"}])
 def test_newest_first_keeps_to_the_bounds(bounds: str, filters: dict[str, str]) -> None:
     timestamps = [NOON + MICROSECOND * number for number in range(9)]
-    with books(history=made_at(timestamps), bounds=bounds, max_limit=2) as served:
+    with ledger(history=made_at(timestamps), bounds=bounds, max_limit=2) as served:
         inside = [
             row
             for row in served.kept(**filters)
@@ -59,7 +59,7 @@ def test_newest_first_keeps_to_the_bounds(bounds: str, filters: dict[str, str]) 
 
 @pytest.mark.parametrize("end", ["newest", "oldest"])
 def test_rows_that_arrive_during_a_read_do_not_disturb_newest_first(end: str) -> None:
-    with books(history=made_at(evenly(1200, 60))) as served:
+    with ledger(history=made_at(evenly(1200, 60))) as served:
         there = ids(served.kept())
         served.sandbox.faults.add(add_rows=2, add_rows_at=end)
         read = served.read(newest_first=True)
@@ -69,7 +69,7 @@ def test_rows_that_arrive_during_a_read_do_not_disturb_newest_first(end: str) ->
 
 
 def test_the_newest_rows_of_a_long_history_are_returned_soon() -> None:
-    with books(history=made_at(evenly(20_000, 900))) as served:
+    with ledger(history=made_at(evenly(20_000, 900))) as served:
         rows = iter_credit_transactions(served.api, served.workspace_id, newest_first=True)
         assert next(rows).transaction_id == served.kept()[-1]["transaction_id"]
         rows.close()

@@ -1,4 +1,4 @@
-"""``since`` and ``until``: half-open everywhere, and a date is where its day begins."""
+"""``since`` is included, ``until`` is not, and a date is the midnight of its day."""
 
 from __future__ import annotations
 

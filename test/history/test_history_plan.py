@@ -1,4 +1,4 @@
-"""A plan cuts a period into windows, by the sums alone."""
+"""A plan splits a period into windows, by the sums alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 import flowhunt
 from flowhunt.history import Plan, plan_credit_transactions
-from histories import Books, books, evenly, ids, made_at
+from histories import Ledger, evenly, ids, ledger, made_at
 from test_history_options import BOUNDS, MICROSECOND, NOON
 
 START = datetime(2025, 1, 1)
@@ -21,7 +21,7 @@ END = datetime(2025, 7, 1)
 HISTORY = made_at(evenly(600, 150))
 
 
-def plan_of(served: Books, since: Any = START, until: Any = END, **settings: Any) -> Plan:
+def plan_of(served: Ledger, since: Any = START, until: Any = END, **settings: Any) -> Plan:
     settings = {"page_size": 10} | settings
     return plan_credit_transactions(served.api, served.workspace_id, since, until, **settings)
 
@@ -37,7 +37,7 @@ WAYS: dict[str, Callable[[Plan], Plan]] = {
 @pytest.mark.parametrize("kept_as", WAYS)
 def test_a_plan_can_be_kept(kept_as: str, zone: timezone) -> None:
     again = WAYS[kept_as]
-    with books(history=HISTORY, timestamps="utc") as served:
+    with ledger(history=HISTORY, timestamps="utc") as served:
         for since in START, START.replace(tzinfo=zone):
             plan = plan_of(served, since, zone=zone)
             assert again(plan) == plan
@@ -52,7 +52,7 @@ def test_a_plan_can_be_kept(kept_as: str, zone: timezone) -> None:
 def test_windows_follow_each_other_without_a_gap(
     history: list[dict[str, Any]], page_size: int
 ) -> None:
-    with books(history=history) as served:
+    with ledger(history=history) as served:
         plan = plan_of(served, page_size=page_size)
         kept = served.kept()
     windows = plan.windows
@@ -92,7 +92,7 @@ def test_until_is_not_in_a_plan_and_since_is(bounds: str, aware: bool, edge: dat
         hours = timezone(timedelta(hours=3))
         return timestamp.replace(tzinfo=UTC).astimezone(hours) if aware else timestamp
 
-    with books(history=history, **options) as served:
+    with ledger(history=history, **options) as served:
         plan = plan_of(served, bound(edge), bound(end))
         inside = [
             row
@@ -111,7 +111,7 @@ def test_until_is_not_in_a_plan_and_since_is(bounds: str, aware: bool, edge: dat
 
 def test_a_date_is_the_midnight_it_begins_with_as_both_bounds_of_a_plan() -> None:
     midnights = made_at([datetime(2025, 3, 1), datetime(2025, 3, 31), datetime(2025, 4, 1)])
-    with books(history=midnights) as served:
+    with ledger(history=midnights) as served:
         plan = plan_of(served, date(2025, 3, 1), date(2025, 4, 1))
         assert plan == plan_of(served, "2025-03-01", "2025-04-01")
         assert (plan.since, plan.until) == (datetime(2025, 3, 1), datetime(2025, 4, 1))
@@ -119,7 +119,7 @@ def test_a_date_is_the_midnight_it_begins_with_as_both_bounds_of_a_plan() -> Non
 
 
 def test_a_plan_takes_few_requests_and_no_transaction() -> None:
-    with books(history=made_at(evenly(20_000, 150))) as served:
+    with ledger(history=made_at(evenly(20_000, 150))) as served:
         plan = plan_of(served, page_size=100)
         operations = Counter(request.operation for request in served.sandbox.requests)
     assert plan.rows == 20_000
@@ -131,7 +131,7 @@ def test_a_plan_takes_few_requests_and_no_transaction() -> None:
 
 
 def test_a_day_with_more_rows_than_a_window_has_is_cut() -> None:
-    with books(history=made_at(evenly(2000, 1, datetime(2025, 3, 1)))) as served:
+    with ledger(history=made_at(evenly(2000, 1, datetime(2025, 3, 1)))) as served:
         plan = plan_of(served, page_size=10)
         assert plan.rows == 2000
         assert len(plan.windows) >= 15
@@ -141,7 +141,7 @@ def test_a_day_with_more_rows_than_a_window_has_is_cut() -> None:
 @pytest.mark.parametrize("seconds", [0, 1, 30])
 def test_a_burst_that_cannot_be_cut_is_one_window(seconds: int) -> None:
     burst = [NOON + timedelta(seconds=seconds) * number / 300 for number in range(300)]
-    with books(history=made_at([*evenly(20, 90), *burst])) as served:
+    with ledger(history=made_at([*evenly(20, 90), *burst])) as served:
         plan = plan_of(served, page_size=10)
         assert plan.rows == 320
         assert max(window.rows for window in plan.windows) >= 300
@@ -150,7 +150,7 @@ def test_a_burst_that_cannot_be_cut_is_one_window(seconds: int) -> None:
 
 @pytest.mark.parametrize("count", [0, 600])
 def test_the_text_of_a_plan_is_short(count: int) -> None:
-    with books(history=HISTORY[:count]) as served:
+    with ledger(history=HISTORY[:count]) as served:
         plan = plan_of(served)
         for text in (str(plan), repr(plan)):
             assert len(text) < 200
@@ -159,7 +159,7 @@ def test_the_text_of_a_plan_is_short(count: int) -> None:
 
 
 def test_a_plan_has_the_rows_that_an_iterator_returns() -> None:
-    with books(history=HISTORY) as served:
+    with ledger(history=HISTORY) as served:
         for window in plan_of(served).windows:
             last = window.until - MICROSECOND
             request = {"created_at_from": window.since, "created_at_to": last}
@@ -187,14 +187,14 @@ def test_a_plan_has_the_rows_that_an_iterator_returns() -> None:
 def test_a_plan_that_makes_no_sense_is_refused_before_anything_is_sent(
     since: Any, until: Any, settings: dict[str, Any]
 ) -> None:
-    with books(history=[]) as served:
+    with ledger(history=[]) as served:
         with pytest.raises(ValueError, match=r"no time|begins|must be a timestamp|page_size"):
             plan_of(served, since, until, **settings)
         assert served.sandbox.requests == []
 
 
 def test_a_plan_that_cannot_be_made_is_the_error_of_the_call() -> None:
-    with books(history=HISTORY) as served:
+    with ledger(history=HISTORY) as served:
         served.sandbox.faults.add(status=401)
         with pytest.raises(flowhunt.UnauthorizedException):
             plan_of(served)

@@ -1,4 +1,4 @@
-"""Histories that are hard to cut into windows."""
+"""Histories that are hard to split into windows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowhunt.history import CrowdedInstantError
-from histories import books, evenly, ids, made_at, sums_of
+from histories import evenly, ids, ledger, made_at, sums_of
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -51,7 +51,7 @@ QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 def test_any_history_is_returned_completely(
     history: list[list[datetime]], order: str, bounds: str, max_limit: int | None
 ) -> None:
-    with books(
+    with ledger(
         history=made_at(timestamp for cluster in history for timestamp in cluster),
         order=order,
         bounds=bounds,
@@ -64,21 +64,21 @@ def test_any_history_is_returned_completely(
 @pytest.mark.parametrize("pagination", ["ignored", "keyset"])
 def test_thousands_of_rows_in_one_second_are_returned(pagination: str) -> None:
     second = evenly(3000, 1 / 86_400, datetime(2025, 3, 1, 12))
-    with books(history=made_at([*evenly(50, 90), *second]), pagination=pagination) as served:
+    with ledger(history=made_at([*evenly(50, 90), *second]), pagination=pagination) as served:
         assert served.read() == ids(served.kept())
         assert len(served.sandbox.requests) < 200
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_hardly_any_history_takes_hardly_any_requests(count: int) -> None:
-    with books(history=made_at(evenly(count, 1))) as served:
+    with ledger(history=made_at(evenly(count, 1))) as served:
         assert served.read() == ids(served.kept())
         assert len(served.sandbox.requests) <= (10 if count else 3)
 
 
 def test_years_of_nothing_take_no_requests() -> None:
     ends = [datetime.min, datetime(1000, 5, 5), datetime.max]
-    with books(history=made_at(ends)) as served:
+    with ledger(history=made_at(ends)) as served:
         assert served.read() == ids(served.kept())
         assert len(served.sandbox.requests) <= 12
 
@@ -87,14 +87,14 @@ def test_years_of_nothing_take_no_requests() -> None:
 def test_rows_on_the_bounds_of_a_day_do_not_crowd_out_those_in_it(order: str) -> None:
     midnights = [datetime(2025, 3, day) for day in (1, 2, 3, 4)]
     timestamps = sorted([*midnights, *(midnight - MICROSECOND for midnight in midnights)])
-    with books(history=made_at(timestamps, ("G",)), max_limit=1, order=order) as served:
+    with ledger(history=made_at(timestamps, ("G",)), max_limit=1, order=order) as served:
         assert served.read_sums() == sums_of(served.kept(), "date")
         assert served.read() == ids(served.kept())
 
 
 def test_more_rows_of_one_timestamp_than_one_response_holds_are_read_by_type() -> None:
     instant = [datetime(2025, 3, 1, 12)] * 100
-    with books(history=made_at(instant), max_limit=37) as served:
+    with ledger(history=made_at(instant), max_limit=37) as served:
         assert served.read() == ids(served.kept())
 
 
@@ -106,7 +106,7 @@ def test_a_row_just_beyond_the_bounds_does_not_replace_one_that_is_not_returned(
     history = [
         row | {"amount": 5} for row in made_at([instant - MICROSECOND] + [instant] * 38, ("G",))
     ]
-    with books(history=history, max_limit=37, bounds=bounds) as served:
+    with ledger(history=history, max_limit=37, bounds=bounds) as served:
         with pytest.raises(CrowdedInstantError, match="only 37 "):
             served.read({"created_at_from": instant})
 
@@ -115,7 +115,7 @@ def test_a_row_just_beyond_the_bounds_does_not_replace_one_that_is_not_returned(
 def test_a_timestamp_that_cannot_be_read_completely_is_named_with_its_counts(order: str) -> None:
     instant = datetime(2025, 3, 1, 12, 0, 0, 7)
     history = made_at([*evenly(50, 60), *[instant] * 60], codes=("G",))
-    with books(history=history, max_limit=37, order=order) as served:
+    with ledger(history=history, max_limit=37, order=order) as served:
         with pytest.raises(CrowdedInstantError, match=r"2025-03-01T12:00:00\.000007") as raised:
             served.read()
         assert len(served.sandbox.requests) < 300

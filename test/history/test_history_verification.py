@@ -20,7 +20,7 @@ from flowhunt.history import (
     iter_credit_transactions,
     reconcile,
 )
-from histories import Books, books, evenly, ids, made_at
+from histories import Ledger, evenly, ids, ledger, made_at
 from wrong_service import WORKSPACE, Request, Sums, WrongService, rows_at
 
 SEARCH = "search_credit_transactions"
@@ -29,15 +29,15 @@ FIRST = datetime(2025, 2, 1)
 ONE_DAY = made_at(evenly(12, 0.5, FIRST), codes=("G",))
 
 
-def response(served: Books, operation: str, rows: Any, **fault: Any) -> None:
-    """Have the service answer with these rows, whatever is asked."""
+def response(served: Ledger, operation: str, rows: Any, **fault: Any) -> None:
+    """Make the service return these rows to every request."""
     served.sandbox.faults.add(operation=operation, body=json.dumps(rows), **fault)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 11])
 @pytest.mark.parametrize("count", [12, 700])
 def test_a_service_that_withholds_rows_ends_in_an_error_soon(kept: int, count: int) -> None:
-    with books(history=made_at(evenly(count, 0.5, FIRST), codes=("G",))) as served:
+    with ledger(history=made_at(evenly(count, 0.5, FIRST), codes=("G",))) as served:
         rows = served.kept()
         response(served, SEARCH, rows[:kept])
         with pytest.raises(DifferenceError) as raised:
@@ -52,7 +52,7 @@ def test_a_service_that_withholds_rows_ends_in_an_error_soon(kept: int, count: i
 
 
 def test_a_sum_that_promises_more_is_named_by_reconcile_and_by_the_iterator() -> None:
-    with books(history=ONE_DAY) as served:
+    with ledger(history=ONE_DAY) as served:
         (real,) = _sums(served)
         response(served, SUMS, [real | {"cnt": 13, "amount": 100}])
         found = [Difference(FIRST.date(), "G", Tally(12, 66), Tally(13, 100))]
@@ -62,7 +62,7 @@ def test_a_sum_that_promises_more_is_named_by_reconcile_and_by_the_iterator() ->
             assert raised.value.differences == found
 
 
-def _sums(served: Books) -> list[dict[str, Any]]:
+def _sums(served: Ledger) -> list[dict[str, Any]]:
     return [
         row.to_dict() | {"created_at": row.created_at.isoformat(), "transaction_type": "G"}
         for row in served.api.search_daily_credit_transactions(
@@ -72,7 +72,7 @@ def _sums(served: Books) -> list[dict[str, Any]]:
 
 
 def test_a_difference_is_a_warning_if_asked_for_and_the_rows_are_returned() -> None:
-    with books(history=ONE_DAY) as served:
+    with ledger(history=ONE_DAY) as served:
         response(served, SUMS, [_sums(served)[0] | {"cnt": 13}])
         with pytest.warns(DifferenceWarning, match=r"12 transactions .* sums say 13"):
             assert served.read(on_difference="warn") == ids(served.kept())
@@ -83,7 +83,7 @@ def test_a_difference_is_a_warning_if_asked_for_and_the_rows_are_returned() -> N
 
 
 def test_a_difference_in_amounts_alone_is_ignored_if_asked_for() -> None:
-    with books(history=made_at(evenly(400, 3))) as served:
+    with ledger(history=made_at(evenly(400, 3))) as served:
         wrong = [
             {
                 "created_at": row.created_at.isoformat(),
@@ -127,13 +127,13 @@ def test_a_day_of_which_only_a_part_is_asked_for_is_not_compared_with_its_sums()
 
 
 def test_a_difference_that_disappears_is_none() -> None:
-    with books(history=ONE_DAY) as served:
+    with ledger(history=ONE_DAY) as served:
         response(served, SEARCH, [], times=1)
         assert served.read() == ids(served.kept())
 
 
 def test_sums_that_the_chart_has_and_the_search_does_not_are_an_error() -> None:
-    with books(history=ONE_DAY) as served:
+    with ledger(history=ONE_DAY) as served:
         response(served, SUMS, [])
         for read in (served.read, served.read_sums):
             with pytest.raises(HistoryError, match="2025-02-01 G"):
@@ -141,20 +141,20 @@ def test_sums_that_the_chart_has_and_the_search_does_not_are_an_error() -> None:
 
 
 def test_two_sums_of_one_day_and_type_are_an_error() -> None:
-    with books(history=ONE_DAY) as served:
+    with ledger(history=ONE_DAY) as served:
         response(served, SUMS, _sums(served) * 2)
         with pytest.raises(HistoryError, match="two sums of 2025-02-01 G"):
             served.read_sums()
 
 
 def test_days_of_another_zone_than_assumed_do_not_pass_unseen() -> None:
-    with books(history=made_at(evenly(400, 3)), timestamps="utc") as served:
+    with ledger(history=made_at(evenly(400, 3)), timestamps="utc") as served:
         with pytest.raises(DifferenceError):
             served.read(zone=timezone(timedelta(hours=2)))
 
 
 def test_filters_that_the_sums_do_not_take_cannot_be_reconciled() -> None:
-    with books(history=ONE_DAY) as served:
+    with ledger(history=ONE_DAY) as served:
         with pytest.raises(flowhunt.ApiValueError, match="context_id"):
             reconcile(served.api, served.workspace_id, {"context_id": "context-1"})
         assert served.sandbox.requests == []
@@ -162,9 +162,9 @@ def test_filters_that_the_sums_do_not_take_cannot_be_reconciled() -> None:
 
 def test_filters_that_match_what_does_not_have_them_are_an_error() -> None:
     instant = made_at([FIRST] * 5, codes=("G",))
-    with books(history=instant, max_limit=2, pagination="keyset") as served:
+    with ledger(history=instant, max_limit=2, pagination="keyset") as served:
         response(served, SEARCH, served.kept()[:2], requests=range(1, 41))
-        with pytest.raises(HistoryError, match="match rows that do not have them"):
+        with pytest.raises(HistoryError, match="rows that do not match"):
             served.read({"context_id": "no such context"})
 
 

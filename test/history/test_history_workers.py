@@ -1,4 +1,4 @@
-"""Several threads bring what one brings, in the same order, and leave nothing behind."""
+"""Several threads return the same rows as one, in the same order, and leave no thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 import flowhunt
 from flowhunt.history import iter_credit_transactions, reconcile
-from histories import CODES, LISTED_CODES, books, evenly, ids, made_at, sums_of
+from histories import CODES, LISTED_CODES, evenly, ids, ledger, made_at, sums_of
 from raw_server import clock_without_waits
 from test_history_failures import readers
 from test_history_options import FILTERS, NOON, combinations
@@ -23,7 +23,7 @@ def test_four_threads_return_the_same_rows_in_order(options: dict[str, Any]) -> 
     codes = CODES if options["unlisted_codes"] else LISTED_CODES
     few = options["max_limit"] == 1
     timestamps = evenly(12, 80) if few else [*evenly(600, 70), *evenly(150, 0.0001, NOON)]
-    with books(history=made_at(timestamps, codes), **options) as served:
+    with ledger(history=made_at(timestamps, codes), **options) as served:
         settings: dict[str, Any] = {"workers": 4, "page_size": 2 if few else 20}
         kept = served.kept()
         assert served.read(**settings) == ids(kept)
@@ -35,13 +35,13 @@ def test_four_threads_return_the_same_rows_in_order(options: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("request_", FILTERS, ids=lambda filters: "-".join(filters))
 def test_several_threads_take_filters(request_: dict[str, Any]) -> None:
-    with books(history=made_at(evenly(900, 90))) as served:
+    with ledger(history=made_at(evenly(900, 90))) as served:
         assert served.read(request_, workers=4, page_size=10) == ids(served.kept(**request_))
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_failing_calls_do_not_break_several_threads(newest_first: bool) -> None:
-    with books(history=made_at(evenly(6000, 90)), max_limit=37) as served:
+    with ledger(history=made_at(evenly(6000, 90)), max_limit=37) as served:
         clock = clock_without_waits()
         served.api.api_client.rest_client.clock = clock
         served.fail_sometimes()
@@ -64,7 +64,7 @@ def test_failing_calls_do_not_break_several_threads(newest_first: bool) -> None:
 def test_rows_that_arrive_during_a_read_do_not_disturb_several_threads(
     end: str, max_limit: int | None
 ) -> None:
-    with books(history=made_at(evenly(6000, 60)), max_limit=max_limit) as served:
+    with ledger(history=made_at(evenly(6000, 60)), max_limit=max_limit) as served:
         there = ids(served.kept())
         served.sandbox.faults.add(add_rows=2, add_rows_at=end)
         read = served.read(workers=4)
@@ -74,7 +74,7 @@ def test_rows_that_arrive_during_a_read_do_not_disturb_several_threads(
 
 
 def test_several_threads_read_at_once_and_end_with_the_iterator() -> None:
-    with books(history=made_at(evenly(3000, 90))) as served:
+    with ledger(history=made_at(evenly(3000, 90))) as served:
         rows = iter_credit_transactions(served.api, served.workspace_id, workers=4, page_size=10)
         assert readers() == []
         next(rows)
@@ -89,7 +89,7 @@ def test_several_threads_read_at_once_and_end_with_the_iterator() -> None:
 
 
 def test_closing_ends_the_waits_of_all_threads() -> None:
-    with books(history=made_at(evenly(3000, 90))) as served:
+    with ledger(history=made_at(evenly(3000, 90))) as served:
         rows = iter_credit_transactions(served.api, served.workspace_id, workers=4, page_size=10)
         next(rows)
         served.sandbox.faults.add(status=503, retry_after="250")
@@ -98,7 +98,7 @@ def test_closing_ends_the_waits_of_all_threads() -> None:
 
 
 def test_what_several_threads_read_ahead_is_bounded() -> None:
-    with books(history=made_at(evenly(20_000, 90))) as served:
+    with ledger(history=made_at(evenly(20_000, 90))) as served:
         rows = iter_credit_transactions(served.api, served.workspace_id, workers=4, page_size=10)
         next(rows)
         rows.close()
@@ -110,7 +110,7 @@ def test_what_several_threads_read_ahead_is_bounded() -> None:
 def test_an_error_in_planning_is_raised_after_the_rows_before_it(
     workers: int, newest_first: bool
 ) -> None:
-    with books(history=made_at(evenly(600, 300))) as served:
+    with ledger(history=made_at(evenly(600, 300))) as served:
         served.sandbox.faults.add(operation=SUMS, status=401, requests=range(110, 1000))
         rows = iter_credit_transactions(
             served.api,
@@ -130,7 +130,7 @@ def test_an_error_in_planning_is_raised_after_the_rows_before_it(
 @pytest.mark.parametrize("read", [iter_credit_transactions, reconcile])
 @pytest.mark.parametrize("workers", [0, -1, True, 1.5, "2", None])
 def test_no_number_of_threads_is_refused(read: Any, workers: Any) -> None:
-    with books(history=[]) as served:
+    with ledger(history=[]) as served:
         with pytest.raises(flowhunt.ApiValueError, match="workers must be a positive integer"):
             read(served.api, served.workspace_id, workers=workers)
         assert served.sandbox.requests == []

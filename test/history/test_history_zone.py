@@ -115,7 +115,7 @@ def test_all_rows_are_read_across_both_changes_of_the_clock(
 
 
 def test_all_time_may_be_asked_for_in_a_zone_whose_offset_once_had_seconds() -> None:
-    """It is, to see how many rows come at once, where a cap is lower than a page."""
+    """It is, to see how many rows are returned at once, if a cap is lower than a page."""
     before = rows_at([START - timedelta(microseconds=1)], prefix="before-")
     capped = Search(max_limit=37, order="oldest_first", timestamps="Z")
     with WrongService([*before, *evenly(300, 60)], search=capped) as service:

@@ -55,7 +55,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """What any of the three endpoints may do wrong; as it stands, nothing is wrong."""
+    """What any of the three endpoints may do wrong; by default nothing."""
 
     status: int = 200
     empty: bool = False
@@ -87,7 +87,7 @@ class Endpoint:
 class Search(Endpoint):
     """What ``/search`` may do wrong."""
 
-    withheld: Collection[str] = ()  # IDs; they take no place within the limit
+    withheld: Collection[str] = ()  # IDs; they do not count towards the limit
     lost: Collection[str] = ()  # IDs; they leave a gap within the limit
     beyond: int = 0  # so many rows from each side of the window, beyond the limit
 
@@ -173,7 +173,7 @@ def one_instant(count: int, at: datetime = START, **kind: Any) -> list[Row]:
 
 
 class WrongService:
-    """Serves ``rows`` (wire form) on loopback while its context lasts.
+    """Serves ``rows`` (as JSON objects) on loopback while its context lasts.
 
     Each of ``search``, ``sums`` and ``chart`` is a value, or a function of the request that
     gives one: what is wrong can change in the middle.

@@ -31,7 +31,7 @@ def in_a_process(kill_after: float | None, **arguments: Any) -> int:
         os._exit(0)
     if kill_after is not None:
         time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)  # it may have ended, and is then waited for below
+        os.kill(child, signal.SIGKILL)  # it may have finished, and is then waited for below
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 

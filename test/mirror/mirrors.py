@@ -46,7 +46,7 @@ def sync(table: Any, source: Any, workspaces: Any = WORKSPACE, **settings: Any) 
 
 
 def facts(rows: Iterable[Row]) -> list[Fact]:
-    """What matters of rows in wire form, in order."""
+    """What matters of rows as JSON objects, in order."""
     return sorted(
         (
             *(row[name] for name in FIELDS[:2]),

@@ -1,4 +1,4 @@
-"""A sync may be killed at any moment: each version of the table is true, and the next sync ends it.
+"""A sync may be killed at any time: each version is true, and the next sync completes the table.
 
 ``FLOWHUNT_TEST_KILLS`` is how often a sync is killed; a thorough run takes 200.
 """

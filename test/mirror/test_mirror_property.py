@@ -1,4 +1,4 @@
-"""Whatever happens between two syncs, the table has what the service has after each."""
+"""Whatever happens between two syncs, the table equals the service after each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One call for everything that can change: afterwards the table has what the service has."""
+"""One call for everything that can change: afterwards the table equals the service."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ SERVICE = """
     from flowhunt.sandbox import Sandbox
 
     @pytest.fixture(scope="session")
-    def service():  # it stands for FlowHunt, on whose name it answers with 403
+    def service():  # it stands for FlowHunt, for whose name it responds with 403
         look_up = socket.getaddrinfo
         with Sandbox(transactions=1) as sandbox, pytest.MonkeyPatch.context() as patch:
             patch.setattr(socket, "getaddrinfo", lambda host, *rest, **kwargs: look_up(

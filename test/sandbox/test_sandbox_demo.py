@@ -1,4 +1,4 @@
-"""The demo shows through the client what the sandbox holds, and says what a live one lacks."""
+"""The demo shows through the client what the sandbox holds, and states what a live one lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults happen as ordered, to the requests they were ordered for, and the journal tells."""
+"""Faults happen as ordered, to the requests they were ordered for, and the journal lists them."""
 
 from __future__ import annotations
 

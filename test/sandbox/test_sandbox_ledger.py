@@ -1,4 +1,4 @@
-"""The books agree: transactions, sums, charts and balances tell one story, by every option."""
+"""The ledger agrees: transactions, sums, charts and balances match, with every option."""
 
 from __future__ import annotations
 

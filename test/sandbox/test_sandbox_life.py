@@ -1,4 +1,4 @@
-"""A sandbox starts ready, stops without a trace, and stays out of everybody's way."""
+"""A sandbox starts ready, stops without a trace, and disturbs nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Call = Callable[..., urllib3.BaseHTTPResponse]
 
 SEARCH = "search_credit_transactions"
 TIME_LIMIT = 60
-"""Seconds after which a command that should have ended is taken for hung."""
+"""Seconds after which a command that should have finished is taken for hung."""
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

@@ -242,5 +242,5 @@ def test_rows_of_another_workspace_end_the_reading(foreign: Any) -> None:
         with pytest.raises(WorkspaceMismatchError) as caught:
             list(iter_credit_transactions(flowhunt.CreditsApi(client), asked))
         assert asked in str(caught.value)
-        got = sandbox.workspace_id if foreign == "of_key" else "f0e1d2c3"
-        assert got in str(caught.value)
+        returned = sandbox.workspace_id if foreign == "of_key" else "f0e1d2c3"
+        assert returned in str(caught.value)

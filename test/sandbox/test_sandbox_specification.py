@@ -1,4 +1,4 @@
-"""Requests are checked as the contract says, and the sandbox describes itself as it does."""
+"""Requests are checked by the API specification, which the sandbox serves as its own."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ SEARCH = "search_credit_transactions"
 def test_without_a_right_credential_the_response_is_401(
     call: Call, shared: Sandbox, operation: str, headers: dict[str, str]
 ) -> None:
-    answer = call(shared, operation, headers=headers)
-    assert answer.status == 401
-    assert isinstance(answer.json()["detail"], str)
+    response = call(shared, operation, headers=headers)
+    assert response.status == 401
+    assert isinstance(response.json()["detail"], str)
 
 
 def test_an_api_key_opens_its_own_workspace_alone(call: Call, shared: Sandbox) -> None:
     for owner in shared.workspaces:
         for workspace in shared.workspaces:
-            answer = call(shared, SEARCH, {}, workspace.workspace_id, {"Api-Key": owner.api_key})
-            assert answer.status == (200 if workspace is owner else 401)
+            response = call(shared, SEARCH, {}, workspace.workspace_id, {"Api-Key": owner.api_key})
+            assert response.status == (200 if workspace is owner else 401)
 
 
 def test_the_access_token_opens_the_workspaces_of_the_main_user(
@@ -74,9 +74,9 @@ def test_the_access_token_opens_the_workspaces_of_the_main_user(
 def test_a_value_that_the_specification_does_not_allow_is_a_422_that_names_it(
     call: Call, shared: Sandbox, field: str, value: object
 ) -> None:
-    answer = call(shared, SEARCH, {field: value})
-    assert answer.status == 422
-    for problem in answer.json()["detail"]:
+    response = call(shared, SEARCH, {field: value})
+    assert response.status == 422
+    for problem in response.json()["detail"]:
         assert {"type", "loc", "msg", "input"} <= set(problem)
         assert problem["loc"][:2] == ["body", field]
         assert problem["input"] == value
@@ -101,11 +101,11 @@ def test_an_integral_number_is_an_integer(call: Call, shared: Sandbox) -> None:
 
 
 def test_a_workspace_must_be_named(pool: urllib3.PoolManager, shared: Sandbox) -> None:
-    answer = pool.request(
+    response = pool.request(
         "GET", f"{shared.url}/v2/credits/workspace_balance", headers={"Api-Key": shared.api_key}
     )
-    assert answer.status == 422
-    assert answer.json()["detail"][0]["loc"] == ["query", "workspace_id"]
+    assert response.status == 422
+    assert response.json()["detail"][0]["loc"] == ["query", "workspace_id"]
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_a_workspace_must_be_named(pool: urllib3.PoolManager, shared: Sandbox) -
 def test_a_body_that_is_no_json_object_is_a_422(
     pool: urllib3.PoolManager, shared: Sandbox, body: bytes
 ) -> None:
-    answer = pool.request(
+    response = pool.request(
         "POST",
         f"{shared.url}/v2/credits/search?workspace_id={shared.workspace_id}",
         headers={"Api-Key": shared.api_key, "Content-Type": "application/json"},
         body=body,
     )
-    assert answer.status == 422
-    assert answer.json()["detail"][0]["loc"][0] == "body"
+    assert response.status == 422
+    assert response.json()["detail"][0]["loc"][0] == "body"
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,9 @@ def test_a_body_that_is_no_json_object_is_a_422(
 )
 def test_a_keyset_that_leads_nowhere_is_a_422(call: Call, pagination: dict[str, str]) -> None:
     with Sandbox(pagination="keyset") as sandbox:
-        answer = call(sandbox, SEARCH, {"pagination": pagination})
-    assert answer.status == 422
-    assert answer.json()["detail"][0]["loc"][:2] == ["body", "pagination"]
+        response = call(sandbox, SEARCH, {"pagination": pagination})
+    assert response.status == 422
+    assert response.json()["detail"][0]["loc"][:2] == ["body", "pagination"]
 
 
 def essence(part: Any, whole: dict[str, Any]) -> Any:
@@ -175,7 +175,7 @@ def fields(schema: Any, whole: dict[str, Any]) -> Any:
 
 
 def described(document: dict[str, Any]) -> dict[str, Any]:
-    """Paths, parameters, bodies, answers and credentials of an API, comparable."""
+    """Paths, parameters, bodies, responses and credentials of an API, comparable."""
     operations = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -187,9 +187,9 @@ def described(document: dict[str, Any]) -> dict[str, Any]:
                     for each in parameters
                 ],
                 "body": fields(operation.get("requestBody"), document),
-                "answers": {
-                    status: fields(answer, document)["content"]
-                    for status, answer in operation["responses"].items()
+                "responses": {
+                    status: fields(response, document)["content"]
+                    for status, response in operation["responses"].items()
                 },
                 "security": operation.get("security", document.get("security")),
             }

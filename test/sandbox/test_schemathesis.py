@@ -1,4 +1,4 @@
-"""Schemathesis holds the sandbox to the published contract."""
+"""Schemathesis holds the sandbox to the API specification."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPECIFICATION = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 
 
 def nullable_spelled_out(schema: Any) -> Any:
-    """The same contract with `type: [string, 'null']` as an `anyOf`.
+    """The API specification with `type: [string, 'null']` as an `anyOf`.
 
     Of the short form Schemathesis does not see the `format`, and takes "" for a date-time.
     """
@@ -39,7 +39,7 @@ schema = schemathesis.openapi.from_dict(
 
 @pytest.fixture(scope="module")
 def listed() -> Iterator[Sandbox]:
-    # Strictly a date-time has an offset; only the contract's prose says that it may be missing.
+    # Strictly a date-time has an offset; only prose states that it may be missing.
     with Sandbox(seed=7, unlisted_codes=False, timestamps="utc") as sandbox:
         yield sandbox
 

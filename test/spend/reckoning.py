@@ -13,7 +13,7 @@ WEEK = timedelta(days=7)
 
 
 class Day(NamedTuple):
-    """What a day was."""
+    """The total of a day."""
 
     spent: int
     returned: int

@@ -1,7 +1,7 @@
-"""The pages to look at, in Chromium: they show what they should, ask nobody, and obey no text.
+"""The pages to look at, in Chromium: they are complete, send no request, and run no text.
 
 They run with ``pytest -m browser`` alone and fail without a Chromium, which ``CHROMIUM`` names if
-it is not in the PATH. To take the pictures of the documentation anew:
+it is not in the PATH. To take the screenshots of the documentation again:
 ``python test/spend/test_browser.py docs``
 """
 
@@ -204,7 +204,7 @@ def shown_app(page: Page, address: str) -> None:
 
 
 def take_pictures(folder: Path) -> None:
-    """The pictures of the documentation."""
+    """The screenshots of the documentation."""
     rows = history(HARMLESS, ("user-2", "user-3"))
     with TemporaryDirectory() as scratch, opened_browser(Path(scratch, "profile")) as browser:
         page = browser.new_page()

@@ -1,4 +1,4 @@
-"""Spending: the same numbers as a plain reckoning, and none that the data cannot carry."""
+"""Spending: the same numbers as plain Python, and none that the data cannot support."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def whole(amounts: list[int], **settings: Any) -> Spending:
     return Spending(daily(amounts, first), first, first + timedelta(days=len(amounts)), **settings)
 
 
-# Against a plain reckoning
+# Compared with plain Python
 
 timestamps = st.datetimes(datetime(2026, 3, 1), datetime(2026, 4, 30), timezones=st.just(UTC))
 names = st.sampled_from(["a", "b", HOSTILE, "", "É"])
@@ -216,7 +216,7 @@ def test_the_smallest_amount_is_spending_of_the_other_sign() -> None:
     assert spending.total().to_dicts()[0]["spent"] == LARGEST
 
 
-# What the data cannot carry
+# What the data cannot support
 
 
 def test_days_at_the_edges_are_partial_unless_bounds_say_that_they_are_complete() -> None:
@@ -370,7 +370,7 @@ def test_sign_unit_and_zone_are_named_assumptions() -> None:
         ({"since": "soon"}, "since must be a timestamp such as 2026-01-31, not 'soon'"),
         ({"since": "2026-02-01", "until": "2026-02-01"}, "there is no time since 2026-02-01"),
         ({"sign": True}, "sign must be 1 or -1, not True"),
-        ({"workspace_id": 5}, "workspace_id must be a text or several, not 5"),
+        ({"workspace_id": 5}, "workspace_id must be one ID or several, not 5"),
     ],
 )
 def test_an_argument_that_cannot_be_is_refused_by_its_value(settings: Row, line: str) -> None:
@@ -393,9 +393,9 @@ LATE, EARLY = date(2026, 2, 2), date(2026, 2, 1)
         ),
         ("changes", {"by": "type", "since": LATE, "until": EARLY}, "no day since"),
         ("top", {"by": "type", "limit": 1.5}, "limit must be an integer, not 1.5"),
-        ("changes", {"by": "type", "since": date(1, 1, 3)}, "out of the years 1 to 9999"),
+        ("changes", {"by": "type", "since": date(1, 1, 3)}, "outside of the years 1 to 9999"),
         ("odd_days", {"weeks": 10**12}, "weeks must be an integer of 32 bits, not 1000000000000"),
-        ("odd_days", {"deviations": float("nan")}, "deviations must be a number from 0 on"),
+        ("odd_days", {"deviations": float("nan")}, "deviations must be a number of 0 or more"),
         ("runway", {"balance": None}, "balance must be an integer, not None"),
         (
             "runway",
@@ -432,7 +432,7 @@ def jsonl(rows: pyarrow.Table, path: Path) -> Path:
 
 
 def files(rows: pyarrow.Table, folder: Path) -> Path:
-    """Two files below a folder, beside those that an export keeps for itself."""
+    """Two files below a folder, with the files that an export keeps for itself."""
     for index in range(2):
         (folder / f"workspace=w{index}").mkdir()
         part = rows.slice(index * 3, 3 if index == 0 else None)
@@ -529,7 +529,7 @@ def test_rows_without_an_offset_are_utc_and_days_those_of_the_zone() -> None:
             "several columns amount",
         ),
         (pandas.DataFrame({"created_at": [NIGHT], "amount": [1], "cnt": [1.5]}), "cnt must be"),
-        (table(row("9999-12-31")), "out of the years 1 to 9999"),
+        (table(row("9999-12-31")), "outside of the years 1 to 9999"),
     ],
 )
 def test_a_relation_that_cannot_be_added_up_is_refused(relation: Any, line: str) -> None:
@@ -540,7 +540,7 @@ def test_a_relation_that_cannot_be_added_up_is_refused(relation: Any, line: str)
 @pytest.mark.parametrize(
     ("relation", "line"),
     [
-        (5, "a relation has columns; int has none"),
+        (5, "a relation has columns, but int has none"),
         (pandas.Series([1]), "Series is no table|item 0 of the relation is int"),  # pandas 3, 2
         ([row()], "item 0 of the relation is dict .*frames.transactions"),
     ],

@@ -29,13 +29,13 @@ COLUMNS = (
 
 
 def limit(text: str) -> Decimal:
-    """A number from 0 on. ``nan`` is none: no balance would ever be below it."""
+    """A number of 0 or more. ``nan`` is refused: no balance would ever be below it."""
     try:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite() or number < 0:
-        raise click.BadParameter(f"{text!r} is not a number from 0 on")
+        raise click.BadParameter(f"{text!r} is not a number of 0 or more")
     return number
 
 
@@ -48,7 +48,7 @@ def limit(text: str) -> Decimal:
 def command(
     session: Session, below: Decimal | None, days_below: Decimal | None, sign: Sign
 ) -> None:
-    """Exit with 3 where a limit is crossed, else say nothing.
+    """Exit with 3 if a limit is crossed, else print nothing.
 
     Made for cron and monitoring: a workspace below a limit is one line of output.
 

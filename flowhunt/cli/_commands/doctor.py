@@ -27,16 +27,16 @@ COLUMNS = (Column("check"), Column("result"), Column("found"), Column("remedy"))
     metavar="SECONDS",
     default=0,
     show_default=True,
-    help="Wait so long for transactions that show the unit and sign of amounts.",
+    help="Wait this long for transactions that show the unit and sign of amounts.",
 )
 @shared(*ALL)
 @click.pass_obj
 def command(session: Session, wait: float) -> None:
-    """Check the way to the service, and say what to do.
+    """Check each step of a call, and say what to do.
 
-    Looks at the profile, the proxy, the resolver, the connection, TLS and who signed it, the
-    service and its clock, the credential, the workspace, each endpoint, and what amounts do to
-    the balance. Nothing is changed, and no key is shown.
+    Checks the profile, the proxy, the resolver, the connection, TLS and who signed it, the
+    service and its clock, the credential, the workspace, each endpoint, and unit and sign of
+    amounts. Nothing is changed, and no key is shown.
     """
 
     def rows(findings: Iterable[Finding]) -> Iterator[Row]:

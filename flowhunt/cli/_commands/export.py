@@ -30,10 +30,10 @@ COLUMNS = (Column("workspace_id"), Column("file"), Column("transactions", "numbe
     "--format",
     "kind",
     type=click.Choice(["csv", "jsonl", "parquet", "xlsx"]),
-    help="The form of the file.  [default: as its name ends]",
+    help="The format of the file.  [default: by its name]",
 )
 @click.option("--columns", metavar="A,B", help="Only these columns, in this order.")
-@click.option("--spreadsheet", is_flag=True, help="Write CSV that spreadsheets open as it is.")
+@click.option("--spreadsheet", is_flag=True, help="Write CSV for spreadsheets.")
 @shared(*ALL)
 @click.pass_obj
 def command(

@@ -42,7 +42,7 @@ def arguments_of(command: str) -> list[str]:
     "--api-key-command",
     metavar="COMMAND",
     type=arguments_of,
-    help="Keep no key, but a command that prints it, such as 'pass show flowhunt'.",
+    help="Keep a command that prints the key, such as 'pass show flowhunt'.",
 )
 @click.option(
     "--keyring/--file",
@@ -61,8 +61,8 @@ def command(
     """Keep an API key as a profile.
 
     The key is asked for without echo, or read from the first line of standard input where that is
-    not a terminal. It is kept once the service has accepted it. It is never an option: other users
-    of a machine can see those.
+    not a terminal. It is kept once the service has accepted it. It is never an option, which other
+    users of a machine can see.
 
     \b
       flowhunt-credits login
@@ -110,7 +110,7 @@ def _is_terminal() -> bool:
 
 
 def _verify(name: str, settings: dict[str, Any]) -> None:
-    """Call the service as the profile says; nothing is kept where that fails."""
+    """Call the service with the profile; if that fails, nothing is kept."""
     configuration = flowhunt.Configuration(**checked(name, settings).settings)
     with flowhunt.ApiClient(configuration) as client:
         flowhunt.CreditsApi(client).get_workspace_credit_balance(settings["workspace_id"])

@@ -33,7 +33,7 @@ def command(
     """Write one HTML file of what was spent, to open or to mail.
 
     With --all-profiles the name of FILE holds {profile}, and each profile has a file of its own.
-    How long the balance lasts is in it where the service is asked.
+    It states how long the balance lasts, unless --from is given.
     """
     from flowhunt.report import write_report
 

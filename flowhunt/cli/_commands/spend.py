@@ -63,7 +63,7 @@ _by = click.option(
     type=click.Choice(["type", "context", "user", "workspace"]),
     default="context",
     show_default=True,
-    help="What to add up by. `type` reads sums alone, the others all transactions.",
+    help="What to add up by. `type` reads only sums, the others all transactions.",
 )
 _first_rows = click.option(
     "-n", "--limit", type=click.IntRange(1), default=10, show_default=True, help="Show N rows."
@@ -89,7 +89,7 @@ def command(ctx: click.Context) -> None:
     """Answer what was spent, what changed and how long it lasts.
 
     The service is asked, or with --from a table of `sync`, an exported file or a folder of files.
-    What lies between --since and --until is then taken to be complete in it.
+    The history is taken to be complete between --since and --until.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -127,7 +127,7 @@ def weeks(session: Session, /, **asked: Any) -> None:
 @shared(*ALL)
 @click.pass_obj
 def top(session: Session, /, by: Any, limit: int, **asked: Any) -> None:
-    """Show what was spent most on."""
+    """Show the largest spending."""
     _show(
         session, TOP, asked, lambda spending: spending.top(by, limit), by_transaction=by != "type"
     )
@@ -148,7 +148,7 @@ def top(session: Session, /, by: Any, limit: int, **asked: Any) -> None:
 def changes(session: Session, /, by: Any, week: datetime | None, limit: int, **asked: Any) -> None:
     """Show why a week jumped.
 
-    A row is a context, say, with what it spent in the week and in the seven days before.
+    A row is a context, for example, with its spending in the week and in the seven days before.
     """
 
     def work(spending: flowhunt.spend.Spending, _: Origin) -> Iterator[Row]:
@@ -175,7 +175,7 @@ def _jump(session: Session, spending: flowhunt.spend.Spending) -> date | None:
         return None
     week = max(compared, key=lambda each: each["change"])
     change = f"{to_decimal(week['change'], session.unit):+f} credits"
-    note(session, f"the week of {week['week']} changed most: {change} against the week before")
+    note(session, f"the week of {week['week']} rose most: {change} against the week before")
     first: date = week["week"]
     return first
 
@@ -225,7 +225,7 @@ def runway(session: Session, /, balance: int | None, **asked: Any) -> None:
 @shared(*ALL)
 @click.pass_obj
 def budget(session: Session, /, budget: int, period: Any, **asked: Any) -> None:
-    """Show what of a budget is spent, and where its period ends."""
+    """Show the share of a budget spent, and the projected total."""
     _show(
         session,
         BUDGET,

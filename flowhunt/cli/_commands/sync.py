@@ -32,10 +32,10 @@ COLUMNS = (
 @shared(*ALL)
 @click.pass_obj
 def command(session: Session, table: str, since: datetime | None, until: datetime | None) -> None:
-    """Make a Delta table have the transactions of the service.
+    """Bring a Delta table up to date with the service.
 
     TABLE is a path or a URI such as s3://bucket/credits. The first load and each later update are
-    the same call. A workspace that fails is named, and the others are up to date.
+    the same command. A workspace that fails is named, and the others are updated.
     """
 
     from flowhunt.mirror import sync_credit_transactions as sync

@@ -32,7 +32,7 @@ _FIGURES = (Column("amount", "credits"), Column("transactions", "number"))
 
 @dataclass
 class Group:
-    """What belongs together, added up."""
+    """The total of one group."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     amount: int = 0
@@ -54,7 +54,7 @@ class Group:
     type=click.Choice(list(_GROUPS)),
     default="type",
     show_default=True,
-    help="What to add up by. `context` and `user` read all transactions, the others sums alone.",
+    help="What to add up by. `context` and `user` read all transactions, the others only sums.",
 )
 @period("30d")
 @click.option("-n", "--limit", type=click.IntRange(1), metavar="N", help="Show N a workspace.")
@@ -63,10 +63,11 @@ class Group:
 def command(
     session: Session, by: str, since: datetime, until: datetime | None, limit: int | None
 ) -> None:
-    """Show where credits went: by type, time, context or user.
+    """Show what was spent by type, time, context or user.
 
     Types, contexts and users are shown by their amount, the largest first; days, weeks and months
-    in order, the newest of them with --limit. A period that is cut or not over is partial.
+    in order, the newest of them with --limit. A period that is cut
+    off or not over is partial.
     """
     asked = bounds(since, until)
     add_up = _by_period if by in _GROUPINGS else _by_kind
@@ -121,7 +122,7 @@ def _by_period(
 
 
 def _is_partial(first: date, by: str, asked: dict[str, datetime]) -> bool:
-    """Whether the request cuts a period, or it is not over."""
+    """Whether the request asks for a part of a period, or the period is not over."""
     after = {
         "day": first + timedelta(days=1),
         "week": first + timedelta(days=7),
