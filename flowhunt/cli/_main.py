@@ -14,6 +14,7 @@ import click
 from click.shell_completion import shell_complete
 
 import flowhunt
+from flowhunt._streams import complete_standard_streams
 from flowhunt.cli._errors import EXPECTED, ExitCode, report
 from flowhunt.cli._options import ALL, format_options, shared
 from flowhunt.cli._session import COMPLETION_VARIABLE, PROGRAM, Session
@@ -90,7 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :param arguments: those of the command line by default
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with complete_standard_streams():
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
     if instruction := os.environ.get(COMPLETION_VARIABLE):
         return shell_complete(program, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
     session = Session(errors_as_json=_asks_for_json(arguments))
