@@ -47,6 +47,8 @@ _SHORTEST_SECRET = 4  # characters; shorter ones would hide half of every text
 _HOLD_REQUESTS = frozenset({"flowhunt", "http", "pydantic", "socket", "socks", "ssl", "urllib3"})
 # Modules that call the caller's code: credentials, hooks and retry policies.
 _CALL_THE_CALLER = frozenset({"flowhunt.configuration", "flowhunt._transport.retry"})
+# Tools that fail themselves where the arguments of a frame are cleared.
+_NEED_ARGUMENTS = frozenset({"IPython", "cgitb"})
 # What fails right below it may be an observer, which has the headers among its arguments.
 _CALLS_URLLIB3 = "RESTClientObject.request"
 
@@ -138,7 +140,7 @@ def _scrub(error: BaseException | None, stop: BaseException | None) -> None:
         if error is not None and error is not stop and id(error) not in seen:
             seen.add(id(error))
             cleared = _clear_frames(error.__traceback__)
-            if "IPython" in sys.modules:  # it complains of frames whose arguments are cleared
+            if _NEED_ARGUMENTS.intersection(sys.modules):
                 error.__traceback__ = _without(error.__traceback__, cleared)
             waiting += error.__cause__, error.__context__
 
