@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -123,6 +125,22 @@ def test_as_many_limited_calls_as_connections_starve_no_other(waiting: Connect) 
                 api.get_credit_balance(_request_auth=other, _request_timeout=SOON)
             api.api_client.close()
         assert {type(call.exception()) for call in calls} == {flowhunt.ClientClosedError}
+
+
+def test_a_call_that_an_exception_ends_anywhere_frees_its_connection(connect: Connect) -> None:
+    limit, depth = sys.getrecursionlimit(), len(inspect.stack())
+    with RawServer() as server:
+        api = connect(server, retries=0, deadline=1)
+        api.api_client.configuration.connection_pool_maxsize = 1
+        api.get_credit_balance()
+        for spare in range(5, 60):
+            try:
+                with suppress(RecursionError):
+                    sys.setrecursionlimit(depth + spare)
+                    api.get_credit_balance()
+            finally:
+                sys.setrecursionlimit(limit)
+        assert api.get_credit_balance().to_dict() == BALANCE
 
 
 def test_the_connection_of_an_unread_response_is_closed_before_the_next_attempt(
