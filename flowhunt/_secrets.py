@@ -91,6 +91,24 @@ class Secrets(dict[str, V]):
         return repr(dict.fromkeys(self, REDACTED))
 
 
+class Hidden:
+    """Values by name, which nothing that dumps or prints objects looks into.
+
+    A dict would be written by ``json.dumps(vars(x))``, whatever its ``repr``.
+    """
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+
+    def __repr__(self) -> str:
+        return repr(dict.fromkeys(self.values, REDACTED))
+
+    def __reduce__(self) -> tuple[type[Hidden], tuple[dict[str, Any]]]:
+        return Hidden, (self.values,)  # slots have no pickle below protocol 2
+
+
 class Secret(Generic[V]):
     """An attribute whose value ``vars`` of its object does not show."""
 
@@ -104,11 +122,11 @@ class Secret(Generic[V]):
     def __get__(self, instance: object | None, owner: type) -> Self | V:
         if instance is None:
             return self
-        value: V = instance.__dict__["_secrets"][self._name]
+        value: V = instance.__dict__["_secrets"].values[self._name]
         return value
 
     def __set__(self, instance: object, value: V) -> None:
-        instance.__dict__.setdefault("_secrets", Secrets())[self._name] = value
+        instance.__dict__.setdefault("_secrets", Hidden({})).values[self._name] = value
 
 
 def scrubs_traceback(method: Callable[P, R]) -> Callable[P, R]:

@@ -563,9 +563,14 @@ def rich_of_parts(shown: object) -> str:
     return pretty_repr(vars(shown))
 
 
+def json_of_parts(shown: object) -> str:
+    return json.dumps(vars(shown), default=repr)
+
+
 @pytest.mark.parametrize(
     "show",
     [
+        json_of_parts,
         repr,
         str,
         "{}".format,
