@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from decimal import Context, localcontext
 from importlib import import_module
 
 import click
@@ -38,6 +39,7 @@ COMMANDS = (
     "demo",
 )
 
+_EXACT = Context(prec=60)  # a program that calls `main` may have few digits
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -91,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :param arguments: those of the command line by default
     """
-    with complete_standard_streams():
+    with complete_standard_streams(), localcontext(_EXACT):
         return _main(list(sys.argv[1:] if arguments is None else arguments))
 
 
