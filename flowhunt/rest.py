@@ -249,7 +249,7 @@ class RESTClientObject:
             ) from None
         try:
             if self._transport is not transport and self._closed.is_set():
-                raise ClientClosedError(_CLOSED)
+                raise ClientClosedError(_CLOSED)  # noqa: TRY301  the connection is freed below
             call.attempts += 1
             connect, read, _ = call.seconds
             return Deadline.of(connect, read, call.end, clock)
