@@ -17,7 +17,7 @@ from flowhunt._secrets import Hidden, Secret, Secrets, scrubs_traceback
 from flowhunt._transport import hosts as refused_hosts
 from flowhunt._transport.proxy import split_proxy_url
 from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
-from flowhunt.exceptions import ApiAttributeError, ApiTypeError, ApiValueError
+from flowhunt.exceptions import ApiAttributeError, ApiTypeError, ApiValueError, kind_of
 
 if TYPE_CHECKING:
     from urllib3 import Retry
@@ -530,6 +530,11 @@ def _bearer_token(name: str, value: Any) -> None:
         raise ApiValueError(f"{name} must be the token alone: the client adds 'Bearer '")
 
 
+def _proxy_url(name: str, value: Any) -> None:
+    if not isinstance(value, str | None):
+        raise ApiTypeError(f"{name} must be a URL as a str, not {kind_of(value)}")
+
+
 def _check_unknown(name: str, settings: Sequence[str]) -> None:
     """Refuse an attribute that looks like a typo. Others are a program's own, and allowed."""
     from difflib import get_close_matches
@@ -578,6 +583,7 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "connect_timeout": _seconds,
     "read_timeout": _seconds,
     "deadline": _seconds_or_default,
+    "proxy": _proxy_url,
     "max_response_bytes": _count,
     "connection_pool_maxsize": _count,
     "retries": _retries,

@@ -26,7 +26,7 @@ def choose_proxy(configuration: Configuration, scheme: str, host: str, port: int
 
 def split_proxy_url(proxy: str) -> tuple[str, str | None, str | None]:
     """A proxy's URL without user and password, then the user and the password."""
-    scheme, found, rest = proxy.rpartition("://")
+    scheme, found, rest = proxy.strip().rpartition("://")
     userinfo, at, address = rest.rpartition("@")
     if re.search("[/?#]", userinfo):
         raise ApiValueError("user and password in the URL of a proxy must be percent-encoded")

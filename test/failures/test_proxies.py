@@ -95,7 +95,7 @@ def test_a_proxy_may_come_without_a_scheme(
         if where == "configuration":
             through(api, url)
         else:
-            monkeypatch.setenv("HTTP_PROXY", url)
+            monkeypatch.setenv("HTTP_PROXY", f" {url}\n")  # as from a mounted file
         assert api.get_credit_balance().user_id == "user-1"
         assert len(proxy.requests) == 1
 
@@ -351,6 +351,8 @@ def test_the_certificate_behind_a_proxy_is_checked(authority: trustme.CA, secure
         "http://user:hunter2:%rd@localhost:99999",
         "http://user:hunter2:%rd@",
         "http://user:hunter2:%rd@[::bad",
+        "http://",
+        "//localhost:3128",
     ],
 )
 @pytest.mark.parametrize("where", ["configuration", "environment"])
