@@ -253,7 +253,7 @@ class RESTClientObject:
             call.attempts += 1
             connect, read, _ = call.seconds
             return Deadline.of(connect, read, call.end, clock)
-        except BaseException:  # a recursion limit, for example
+        except BaseException:  # of a signal handler, for example
             transport.connection_limit.put(None)
             raise
 
