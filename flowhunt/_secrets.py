@@ -47,6 +47,8 @@ _SHORTEST_SECRET = 4  # characters; shorter ones would hide half of every text
 _HOLD_REQUESTS = frozenset({"flowhunt", "http", "pydantic", "socket", "socks", "ssl", "urllib3"})
 # Modules that call the caller's code: credentials, hooks and retry policies.
 _CALL_THE_CALLER = frozenset({"flowhunt.configuration", "flowhunt._transport.retry"})
+# Tools that fail themselves where the arguments of a frame are cleared.
+_NEED_ARGUMENTS = frozenset({"IPython", "cgitb"})
 # What fails right below it may be an observer, which has the headers among its arguments.
 _CALLS_URLLIB3 = "RESTClientObject.request"
 
@@ -89,6 +91,24 @@ class Secrets(dict[str, V]):
         return repr(dict.fromkeys(self, REDACTED))
 
 
+class Hidden:
+    """Values by name, which nothing that dumps or prints objects looks into.
+
+    A dict would be written by ``json.dumps(vars(x))``, whatever its ``repr``.
+    """
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+
+    def __repr__(self) -> str:
+        return repr(dict.fromkeys(self.values, REDACTED))
+
+    def __reduce__(self) -> tuple[type[Hidden], tuple[dict[str, Any]]]:
+        return Hidden, (self.values,)  # slots have no pickle below protocol 2
+
+
 class Secret(Generic[V]):
     """An attribute whose value ``vars`` of its object does not show."""
 
@@ -102,11 +122,11 @@ class Secret(Generic[V]):
     def __get__(self, instance: object | None, owner: type) -> Self | V:
         if instance is None:
             return self
-        value: V = instance.__dict__["_secrets"][self._name]
+        value: V = instance.__dict__["_secrets"].values[self._name]
         return value
 
     def __set__(self, instance: object, value: V) -> None:
-        instance.__dict__.setdefault("_secrets", Secrets())[self._name] = value
+        instance.__dict__.setdefault("_secrets", Hidden({})).values[self._name] = value
 
 
 def scrubs_traceback(method: Callable[P, R]) -> Callable[P, R]:
@@ -138,7 +158,7 @@ def _scrub(error: BaseException | None, stop: BaseException | None) -> None:
         if error is not None and error is not stop and id(error) not in seen:
             seen.add(id(error))
             cleared = _clear_frames(error.__traceback__)
-            if "IPython" in sys.modules:  # it complains of frames whose arguments are cleared
+            if _NEED_ARGUMENTS.intersection(sys.modules):
                 error.__traceback__ = _without(error.__traceback__, cleared)
             waiting += error.__cause__, error.__context__
 

@@ -17,7 +17,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from flowhunt import __version__
 from flowhunt._operation import Operation
 from flowhunt._secrets import public_headers, scrubs_traceback
-from flowhunt._transport.headers import CREDENTIALS, Headers
+from flowhunt._transport.headers import CREDENTIALS, TOKEN, Headers
 from flowhunt._types import CallOptions, RequestAuth, RequestHeaders, RequestTimeout
 from flowhunt.api_response import ApiResponse
 from flowhunt.configuration import API_KEY, Configuration
@@ -204,18 +204,25 @@ class ApiClient:
     ) -> RESTResponse:
         """Send any request to the host, without the configured credentials.
 
+        :param method: GET or POST, for example
         :param url: complete URL, below ``Configuration.host``
         :param header_params: headers in addition to the default ones
         :param body: sent as JSON, unless it is a ``str`` or ``bytes`` already
         :param post_params: accepted and not used: the API takes no forms
         :return: the response, unread, of any status
         """
+        if not isinstance(method, str) or not TOKEN.fullmatch(method):
+            raise ApiValueError(f"method must be one of HTTP such as 'GET', not {method!r}")
+        if not isinstance(url, str):
+            raise ApiTypeError(f"url must be a str, not {url!r}")
         json_type = None
-        if body is not None and not isinstance(body, (str, bytes)):
+        if isinstance(body, str):
+            body = _as_utf_8("the body", body)
+        elif body is not None and not isinstance(body, bytes):
             json_type = {"Content-Type": "application/json"}
             body = _json(body)
         return self.rest_client.request(
-            method,
+            str.__str__(method),
             url,
             self.default_headers.merged(json_type, header_params),
             body,
@@ -348,10 +355,14 @@ def _quoted(workspace_id: str | None) -> str:
         raise ApiValueError("workspace_id is empty: is FLOWHUNT_WORKSPACE_ID set?")
     if _UNRESERVED(workspace_id):  # as IDs are; far quicker than `quote`
         return workspace_id
+    return quote(_as_utf_8(f"workspace_id {workspace_id!r}", workspace_id), safe="")
+
+
+def _as_utf_8(name: str, text: str) -> bytes:
     try:
-        return quote(workspace_id, safe="")
+        return text.encode()
     except UnicodeEncodeError as error:
-        raise ApiValueError(f"workspace_id {workspace_id!r} is not Unicode text") from error
+        raise ApiValueError(f"{name} is not Unicode text") from error
 
 
 def _json_type(content_type: str | None) -> str:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from flowhunt import __version__
-from flowhunt._secrets import Secret, Secrets, scrubs_traceback
+from flowhunt._secrets import Hidden, Secret, Secrets, scrubs_traceback
 from flowhunt._transport import hosts as refused_hosts
 from flowhunt._transport.proxy import split_proxy_url
 from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
-from flowhunt.exceptions import ApiAttributeError, ApiTypeError, ApiValueError
+from flowhunt.exceptions import ApiAttributeError, ApiTypeError, ApiValueError, kind_of
 
 if TYPE_CHECKING:
     from urllib3 import Retry
@@ -82,7 +82,7 @@ class Configuration:
     proxy_headers = Secret["Mapping[str, str] | None"]()
     """Headers for the proxy alone."""
     _api_key = Secret["Secrets[Credential]"]()
-    _secrets: Secrets[Any]
+    _secrets: Hidden
 
     @scrubs_traceback
     def __init__(
@@ -297,7 +297,8 @@ class Configuration:
         """
         if self.refresh_api_key_hook is not None:
             self.refresh_api_key_hook(self)
-        key = self._secrets["_api_key"].get(identifier) or self._secrets["_api_key"].get(alias)
+        keys = self._secrets.values["_api_key"]
+        key = keys.get(identifier) or keys.get(alias)
         key = key.strip() if isinstance(key, str) else _text_of(key, "api_key")
         prefix = self.api_key_prefix.get(identifier)
         return f"{prefix} {key}" if key and prefix else key or None
@@ -318,7 +319,7 @@ class Configuration:
         headers = {}
         if key := self.get_api_key_with_prefix(API_KEY):
             headers["Api-Key"] = key
-        if token := self._secrets["access_token"]:
+        if token := self._secrets.values["access_token"]:
             token = token.strip() if isinstance(token, str) else _text_of(token, "access_token")
         if token:
             _bearer_token("access_token", token)
@@ -414,21 +415,21 @@ class Configuration:
         twin = object.__new__(type(self))
         state = self._state()
         # A callable belongs to its owner, a vault or a session: it is shared.
-        hook, secrets = state.pop("refresh_api_key_hook"), state.pop("_secrets")
+        hook, secrets = state.pop("refresh_api_key_hook"), state.pop("_secrets").values
         secrets = {k: copy.copy(v) if isinstance(v, dict) else v for k, v in secrets.items()}
         twin.__setstate__(copy.deepcopy(state, memo))
-        twin.__dict__.update(refresh_api_key_hook=hook, _secrets=Secrets(secrets))
+        twin.__dict__.update(refresh_api_key_hook=hook, _secrets=Hidden(secrets))
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
         state = self._state()
         if not self.pickle_credentials:
-            kept: Secrets[Any] = Secrets(proxy_headers=None)
+            kept: dict[str, Any] = {"proxy_headers": None}
             kept["_api_key"] = Secrets({k: v for k, v in self._api_key.items() if callable(v)})
             kept["access_token"] = self.access_token if callable(self.access_token) else None
             kept["proxy"] = split_proxy_url(self.proxy)[0] if self.proxy else None
-            state["credentials_left_behind"] |= kept != self._secrets
-            state["_secrets"] = kept
+            state["credentials_left_behind"] |= kept != self._secrets.values
+            state["_secrets"] = Hidden(kept)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -529,6 +530,11 @@ def _bearer_token(name: str, value: Any) -> None:
         raise ApiValueError(f"{name} must be the token alone: the client adds 'Bearer '")
 
 
+def _proxy_url(name: str, value: Any) -> None:
+    if not isinstance(value, str | None):
+        raise ApiTypeError(f"{name} must be a URL as a str, not {kind_of(value)}")
+
+
 def _check_unknown(name: str, settings: Sequence[str]) -> None:
     """Refuse an attribute that looks like a typo. Others are a program's own, and allowed."""
     from difflib import get_close_matches
@@ -577,6 +583,7 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "connect_timeout": _seconds,
     "read_timeout": _seconds,
     "deadline": _seconds_or_default,
+    "proxy": _proxy_url,
     "max_response_bytes": _count,
     "connection_pool_maxsize": _count,
     "retries": _retries,

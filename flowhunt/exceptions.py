@@ -184,6 +184,7 @@ class ApiException(OpenApiException):
             secrets = getattr(http_resp, "secrets", tuple)()
             if body is None and http_resp.data is not None:
                 self.body = text_or_bytes(http_resp.data)
+        self._readable_body = _readable(self.body, secrets)
         self._text = self._describe(secrets)
 
     @classmethod
@@ -196,12 +197,14 @@ class ApiException(OpenApiException):
 
     @property
     def detail(self) -> str | None:
-        """The service's own message, from a text or from a list of problems."""
-        body = self.body or ""
-        if body.lstrip()[:1] not in ("{", b"{"):
+        """The service's own message, from a text or from a list of problems, without credentials.
+
+        Crash reporters show it in place of the text.
+        """
+        if self._readable_body.lstrip()[:1] != "{":
             return None
         try:
-            return _message(json.loads(body).get("detail"))
+            return _message(json.loads(self._readable_body).get("detail"))
         except (ValueError, RecursionError):
             return None
 
@@ -228,7 +231,7 @@ class ApiException(OpenApiException):
         returned = f"returned {self.status}" if self.status else ""
         outcome = " ".join(filter(None, (returned, clean(self.reason or "")))) or "failed"
         text = f"{self.request or 'The call'} {outcome}"
-        if len(self.body or "") <= _LONGEST_ERROR and (detail := self.detail):
+        if len(self._readable_body) <= _LONGEST_ERROR and (detail := self.detail):
             text += f": {clean(detail)}"
         if advice := self._advice():
             text += f". {advice}"
@@ -417,6 +420,14 @@ def text_or_bytes(body: bytes) -> str | bytes:
         return body.decode()
     except UnicodeDecodeError:
         return body
+
+
+def _readable(body: str | bytes | None, secrets: Iterable[str]) -> str:
+    """The body as text without secrets; the same object where nothing had to be replaced."""
+    if isinstance(body, bytes):
+        short = body if len(body) <= _LONGEST_ERROR else b""
+        body = short.decode(json.detect_encoding(short), "replace")
+    return redact(body or "", secrets)
 
 
 def _message(detail: Any) -> str | None:

@@ -53,6 +53,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Table", "chart", "daily", "plot_daily_chart", "transactions"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Unit = Literal["credits"]
 
 _DATE, _CREDITS = "date", "credits"

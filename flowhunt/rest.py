@@ -247,12 +247,15 @@ class RESTClientObject:
                 request=call.request,
                 tries=call.attempts,
             ) from None
-        if self._transport is not transport and self._closed.is_set():
+        try:
+            if self._transport is not transport and self._closed.is_set():
+                raise ClientClosedError(_CLOSED)  # noqa: TRY301  the connection is freed below
+            call.attempts += 1
+            connect, read, _ = call.seconds
+            return Deadline.of(connect, read, call.end, clock)
+        except BaseException:  # of a signal handler, for example
             transport.connection_limit.put(None)
-            raise ClientClosedError(_CLOSED)
-        call.attempts += 1
-        connect, read, _ = call.seconds
-        return Deadline.of(connect, read, call.end, clock)
+            raise
 
     def _decide_retry(
         self, call: Call, outcome: RESTResponse | ApiException, response: RESTResponse | None

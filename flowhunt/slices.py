@@ -61,6 +61,11 @@ __all__ = [
     "read_transactions",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Grouping = Literal["date", "week", "month"]
 OnError = Literal["raise", "row"]
 

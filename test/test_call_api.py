@@ -120,3 +120,22 @@ def test_time_limit_is_checked_as_elsewhere(connect: Connect, wrong: Any) -> Non
         with pytest.raises((flowhunt.ApiTypeError, flowhunt.ApiValueError)):
             client.call_api("GET", f"{server.url}/", _request_timeout=wrong)
         assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"method": "GET /x HTTP/1.1\r\nX-Evil: 1"}, "method must be"),
+        ({"method": b"GET"}, "method must be"),
+        ({"url": None}, "url must be"),
+        ({"body": "\ud800"}, "the body is not Unicode text"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_as_an_argument(
+    connect: Connect, wrong: dict[str, Any], complaint: str
+) -> None:
+    with RawServer() as server:
+        given = {"method": "POST", "url": f"{server.url}/", **wrong}
+        with pytest.raises(flowhunt.OpenApiException, match=complaint):
+            connect(server).api_client.call_api(**given)
+        assert server.connections == 0

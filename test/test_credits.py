@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_DOWN, Context, Decimal, localcontext
+from decimal import ROUND_DOWN, Context, Decimal, Inexact, localcontext
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -31,7 +31,9 @@ def test_units_to_credits(units: int, credits: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "context", [Context(prec=6), Context(prec=1, rounding=ROUND_DOWN)], ids=str
+    "context",
+    [Context(prec=6), Context(prec=1, rounding=ROUND_DOWN, Emin=0, Emax=0, traps=[Inexact])],
+    ids=str,
 )
 def test_the_decimal_context_of_the_caller_changes_no_digit(context: Context) -> None:
     with localcontext(context):

@@ -73,11 +73,14 @@ class DeadlineConnection(HTTPConnection, metaclass=_LikeUrllib3):
         end = clock.monotonic() + seconds
         addresses = look_up(host, port, seconds)
         left = max(end - clock.monotonic(), SHORTEST_TIMEOUT)
-        sock = dial(addresses, self.socket_options or (), left, clock.monotonic)
-        sys.audit("http.client.connect", self, host, port)
-        sock = with_deadline(sock)
-        # The next steps, TLS for example, have the time that is left.
-        sock.settimeout(max(end - clock.monotonic(), SHORTEST_TIMEOUT))
+        sock = with_deadline(dial(addresses, self.socket_options or (), left, clock.monotonic))
+        try:
+            sys.audit("http.client.connect", self, host, port)
+            # The next steps, TLS for example, have the time that is left.
+            sock.settimeout(max(end - clock.monotonic(), SHORTEST_TIMEOUT))
+        except BaseException:  # of an audit hook or a signal handler
+            sock.close()
+            raise
         return sock
 
     def _tunnel(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from flowhunt._secrets import redacted_headers, scrubs_traceback
 from flowhunt.exceptions import ApiTypeError, ApiValueError
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*").fullmatch
 
 CREDENTIALS = frozenset({"api-key", "authorization", "cookie"})
@@ -59,7 +59,7 @@ class Headers(MutableMapping[str, str]):
             for name, value in headers.items():
                 if not (
                     isinstance(name, str)
-                    and _NAME.fullmatch(name)
+                    and TOKEN.fullmatch(name)
                     and (key := name.lower()) not in _FRAMING
                     and isinstance(value, (str, int))
                     and _VALUE(text := str(value))
@@ -78,8 +78,8 @@ def _header_error(name: object, value: object) -> ApiTypeError | ApiValueError:
     """Why a header cannot be sent; its value is not shown."""
     if not isinstance(name, str):
         return ApiTypeError(f"a header name must be a str, not a {type(name)}")
-    if not _NAME.fullmatch(name):
-        fits = _NAME.match(name)
+    if not TOKEN.fullmatch(name):
+        fits = TOKEN.match(name)
         return ApiValueError(f"{fits[0] if fits else ''!r}… is not a header name")
     if name.lower() in _FRAMING:
         return ApiValueError(

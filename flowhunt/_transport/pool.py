@@ -89,7 +89,10 @@ def _proxy_manager(
     proxy: str, configuration: Configuration, settings: dict[str, Any]
 ) -> urllib3.PoolManager:
     address, user, password = split_proxy_url(proxy)
-    parts = urlsplit(address)
+    with must_be_usable(f"the proxy {address}"):
+        parts = urlsplit(address)
+        if not parts.hostname:
+            raise ValueError("it names no host")
     readable = "ssl_context" not in settings and parts.scheme != "https"
     if readable and not (configuration.allow_plain_http or _is_loopback(parts.hostname or "")):
         raise ApiValueError(

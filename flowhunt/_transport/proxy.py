@@ -13,6 +13,9 @@ from flowhunt.exceptions import ApiValueError
 if TYPE_CHECKING:
     from flowhunt.configuration import Configuration
 
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_WITH_PORT = re.compile(r"(.+):(\d{1,5})").fullmatch
+
 
 def choose_proxy(configuration: Configuration, scheme: str, host: str, port: int) -> str | None:
     """The proxy's URL for a host, ``None`` if there is none."""
@@ -23,7 +26,7 @@ def choose_proxy(configuration: Configuration, scheme: str, host: str, port: int
 
 def split_proxy_url(proxy: str) -> tuple[str, str | None, str | None]:
     """A proxy's URL without user and password, then the user and the password."""
-    scheme, found, rest = proxy.rpartition("://")
+    scheme, found, rest = proxy.strip().rpartition("://")
     userinfo, at, address = rest.rpartition("@")
     if re.search("[/?#]", userinfo):
         raise ApiValueError("user and password in the URL of a proxy must be percent-encoded")
@@ -39,28 +42,42 @@ def _from_environment(scheme: str, host: str, port: int) -> str | None:
     """
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
-    # `proxy_bypass` is another function on macOS and Windows, with other parameters.
-    from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+    from urllib.request import getproxies_environment
 
     proxies = getproxies_environment()
     proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or proxy_bypass_environment(f"{host}:{port}", proxies):
+    entries = re.split(r"[\s,]+", proxies.get("no", "").lower())
+    if any(_is_exempt(host.lower().rstrip("."), port, entry) for entry in entries if entry):
         return None
-    if _in_range(host, proxies.get("no", "")):
-        return None
-    return proxy
+    return proxy or None
 
 
-def _in_range(host: str, no_proxy: str) -> bool:
-    """Whether the host is an address in one of the ranges (10.0.0.0/8), which urllib ignores."""
+def _is_exempt(host: str, port: int, entry: str) -> bool:
+    """Whether an entry of ``NO_PROXY`` names a host.
+
+    ``*`` is all hosts, a name all below it too, and ``10.0.0.0/8`` a range of addresses. A name or
+    address may have a port. urllib knows neither ranges nor brackets.
+    """
+    network = _network(entry)
+    if network is None and (parts := _WITH_PORT(entry)):
+        entry, network = parts[1], _network(parts[1])
+        if int(parts[2]) != port:
+            return False
+    if network is not None:
+        return _is_in(network, host)
+    name = entry.removeprefix("*").strip(".")
+    return entry == "*" or f".{host}".endswith(f".{name}")
+
+
+def _network(text: str) -> _Network | None:
     try:
-        address = ipaddress.ip_address(host)
+        return ipaddress.ip_network(text.strip("[]"), strict=False)
+    except ValueError:
+        return None
+
+
+def _is_in(network: _Network, host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in network
     except ValueError:
         return False
-    for entry in no_proxy.split(","):
-        try:
-            if address in ipaddress.ip_network(entry.strip(), strict=False):
-                return True
-        except ValueError:
-            continue
-    return False

@@ -14,7 +14,9 @@ from typing import Any
 
 from urllib3.exceptions import InvalidHeader
 
-_STATUS_LINE = re.compile(rb"(HTTP/[0-9.]+)[ \t]+([0-9]{3})(?:[ \t]([^\r\n\0]*))?\r?\n").fullmatch
+_STATUS_LINE = re.compile(
+    rb"(HTTP/[0-9]\.[0-9])[ \t]+([1-9][0-9]{2})(?:[ \t]([^\r\n\0]*))?\r?\n"
+).fullmatch
 _FIELDS = re.compile(rb"(?:(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:|[ \t])[^\r\n]*\r?\n)*\r?\n").fullmatch
 _INVALID_IN_VALUE = re.compile(rb"[ \t]*\r?\n[ \t]+|\0")  # to be read as a space
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;[^\r\n]*)?\r\n").fullmatch

@@ -49,5 +49,5 @@ def must_be_usable(setting: str) -> Generator[None, None, None]:
     """
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise ApiValueError(f"{setting} cannot be used: {error}") from error

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from flowhunt._extras import extra
+from flowhunt._streams import complete
 
 
 class Progress(NamedTuple):
@@ -67,6 +68,7 @@ def _bar(needed_by: str) -> Any:
     quiet = type("Bar", (tqdm,), {"monitor_interval": 0})
     with suppress(Exception):
         return quiet(
+            file=complete(sys.stderr),
             desc="transactions",
             unit=" rows",
             dynamic_ncols=True,

@@ -8,12 +8,14 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from decimal import Context, localcontext
 from importlib import import_module
 
 import click
 from click.shell_completion import shell_complete
 
 import flowhunt
+from flowhunt._streams import complete_standard_streams
 from flowhunt.cli._errors import EXPECTED, ExitCode, report
 from flowhunt.cli._options import ALL, format_options, shared
 from flowhunt.cli._session import COMPLETION_VARIABLE, PROGRAM, Session
@@ -37,6 +39,7 @@ COMMANDS = (
     "demo",
 )
 
+_EXACT = Context(prec=60)  # a program that calls `main` may have few digits
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -90,7 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     :param arguments: those of the command line by default
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with complete_standard_streams(), localcontext(_EXACT):
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _main(arguments: list[str]) -> int:
     if instruction := os.environ.get(COMPLETION_VARIABLE):
         return shell_complete(program, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
     session = Session(errors_as_json=_asks_for_json(arguments))

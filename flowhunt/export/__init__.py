@@ -53,6 +53,11 @@ with extra("export"):
 
 __all__ = ["ExportReport", "Progress", "export_credit_transactions", "export_table"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 pc: Any = pyarrow.compute  # its stubs are too narrow
 
 PAGE_SIZE = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -45,6 +45,7 @@ _SIGN = r"[=+\-@\x{FE62}\x{FE63}\x{FE66}\x{FE6B}\x{FF0B}\x{FF0D}\x{FF1D}\x{FF20}
 _FORMULA = rf"^({_INVISIBLE}*{_SIGN}|[\t\r\n])"
 _BYTE_ORDER_MARK = "\ufeff".encode()
 _FIRST_DAY_OF_EXCEL = datetime(1900, 3, 1)  # it takes 1900 for a leap year
+_EXACT = Context(prec=60)  # that of the caller may have few digits
 _EXACT_INTEGERS = range(-(10**15) + 1, 10**15)
 """Excel keeps 15 digits of a number."""
 
@@ -216,7 +217,7 @@ class XlsxWriter(Writer):
                 sheet.write_datetime(row, column, local)
                 return
             value = local.isoformat(" ")
-        elif isinstance(value, Decimal) and int(value.scaleb(6)) in _EXACT_INTEGERS:
+        elif isinstance(value, Decimal) and int(value.scaleb(6, _EXACT)) in _EXACT_INTEGERS:
             sheet.write_number(row, column, float(value), self._credits)
             return
         elif isinstance(value, int) and value in _EXACT_INTEGERS:

@@ -49,6 +49,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _schema(names: Sequence[str]) -> pa.Schema:
     types: dict[str, Any] = {"created_at": TIMESTAMP, "amount": pa.int64(), "cnt": pa.int64()}
     return pa.schema([(name, types.get(name, pa.string())) for name in (*names, EXTRA)])

@@ -80,6 +80,11 @@ __all__ = [
     "verify",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 PAGE_SIZE = 100
 WORKERS = 8
 

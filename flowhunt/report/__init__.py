@@ -20,3 +20,7 @@ with extra("report"):
     from flowhunt.report._picture import days_svg, plot_days
 
 __all__ = ["days_svg", "plot_days", "write_report"]
+
+
+def __dir__() -> list[str]:
+    return __all__

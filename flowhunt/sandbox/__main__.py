@@ -9,11 +9,13 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Literal, TextIO, get_args, get_origin
 
 import pydantic
 
+from flowhunt._streams import complete
 from flowhunt.sandbox import Options, Sandbox, demo
 
 _WORDS = {None: "none", True: "yes"}
@@ -61,14 +63,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _fail(message: str) -> int:
-    _write(sys.stderr, f"flowhunt.sandbox: {message}")
+    with suppress(OSError, ValueError):  # nobody can read it
+        _write(sys.stderr, f"flowhunt.sandbox: {message}")
     return 1
 
 
 def _write(stream: TextIO | None, *lines: str) -> None:
     if stream is not None:  # a program without a console has none
         stream.write("\n".join(lines) + "\n")
-        stream.flush()
+        complete(stream).flush()
 
 
 def _parser() -> argparse.ArgumentParser:

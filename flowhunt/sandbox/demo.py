@@ -6,6 +6,7 @@ The API specification states no order of rows, so the rows are sorted here.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flowhunt._streams import complete
 from flowhunt.sandbox._sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def run(live: bool = False) -> None:
     :raises ValueError: `live`, and a variable of the environment is missing
     :raises flowhunt.ApiException: a call failed
     """
-    console = Console()
+    console = Console(file=complete(sys.stdout))
     if live:
         import flowhunt
 

@@ -23,3 +23,7 @@ with extra("spend"):
     from flowhunt.spend._spending import Spending
 
 __all__ = ["AMOUNTS", "MACROS", "Calibration", "Result", "Spending", "calibrate"]
+
+
+def __dir__() -> list[str]:
+    return __all__

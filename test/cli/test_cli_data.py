@@ -7,7 +7,7 @@ import io
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Context, Decimal, FloatOperation, Inexact, localcontext
 from typing import Any
 
 import pytest
@@ -249,6 +249,18 @@ def test_check_says_in_one_line_which_limits_are_crossed(run: Run, service: Sand
     assert line.startswith(f"{service.workspace_id}: ")
     assert "below 999999.5" in line
     assert f"they last {days_left:g} days, below 99999" in line
+
+
+def test_the_decimal_context_of_a_program_that_calls_main_changes_no_figure(run: Run) -> None:
+    commands = [
+        ("check", "--below", "999999.123456", "--days-below", "99999.5", "-ocsv"),
+        ("balance", "-ocsv"),
+        ("usage", "--unit", "1000000000"),
+    ]
+    usual = [run(*arguments) for arguments in commands]
+    assert "999999.123456" in usual[0].out
+    with localcontext(Context(prec=3, rounding=ROUND_UP, traps=[FloatOperation, Inexact])):
+        assert [run(*arguments) for arguments in commands] == usual
 
 
 def test_amounts_of_the_other_sign_are_no_success_and_the_error_names_the_option(

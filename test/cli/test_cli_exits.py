@@ -152,6 +152,33 @@ def test_a_process_without_standard_streams_still_has_an_exit_code(
     assert main(["balance", "-o", "json"]) == 75
 
 
+def test_output_goes_to_a_stream_that_can_do_no_more_than_write(
+    service: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Log:
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+
+        def write(self, text: str) -> None:
+            self.texts.append(text)
+
+    output, errors = Log(), Log()
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(sys, "stderr", errors)
+    for arguments, shown in (
+        (["balance"], "credits"),
+        (["balance", "-ojson"], '"credits"'),
+        (["--help"], "Usage:"),
+        (["completion", "bash"], "COMP_WORDS"),
+    ):
+        output.texts.clear()
+        assert main(arguments) == 0
+        assert shown in "".join(output.texts)
+    assert main(["nonsense"]) == 2
+    assert "No such command" in "".join(errors.texts)
+    assert (sys.stdout, sys.stderr) == (output, errors)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize(
     "command", [["balance"], ["-ojson", "--all-profiles", "balance"]], ids=" ".join

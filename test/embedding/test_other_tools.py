@@ -178,9 +178,24 @@ except ImportError as error:
     assert "pip install '.[sandbox]'" in run(code)
 
 
-@pytest.mark.parametrize("package", ["flowhunt.api", "flowhunt.models", "flowhunt.sandbox"])
-def test_dir_lists_the_public_names_alone(package: str) -> None:
-    module = importlib.import_module(package)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "api",
+        "export",
+        "frames",
+        "history",
+        "history.arrow",
+        "mirror",
+        "models",
+        "report",
+        "sandbox",
+        "slices",
+        "spend",
+    ],
+)
+def test_dir_lists_the_public_names_alone(name: str) -> None:
+    module = importlib.import_module(f"flowhunt.{name}")
     assert dir(module) == sorted(module.__all__)
 
 

@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal, FloatOperation, Inexact, Rounded, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +264,8 @@ def test_credits_are_exact_decimals_beside_the_integers(tmp_path: Path, format: 
     path = tmp_path / f"rows.{format}"
     amounts = [1, -1, 1_250_000, 2**63 - 1, -(2**63), 0]
     rows = [row | {"amount": amount} for row, amount in zip(evenly(6, 6), amounts, strict=True)]
-    with WrongService(rows) as service:
+    few_digits = Context(prec=3, traps=[FloatOperation, Inexact, Rounded])
+    with WrongService(rows) as service, localcontext(few_digits):
         export(service, path, workspace_id=WORKSPACE, unit="credits", columns=["amount"])
     found: list[tuple[Any, Any]]
     if format == "csv":

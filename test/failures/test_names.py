@@ -370,7 +370,8 @@ def test_a_secret_that_the_service_echoes_is_not_in_the_text(
         **{"api_key": None, credential: KEY},
     )
 
-    for text in (str(error), repr(error)):
+    # Sentry shows `detail` in place of the text.
+    for text in (str(error), repr(error), str(error.detail)):
         for secret in (KEY, KEY[3:], SESSION, json.dumps(KEY)[1:-1]):
             assert secret not in text
 

@@ -509,7 +509,16 @@ def test_a_line_of_a_head_that_other_software_reads_otherwise_is_refused(
 
 
 @pytest.mark.parametrize(
-    "line", ["HTTP/1.1 +200 OK", "HTTP/1.1 0200 OK", "HTTP/1.1 2_00 OK", "HTTP/1.1 200 OK\rX: y"]
+    "line",
+    [
+        "HTTP/1.1 +200 OK",
+        "HTTP/1.1 0200 OK",
+        "HTTP/1.1 2_00 OK",
+        "HTTP/1.1 200 OK\rX: y",
+        "HTTP/1.1 099 OK",
+        "HTTP/1.1 1000 OK",
+        "HTTP/1.1.1 200 OK",
+    ],
 )
 def test_a_status_line_that_other_software_reads_otherwise_is_refused(
     line: str, connect: Connect

@@ -95,7 +95,7 @@ def test_a_proxy_may_come_without_a_scheme(
         if where == "configuration":
             through(api, url)
         else:
-            monkeypatch.setenv("HTTP_PROXY", url)
+            monkeypatch.setenv("HTTP_PROXY", f" {url}\n")  # as from a mounted file
         assert api.get_credit_balance().user_id == "user-1"
         assert len(proxy.requests) == 1
 
@@ -152,6 +152,18 @@ def test_trust_env_false_ignores_the_environment(
         ("api.flowhunt.example", ".flowhunt.example", True),
         ("api.flowhunt.example", "api.flowhunt.example:{port}", True),
         ("api.flowhunt.example", "hunt.example", False),
+        ("api.flowhunt.example", "*.flowhunt.example", True),
+        ("api.flowhunt.example", "other.example, *", True),
+        ("api.flowhunt.example", "other.example flowhunt.example", True),
+        ("api.flowhunt.example.", "flowhunt.example", True),
+        ("127.0.0.1", "127.0.0.0/8:1", False),
+        ("127.0.0.1", "::/0", False),
+        ("[::1]", "::1", True),
+        ("[::1]", "[::1]", True),
+        ("[::1]", "[::1]:{port}", True),
+        ("[::1]", "[::1]:1", False),
+        ("[::1]", "::/64", True),
+        ("[::1]", "0.0.0.0/0", False),
     ],
 )
 def test_no_proxy_names_the_hosts_to_reach_without(
@@ -166,8 +178,8 @@ def test_no_proxy_names_the_hosts_to_reach_without(
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv(name, entries.format(port=server.port))
         api = connect(f"http://{host}:{server.port}", allow_plain_http=True, retries=0)
-        if host.endswith(".example") and goes_around:
-            with pytest.raises(flowhunt.ApiConnectionException):  # there is no such name
+        if goes_around and host not in ("localhost", "127.0.0.1"):
+            with pytest.raises(flowhunt.ApiConnectionException):  # nobody is there
                 api.get_credit_balance()
         else:
             api.get_credit_balance()
@@ -338,6 +350,9 @@ def test_the_certificate_behind_a_proxy_is_checked(authority: trustme.CA, secure
         "http://user:hunter2:%rd@localhost:port",
         "http://user:hunter2:%rd@localhost:99999",
         "http://user:hunter2:%rd@",
+        "http://user:hunter2:%rd@[::bad",
+        "http://",
+        "//localhost:3128",
     ],
 )
 @pytest.mark.parametrize("where", ["configuration", "environment"])

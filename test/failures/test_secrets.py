@@ -14,7 +14,9 @@ import os
 import pprint
 import signal
 import socket
+import subprocess
 import sys
+import textwrap
 import traceback
 import warnings
 from base64 import b64encode
@@ -561,9 +563,14 @@ def rich_of_parts(shown: object) -> str:
     return pretty_repr(vars(shown))
 
 
+def json_of_parts(shown: object) -> str:
+    return json.dumps(vars(shown), default=repr)
+
+
 @pytest.mark.parametrize(
     "show",
     [
+        json_of_parts,
         repr,
         str,
         "{}".format,
@@ -830,3 +837,26 @@ def test_the_frames_of_what_observes_urllib3_are_emptied_too(
                 assert KEY not in repr(frame.f_locals)
         error = error.__cause__ or error.__context__
     assert "observed" in names
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="cgitb was removed")
+def test_a_report_that_lists_arguments_is_made_of_a_failed_call_without_secrets() -> None:
+    code = """
+        import cgitb, sys
+        import flowhunt
+        client = flowhunt.ApiClient(flowhunt.Configuration("http://localhost:1", sys.argv[1]))
+        client.configuration.retries = 0
+        try:
+            flowhunt.CreditsApi(client).get_credit_balance()
+        except flowhunt.ApiException:
+            print(cgitb.text(sys.exc_info()))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), KEY],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "failed: [Errno" in done.stdout, done.stderr
+    assert KEY not in done.stdout

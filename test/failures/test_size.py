@@ -14,8 +14,10 @@ import zlib
 from collections.abc import Callable
 from functools import cache, reduce
 from types import FrameType
+from typing import Any
 
 import pytest
+import urllib3
 
 import flowhunt
 from failures import ENDPOINTS, ROW, Endpoint
@@ -229,3 +231,19 @@ def test_a_long_refusal_of_the_service_keeps_its_detail(connect: Connect) -> Non
 
     assert str(caught.value.detail).startswith("body.0: no; body.1: no")
     assert len(caught.value.data.detail) == 5_000
+
+
+def test_the_connection_of_a_response_that_is_too_large_is_closed_whoever_keeps_the_response(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, kept = urllib3.HTTPConnectionPool.urlopen, []
+
+    def observed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        kept.append(original(self, *args, **kwargs))
+        return kept[-1]
+
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", observed)
+    with RawServer(endless()) as server:
+        with pytest.raises(ResponseTooLargeException):
+            connect(server, max_response_bytes=LIMIT).get_credit_balance()
+    assert [received.closed for received in kept] == [True]

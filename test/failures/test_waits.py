@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -123,6 +124,30 @@ def test_as_many_limited_calls_as_connections_starve_no_other(waiting: Connect) 
                 api.get_credit_balance(_request_auth=other, _request_timeout=SOON)
             api.api_client.close()
         assert {type(call.exception()) for call in calls} == {flowhunt.ClientClosedError}
+
+
+def test_a_call_that_is_interrupted_anywhere_frees_its_connection(connect: Connect) -> None:
+    """As by a signal handler that raises: a test cannot time one, but raise from the clock."""
+    with RawServer() as server:
+        api = connect(server, retries=0, deadline=1)
+        api.api_client.configuration.connection_pool_maxsize = 1
+        api.get_credit_balance()
+        left = 0
+
+        def look() -> float:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            return time.monotonic()
+
+        for looks in range(10):
+            left = looks
+            api.api_client.rest_client.clock = Clock(look)
+            with suppress(KeyboardInterrupt):
+                api.get_credit_balance()
+        api.api_client.rest_client.clock = Clock()
+        assert api.get_credit_balance().to_dict() == BALANCE
 
 
 def test_the_connection_of_an_unread_response_is_closed_before_the_next_attempt(

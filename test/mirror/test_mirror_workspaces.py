@@ -237,6 +237,18 @@ def test_a_bar_shows_on_a_terminal_and_starts_no_thread(
     assert "TMonitor" not in {type(each).__name__ for each in threading.enumerate()}
 
 
+def test_no_bar_is_written_to_a_stream_that_cannot_say_whether_it_is_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    log = type("Log", (), {"write": lambda self, text: written.append(text)})()
+    monkeypatch.setattr(sys, "stderr", log)
+    with served(rows_of(*IDS)) as (_, configuration):
+        report = sync(tmp_path / "t", configuration, IDS, progress=True)
+    assert report.rows_written == 180
+    assert not written
+
+
 def test_a_report_is_a_value_that_json_and_notebooks_take(tmp_path: Path) -> None:
     script = "<script>alert(1)</script>"
     with served(rows_of(IDS[0]), search=refusing(script)) as (_, configuration):

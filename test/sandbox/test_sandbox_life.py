@@ -349,8 +349,17 @@ def test_serve_prints_its_url_and_variables_and_ends_cleanly(
     ],
     ids=["error", "demo", "service"],
 )
-def test_a_program_without_standard_streams_can_use_the_sandbox(program: str) -> None:
-    result = python(f"import sys; sys.stdout = sys.stderr = None\n{program}")
+@pytest.mark.parametrize(
+    "stream",
+    ["None", "type('Log', (), {'write': lambda self, text: len(text)})()"],
+    ids=["none", "write"],
+)
+def test_a_program_without_complete_standard_streams_can_use_the_sandbox(
+    program: str, stream: str
+) -> None:
+    # Python itself needs `flush` when it ends.
+    ends = "atexit.register(lambda: vars(sys).update(stdout=None, stderr=None))"
+    result = python(f"import atexit, sys; sys.stdout = sys.stderr = {stream}; {ends}\n{program}")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
