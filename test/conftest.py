@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--hypothesis-profile") != "deep":
         items[:] = [item for item in items if item.get_closest_marker("deep") is None]
     items.sort(key=lambda item: item.get_closest_marker("dist") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Let no later collection of garbage look through thousands of tests: they all stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ import flowhunt
 from certificates import pem, server_context
 from proxy_server import ProxyServer
 from raw_server import BALANCE, Connect, Connection, RawServer, response
+from turns import in_turn
 
 CREDITS = str(BALANCE["credits"])
 
@@ -55,15 +56,16 @@ FREEZE = {
 }
 
 
-@pytest.mark.parametrize("tool", FREEZE)
+ORDERS = [
+    "import pydantic, flowhunt; {tool}",
+    "{tool}; import flowhunt",
+    "import flowhunt; flowhunt.CreditsApi; {tool}",
+    "import flowhunt.models; {tool}",
+]
+
+
 @pytest.mark.parametrize(
-    "order",
-    [
-        "import pydantic, flowhunt; {tool}",
-        "{tool}; import flowhunt",
-        "import flowhunt; flowhunt.CreditsApi; {tool}",
-        "import flowhunt.models; {tool}",
-    ],
+    ("order", "tool"), in_turn({order: order for order in ORDERS}, *([(tool,)] for tool in FREEZE))
 )
 def test_a_frozen_clock_breaks_neither_the_models_nor_the_deadlines(order: str, tool: str) -> None:
     code = """
