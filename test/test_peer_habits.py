@@ -23,20 +23,11 @@ from flowhunt import (
     CreditTransactionSearchRequest,
     TransactionType,
 )
-from raw_server import BALANCE, Connection, RawServer, Request, response
+from raw_server import BALANCE, TRANSACTION, Connection, RawServer, Request, response
 
 Connect = Callable[..., flowhunt.CreditsApi]
 
-ROW: dict[str, Any] = {
-    "transaction_id": "t",
-    "workspace_id": "w",
-    "user_id": "u",
-    "created_at": "2021-01-01T00:00:00",
-    "transaction_type": "G",
-    "context_id": "c",
-    "context_desc": None,
-    "amount": 1,
-}
+ROW = TRANSACTION | {"context_desc": None}
 UNAVAILABLE = response({}, "503 Service Unavailable")
 
 

@@ -18,7 +18,7 @@ import trustme
 import flowhunt
 from certificates import pem, server_context
 from proxy_server import ProxyServer
-from raw_server import BALANCE, Connect, Connection, RawServer, response
+from raw_server import BALANCE, Connect, RawServer, drip_body, response
 from turns import in_turn
 
 CREDITS = str(BALANCE["credits"])
@@ -317,11 +317,6 @@ try:
 except flowhunt.ApiTimeoutException:
     print("timed out", time.monotonic() - began < 10)
 """
-
-
-def drip_body(connection: Connection) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    connection.drip(b" " * 100_000, interval=0.05)
 
 
 @pytest.mark.parametrize("when", ["early", "late"])

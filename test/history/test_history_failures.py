@@ -145,21 +145,25 @@ def test_no_thread_is_left_behind(read: Any) -> None:
         assert readers() == []
 
 
-def test_closing_ends_a_wait_between_attempts() -> None:
+@pytest.mark.parametrize("settings", [{}, {"workers": 4, "page_size": 10}])
+def test_closing_ends_the_waits_between_attempts(settings: dict[str, Any]) -> None:
     with books(history=made_at(evenly(3000, 90))) as served:
-        rows = iter_credit_transactions(served.api, served.workspace_id)
+        rows = iter_credit_transactions(served.api, served.workspace_id, **settings)
         next(rows)
         served.sandbox.faults.add(status=503, retry_after="250")
         rows.close()  # or the test would run into its time limit
         assert readers() == []
 
 
-def test_what_is_read_ahead_is_bounded() -> None:
+@pytest.mark.parametrize(
+    ("settings", "requests"), [({}, 60), ({"workers": 4, "page_size": 10}, 200)]
+)
+def test_what_is_read_ahead_is_bounded(settings: dict[str, Any], requests: int) -> None:
     with books(history=made_at(evenly(20_000, 90))) as served:
-        rows = iter_credit_transactions(served.api, served.workspace_id)
+        rows = iter_credit_transactions(served.api, served.workspace_id, **settings)
         next(rows)
         rows.close()
-        assert len(served.sandbox.requests) < 60
+        assert len(served.sandbox.requests) < requests
 
 
 @pytest.mark.parametrize(

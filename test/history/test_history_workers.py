@@ -88,23 +88,6 @@ def test_several_threads_read_at_once_and_end_with_the_iterator() -> None:
         assert readers() == []
 
 
-def test_closing_ends_the_waits_of_all_threads() -> None:
-    with books(history=made_at(evenly(3000, 90))) as served:
-        rows = iter_credit_transactions(served.api, served.workspace_id, workers=4, page_size=10)
-        next(rows)
-        served.sandbox.faults.add(status=503, retry_after="250")
-        rows.close()  # or the test would run into its time limit
-        assert readers() == []
-
-
-def test_what_several_threads_read_ahead_is_bounded() -> None:
-    with books(history=made_at(evenly(20_000, 90))) as served:
-        rows = iter_credit_transactions(served.api, served.workspace_id, workers=4, page_size=10)
-        next(rows)
-        rows.close()
-        assert len(served.sandbox.requests) < 200
-
-
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_an_error_in_planning_is_raised_after_the_rows_before_it(
