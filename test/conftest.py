@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -58,6 +60,17 @@ def api(sandbox: Sandbox) -> Iterator[flowhunt.CreditsApi]:
     """The five endpoints of that sandbox."""
     with flowhunt.ApiClient(sandbox.configuration()) as client:
         yield flowhunt.CreditsApi(client)
+
+
+@pytest.fixture
+def leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A function of any arguments that moves from the working directory, ``tmp_path``, to another.
+
+    The other one is ``elsewhere`` in it.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: os.chdir(tmp_path / "elsewhere")
 
 
 @pytest.fixture

@@ -153,8 +153,11 @@ class RawServer:
         return f"{'https' if self._tls else 'http'}://localhost:{self.port}"
 
     def wait_for(self, requests: int) -> int:
-        """How many requests have arrived, once there are so many, or after five seconds."""
-        end = time.monotonic() + 5
+        """How many requests have arrived, once there are so many, or after 30 seconds.
+
+        A process that is to send one has to start first, on a busy machine too.
+        """
+        end = time.monotonic() + 30
         while len(self.requests) < requests and time.monotonic() < end:
             self._stopping.wait(0.01)
         return len(self.requests)
