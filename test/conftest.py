@@ -19,12 +19,15 @@ for profile, examples in ("light", 25), ("deep", 200):
     settings.register_profile(profile, max_examples=examples, deadline=None, database=None)
 settings.load_profile("light")
 
+LONGEST = {"test_dist.py", "test_mirror_kill.py", "test_published_package.py", "test_site.py"}
+"""The files with tests of more than five seconds."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker is left with it in the end."""
     if config.getoption("--hypothesis-profile") != "deep":
         items[:] = [item for item in items if item.get_closest_marker("deep") is None]
-    items.sort(key=lambda item: item.get_closest_marker("dist") is None)
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_collection_finish() -> None:
