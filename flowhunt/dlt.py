@@ -136,14 +136,7 @@ def flowhunt_source(
         try:
             if asked.error:
                 raise asked.error
-            loaded = _loaded()
-            periods = asked.changed(loaded.get(asked.workspace_id), found)
-            pieces = [Slice(asked.workspace_id, *period) for period in periods]
-            rows = read_transactions(pieces, found, on_difference=on_difference, zone=asked.zone)
-            days = [day for period in periods for day in _days(*period)]
-            with_day = (_with_day(batch, asked.zone) for batch in rows)
-            yield from _complete_days(asked.workspace_id, days, with_day)
-            loaded[asked.workspace_id] = asked.state()
+            yield from _changed_rows(asked, found, on_difference)
         except OpenApiException as error:
             yield _failure("credit_transactions", asked.workspace_id, error)
 
@@ -266,6 +259,20 @@ def _by_key(api_keys: dict[str, str] | None, base_url: str | None) -> Configurat
 
 
 # Rows
+
+
+def _changed_rows(
+    asked: _Asked, found: Configurations, on_difference: OnDifference
+) -> Iterator[pa.Table]:
+    """The rows of the periods that have changed; what was loaded is kept once they all are."""
+    loaded = _loaded()
+    periods = asked.changed(loaded.get(asked.workspace_id), found)
+    pieces = [Slice(asked.workspace_id, *period) for period in periods]
+    rows = read_transactions(pieces, found, on_difference=on_difference, zone=asked.zone)
+    days = [day for period in periods for day in _days(*period)]
+    with_day = (_with_day(batch, asked.zone) for batch in rows)
+    yield from _complete_days(asked.workspace_id, days, with_day)
+    loaded[asked.workspace_id] = asked.state()
 
 
 def _complete_days(

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from flowhunt.sandbox import Sandbox
+
 TIME_LIMIT = 60
 EVIL = "\x1b]0;title\x07\x1b[2J[/x][bold]\r\x7f\x9b31m\u202e\u2066\u0085 Café ☕"
 DAYS = 40
@@ -23,6 +25,17 @@ class Ran(NamedTuple):
 
 
 Run = Callable[..., Ran]
+
+
+def assert_wrong_usage(run: Run, service: Sandbox, wrong: tuple[str, ...]) -> None:
+    """One line says what is wrong, and nothing was sent."""
+    before = len(service.requests)
+    ran = run(*wrong)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: ")
+    assert len(ran.err.splitlines()) == 1
+    assert len(service.requests) == before
 
 
 def rows_until_now() -> list[dict[str, Any]]:

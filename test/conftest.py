@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -16,12 +19,21 @@ for profile, examples in ("light", 25), ("deep", 200):
     settings.register_profile(profile, max_examples=examples, deadline=None, database=None)
 settings.load_profile("light")
 
+LONGEST = {"test_dist.py", "test_mirror_kill.py", "test_published_package.py", "test_site.py"}
+"""The files with tests of more than five seconds."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no worker is left with it in the end."""
     if config.getoption("--hypothesis-profile") != "deep":
         items[:] = [item for item in items if item.get_closest_marker("deep") is None]
-    items.sort(key=lambda item: item.get_closest_marker("dist") is None)
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """Let no later collection of garbage look through thousands of tests: they all stay."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +63,17 @@ def api(sandbox: Sandbox) -> Iterator[flowhunt.CreditsApi]:
     """The five endpoints of that sandbox."""
     with flowhunt.ApiClient(sandbox.configuration()) as client:
         yield flowhunt.CreditsApi(client)
+
+
+@pytest.fixture
+def leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A function of any arguments that moves from the working directory, ``tmp_path``, to another.
+
+    The other one is ``elsewhere`` in it.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: os.chdir(tmp_path / "elsewhere")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Self
 
 import flowhunt
@@ -21,6 +21,15 @@ Connect = Callable[..., flowhunt.CreditsApi]
 Response = bytes | Callable[["Connection"], None]
 
 BALANCE = {"user_id": "user-1", "credits": 2_500_000}
+TRANSACTION: dict[str, Any] = {
+    "transaction_id": "t",
+    "workspace_id": "w",
+    "user_id": "u",
+    "created_at": "2021-01-01T00:00:00",
+    "transaction_type": "G",
+    "context_id": "c",
+    "amount": 100,
+}
 
 
 def response(
@@ -144,8 +153,11 @@ class RawServer:
         return f"{'https' if self._tls else 'http'}://localhost:{self.port}"
 
     def wait_for(self, requests: int) -> int:
-        """How many requests have arrived, once there are so many, or after five seconds."""
-        end = time.monotonic() + 5
+        """How many requests have arrived, once there are so many, or after 30 seconds.
+
+        A process that is to send one has to start first, on a busy machine too.
+        """
+        end = time.monotonic() + 30
         while len(self.requests) < requests and time.monotonic() < end:
             self._stopping.wait(0.01)
         return len(self.requests)
@@ -228,6 +240,26 @@ def _is_whole(data: bytes) -> bool:
         if line.startswith(b"content-length:")
     ]
     return bool(end) and len(body) >= sum(lengths)
+
+
+def drip_body(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    connection.drip(b" " * 100_000, interval=0.05)
+
+
+@contextlib.contextmanager
+def silent_address(host: str = "127.0.0.1") -> Generator[tuple[str, int]]:
+    """An address that takes packets and sends none: nobody accepts, and the backlog is full."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(family))
+        listener.bind((host, 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket(family))
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[:2]
 
 
 def clock_without_waits() -> Clock:

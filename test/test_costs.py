@@ -34,16 +34,6 @@ CALLS = 2_000
 
 ASKING_THE_SYSTEM = {"recv_into", "sendall", "setblocking", "settimeout"}
 
-ROW = {
-    "transaction_id": "t-1",
-    "workspace_id": "w-1",
-    "user_id": "user-1",
-    "created_at": "2026-03-01T12:00:00",
-    "transaction_type": "G",
-    "context_id": "c-1",
-    "amount": 100,
-}
-
 
 class Called(NamedTuple):
     """A Python function that ran.
@@ -137,7 +127,9 @@ def test_a_warm_call_builds_no_schema_again(
             return api.get_credit_balance()
         return api.search_credit_transactions("w-1", request_body)
 
-    with RawServer(response([ROW] if request_body else raw_server.BALANCE)) as server:
+    with RawServer(
+        response([raw_server.TRANSACTION] if request_body else raw_server.BALANCE)
+    ) as server:
         api = connect(server)
         ask()
 
@@ -157,7 +149,7 @@ def test_a_warm_get_gives_other_threads_a_turn_to_send_and_one_to_receive(
 
 
 def test_a_page_is_received_at_once(connect: Connect) -> None:
-    page = response([ROW] * 60)
+    page = response([raw_server.TRANSACTION] * 60)
     assert len(page) > 8 * 1024  # what Python receives at once by itself, before 3.14
     with RawServer(page) as server:
         api = connect(server)
@@ -244,7 +236,7 @@ def collections() -> Iterator[list[int]]:
 def test_columns_give_the_garbage_collector_nothing_to_look_through(
     collections: list[int],
 ) -> None:
-    text = json.dumps([ROW] * 10_000).encode()
+    text = json.dumps([raw_server.TRANSACTION] * 10_000).encode()
     SEARCH_COLUMNS.decode(text)
     collections.clear()
     ids = SEARCH_COLUMNS.decode(text)["transaction_id"]
@@ -254,7 +246,11 @@ def test_columns_give_the_garbage_collector_nothing_to_look_through(
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-@pytest.mark.parametrize("rows", [[ROW] * 1_000, [ROW] * 1_000 + [{}]], ids=["good", "broken"])
+@pytest.mark.parametrize(
+    "rows",
+    [[raw_server.TRANSACTION] * 1_000, [raw_server.TRANSACTION] * 1_000 + [{}]],
+    ids=["good", "broken"],
+)
 def test_a_long_response_leaves_the_garbage_collector_as_it_was(
     rows: list[Any], enabled: bool, connect: Connect
 ) -> None:

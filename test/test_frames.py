@@ -38,21 +38,13 @@ from flowhunt import (
 )
 from flowhunt.credits import to_decimal
 from flowhunt.sandbox import Sandbox
+from raw_server import TRANSACTION
 
 mpl.use("agg")
 
 Json = dict[str, Any]
 
-ROW: Json = {
-    "transaction_id": "t",
-    "workspace_id": "w",
-    "user_id": "u",
-    "created_at": "2021-01-01T00:00:00",
-    "transaction_type": "G",
-    "context_id": "c",
-    "context_desc": None,
-    "amount": 100,
-}
+ROW: Json = TRANSACTION | {"context_desc": None}
 SUM: Json = {
     "created_at": "2021-01-01T00:00:00",
     "workspace_id": "w",

@@ -33,7 +33,7 @@ from flowhunt import (
     ValidationErrorLocInner,
 )
 from flowhunt.sandbox import Sandbox
-from raw_server import RawServer, response
+from raw_server import TRANSACTION, RawServer, response
 
 Json = dict[str, Any]
 Strategy = st.SearchStrategy[Any]
@@ -44,16 +44,6 @@ SPECIFICATION = yaml.safe_load(
 SCHEMAS: dict[str, Json] = SPECIFICATION["components"]["schemas"]
 MODELS = [name for name, schema in SCHEMAS.items() if schema["type"] == "object"]
 REQUESTS = [name for name in MODELS if name.endswith("Request") or name == "Pagination"]
-
-ROW: Json = {
-    "transaction_id": "t",
-    "workspace_id": "w",
-    "user_id": "u",
-    "created_at": "2021-01-01T00:00:00",
-    "transaction_type": "G",
-    "context_id": "c",
-    "amount": 100,
-}
 
 
 def model_of(name: str) -> Any:
@@ -187,7 +177,7 @@ def test_text_that_is_no_object_is_refused(name: str, text: str) -> None:
 REQUIRED = [(name, field) for name in MODELS for field in SCHEMAS[name].get("required", [])]
 WHOLE: dict[str, Json] = {
     "CreditBalanceResponse": {"user_id": "u", "credits": 1},
-    "CreditTransactionResponse": ROW,
+    "CreditTransactionResponse": TRANSACTION,
     "CreditDailyTransactionResponse": {
         "created_at": "2021-01-01T00:00:00",
         "workspace_id": "w",
@@ -254,11 +244,11 @@ def test_null_that_was_set_is_not_null_that_was_not() -> None:
 
 @pytest.mark.parametrize("desc", [{}, {"context_desc": None}, {"context_desc": "Café ☕"}])
 def test_a_response_keeps_whether_a_null_was_received(desc: Json) -> None:
-    row = CreditTransactionResponse.from_dict({**ROW, **desc})
+    row = CreditTransactionResponse.from_dict({**TRANSACTION, **desc})
 
     assert row is not None
     assert row.context_desc == desc.get("context_desc")
-    assert json.loads(row.to_json()) == {**ROW, **desc}
+    assert json.loads(row.to_json()) == {**TRANSACTION, **desc}
 
 
 @pytest.mark.parametrize(
@@ -316,7 +306,7 @@ def test_date_of_a_chart_row_is_var_date() -> None:
     ],
 )
 def test_timestamps_keep_the_offset_they_have(text: str, timestamp: datetime) -> None:
-    row = CreditTransactionResponse.from_dict({**ROW, "created_at": text})
+    row = CreditTransactionResponse.from_dict({**TRANSACTION, "created_at": text})
     request = CreditDailyChartRequest(created_at_from=timestamp)
 
     assert row is not None
@@ -408,7 +398,7 @@ def test_a_new_code_is_a_member_that_keeps_its_text(code: str) -> None:
 @pytest.mark.parametrize("code", ["G", "BRAND_NEW"])
 def test_a_code_is_one_object_however_it_is_received(code: str) -> None:
     member = TransactionType(code)
-    row = CreditTransactionResponse.from_dict({**ROW, "transaction_type": code})
+    row = CreditTransactionResponse.from_dict({**TRANSACTION, "transaction_type": code})
     chart = CreditDailyChartResponse.from_dict({"per_day": [], "transaction_types": [code]})
 
     assert row is not None
@@ -430,11 +420,11 @@ def test_what_is_no_text_is_no_code(wrong: Any) -> None:
     with pytest.raises(ValueError, match="is not a valid TransactionType"):
         TransactionType(wrong)
     with pytest.raises(pydantic.ValidationError, match="transaction_type"):
-        CreditTransactionResponse.from_dict({**ROW, "transaction_type": wrong})
+        CreditTransactionResponse.from_dict({**TRANSACTION, "transaction_type": wrong})
 
 
 def test_a_new_code_never_costs_a_page(connect: Callable[..., flowhunt.CreditsApi]) -> None:
-    rows = [{**ROW, "transaction_type": code} for code in ("G", "BRAND_NEW", "K")]
+    rows = [{**TRANSACTION, "transaction_type": code} for code in ("G", "BRAND_NEW", "K")]
     with RawServer(response(rows)) as server:
         page = connect(server).search_credit_transactions("w", {})
 

@@ -42,8 +42,9 @@ def published(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     whole = Path(home) / "whole"
     if not whole.exists():
         venv.create(home, clear=True, with_pip=False)
+        install = ("install", "--quiet", "--no-compile", PUBLISHED)
         fetched = subprocess.run(
-            [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", PUBLISHED],
+            [sys.executable, "-m", "pip", "--python", python, *install],
             capture_output=True,
             text=True,
             check=False,

@@ -212,17 +212,20 @@ class Snapshot:
                     acero.Declaration("aggregate", aggregate),
                 ]
             ).to_table()
-        for row in found.to_pylist():
-            if row["first_day"] is None or partition_of(row["workspace_id"]) != row["partition"]:
-                raise TableError(
-                    f"the partition {row['partition']} of the table has rows with the workspace ID "
-                    f"{row['workspace_id']!r}, or with no timestamp: another program has changed "
-                    "them. Delete these rows"
-                )
-            # A null that another program wrote differs from every value of the service.
-            key = row["first_day"], row["transaction_type"] or ""
-            tally = Tally(row["rows"], int(row["amount"] or 0))
-            yield row["workspace_id"], key, tally, micros_of(row["newest"])
+        yield from map(_total, found.to_pylist())
+
+
+def _total(row: dict[str, Any]) -> tuple[str, Key, Tally, int]:
+    if row["first_day"] is None or partition_of(row["workspace_id"]) != row["partition"]:
+        raise TableError(
+            f"the partition {row['partition']} of the table has rows with the workspace ID "
+            f"{row['workspace_id']!r}, or with no timestamp: another program has changed "
+            "them. Delete these rows"
+        )
+    # A null that another program wrote differs from every value of the service.
+    key = row["first_day"], row["transaction_type"] or ""
+    tally = Tally(row["rows"], int(row["amount"] or 0))
+    return row["workspace_id"], key, tally, micros_of(row["newest"])
 
 
 class MirrorTable:

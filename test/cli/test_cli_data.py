@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cli_helpers import DAYS, Run
+from cli_helpers import DAYS, Run, assert_wrong_usage
 from flowhunt.cli._period import when
 from flowhunt.sandbox import Sandbox
 
@@ -214,13 +214,7 @@ def test_nothing_found_is_said_on_standard_error_and_is_data_without_rows(run: R
 def test_wrong_usage_is_one_line_before_anything_is_sent(
     run: Run, service: Sandbox, wrong: tuple[str, ...]
 ) -> None:
-    before = len(service.requests)
-    ran = run(*wrong)
-
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("error: ")
-    assert len(ran.err.splitlines()) == 1
-    assert len(service.requests) == before
+    assert_wrong_usage(run, service, wrong)
 
 
 def test_names_and_spans_of_time_begin_where_people_expect() -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cli_helpers import EVIL, Run
+from cli_helpers import EVIL, Run, assert_wrong_usage
 from flowhunt.sandbox import Sandbox
 
 pytestmark = pytest.mark.usefixtures("environment")
@@ -194,13 +194,7 @@ def test_wrong_usage_is_one_line_before_anything_is_sent(
     run: Run, service: Sandbox, wrong: tuple[str, ...], tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    before = len(service.requests)
-    ran = run(*wrong)
-
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("error: ")
-    assert len(ran.err.splitlines()) == 1
-    assert len(service.requests) == before
+    assert_wrong_usage(run, service, wrong)
     assert list(tmp_path.iterdir()) == []
 
 

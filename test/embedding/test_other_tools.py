@@ -18,7 +18,8 @@ import trustme
 import flowhunt
 from certificates import pem, server_context
 from proxy_server import ProxyServer
-from raw_server import BALANCE, Connect, Connection, RawServer, response
+from raw_server import BALANCE, Connect, RawServer, drip_body, response
+from turns import in_turn
 
 CREDITS = str(BALANCE["credits"])
 
@@ -55,15 +56,16 @@ FREEZE = {
 }
 
 
-@pytest.mark.parametrize("tool", FREEZE)
+ORDERS = [
+    "import pydantic, flowhunt; {tool}",
+    "{tool}; import flowhunt",
+    "import flowhunt; flowhunt.CreditsApi; {tool}",
+    "import flowhunt.models; {tool}",
+]
+
+
 @pytest.mark.parametrize(
-    "order",
-    [
-        "import pydantic, flowhunt; {tool}",
-        "{tool}; import flowhunt",
-        "import flowhunt; flowhunt.CreditsApi; {tool}",
-        "import flowhunt.models; {tool}",
-    ],
+    ("order", "tool"), in_turn({order: order for order in ORDERS}, *([(tool,)] for tool in FREEZE))
 )
 def test_a_frozen_clock_breaks_neither_the_models_nor_the_deadlines(order: str, tool: str) -> None:
     code = """
@@ -330,11 +332,6 @@ try:
 except flowhunt.ApiTimeoutException:
     print("timed out", time.monotonic() - began < 10)
 """
-
-
-def drip_body(connection: Connection) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    connection.drip(b" " * 100_000, interval=0.05)
 
 
 @pytest.mark.parametrize("when", ["early", "late"])

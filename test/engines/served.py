@@ -44,6 +44,17 @@ def configuration(workspace_id: str) -> flowhunt.Configuration:
 
 CONFIGURATION = f"{__name__}:configuration"
 
+ON_SPARK = [
+    pytest.mark.spark,
+    pytest.mark.filterwarnings("default:::pyspark"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # sockets of py4j
+]
+SPARK_SETTINGS = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.ui.enabled": "false",
+}
+
 
 @contextmanager
 def served_in_prague(rows: list[Row]) -> Generator[WrongService, None, None]:

@@ -22,38 +22,25 @@ from flowhunt.sandbox import Sandbox
 from flowhunt.spark import FlowHuntDataSource, read_sums, read_transactions
 from served import (
     CONFIGURATION,
+    ON_SPARK,
     SINCE,
+    SPARK_SETTINGS,
     UNTIL,
     as_sums,
     in_order,
     ledger,
     month_sums,
-    served,
     workspace_ids,
 )
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.timeout(300),
-    pytest.mark.filterwarnings("default:::pyspark"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # sockets of py4j
-]
+pytestmark = [*ON_SPARK, pytest.mark.timeout(300)]
 
-SETTINGS = {
-    "spark.driver.host": "127.0.0.1",
+SETTINGS = SPARK_SETTINGS | {
     "spark.eventLog.enabled": "true",
     "spark.eventLog.compress": "false",
     "spark.python.auth.socketTimeout": "120s",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.session.timeZone": "Asia/Tokyo",
-    "spark.ui.enabled": "false",
 }
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with served() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -18,24 +18,29 @@ from pyspark import TaskContext
 from pyspark.sql import SparkSession
 
 from flowhunt.spark import FlowHuntDataSource
-from served import CONFIGURATION, SINCE, UNTIL, in_order, ledger, served, workspace_ids
+from served import (
+    CONFIGURATION,
+    ON_SPARK,
+    SINCE,
+    SPARK_SETTINGS,
+    UNTIL,
+    in_order,
+    ledger,
+    served,
+    workspace_ids,
+)
 
 pytestmark = [
-    pytest.mark.spark,
+    *ON_SPARK,
     pytest.mark.timeout(600),
     pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 is a host on Linux alone"),
-    pytest.mark.filterwarnings("default:::pyspark"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # sockets of py4j
 ]
 
-SETTINGS = {
-    "spark.driver.host": "127.0.0.1",
+SETTINGS = SPARK_SETTINGS | {
     "spark.executor.memory": "512m",
     "spark.python.auth.socketTimeout": "300s",
     "spark.speculation": "true",
     "spark.speculation.quantile": "0.5",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.ui.enabled": "false",
 }
 DEPLOY = "org.apache.spark.deploy"
 

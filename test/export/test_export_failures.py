@@ -115,14 +115,8 @@ def test_a_folder_that_is_deleted_during_the_work_is_no_success(tmp_path: Path) 
 
 
 def test_another_working_directory_does_not_move_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, leave: Callable[..., None]
 ) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
-
-    def leave(service: WrongService, request: Request) -> None:
-        os.chdir(tmp_path / "elsewhere")
-
     with WrongService(unusual_rows(), before=leave) as service:
         report = export(service, Path("rows.csv"))
     assert report.path == tmp_path / "rows.csv"

@@ -19,9 +19,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from itertools import repeat
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -33,7 +32,9 @@ from raw_server import (  # noqa: E402  the folder of the tests has to be known 
     Connection,
     RawServer,
     Response,
+    drip_body,
     response,
+    silent_address,
 )
 
 SECONDS = 2
@@ -117,11 +118,6 @@ CLIENTS: dict[str, Call] = {
 }
 
 
-def drip_body(connection: Connection) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    connection.drip(b" " * 100_000, interval=0.05)
-
-
 def drip_head(connection: Connection) -> None:
     connection.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000, interval=0.05)
 
@@ -137,20 +133,6 @@ def send_and_close(data: bytes) -> Callable[[Connection], None]:
         connection.close()
 
     return respond
-
-
-@contextmanager
-def swallowing() -> Generator[tuple[str, int]]:
-    """An address that takes packets and responds to none."""
-    with ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()
 
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
@@ -223,7 +205,7 @@ def run(
 
 def outcome(client: str, case: str) -> str:
     responses, _ = CASES[case]
-    with RawServer() as healthy, RawServer(*responses) as server, swallowing() as dead:
+    with RawServer() as healthy, RawServer(*responses) as server, silent_address() as dead:
         addresses: list[tuple[str, int]] | None = [("127.0.0.1", server.port)]
         if case.startswith("first address"):
             addresses = [dead, ("127.0.0.1", server.port)]

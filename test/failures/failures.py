@@ -226,12 +226,25 @@ _CONNECTION = (
     ),
 )
 
+_corrupt = partial(
+    Failure,
+    raises=ours.ApiConnectionException,
+    status=200,
+    cause=theirs.DecodeError,
+    waits=BACKOFF,
+    reusable=True,
+)
+_too_large = partial(
+    Failure,
+    raises=ours.ResponseTooLargeException,
+    status=200,
+    settings={"max_response_bytes": 200_000},
+)
 _SHORT = _head("Content-Length: 100") + b'{"user_id'
 _GZIPPED = gzip.compress(json.dumps(BALANCE).encode() * 100)
 _OVERWRITTEN = _GZIPPED[:20] + b"\xff" * 40 + _GZIPPED[60:]
 _CHUNKED = _head("Transfer-Encoding: chunked")
 _ENDLESS = b" " * 65536
-_LIMIT = {"max_response_bytes": 200_000}
 _BODY = (
     _broken_off("closed in the body", _then(_SHORT, "close"), status=200),
     _broken_off("reset in the body", _then(_SHORT, "reset"), status=200),
@@ -239,52 +252,22 @@ _BODY = (
     _broken_off("closed in a chunk", _then(_CHUNKED + b"9\r\n{", "close"), status=200),
     _broken_off("closed between chunks", _then(_CHUNKED + b"1\r\n{\r\n", "close"), status=200),
     _broken_off("a chunk size that is no number", _CHUNKED + b"zz\r\n{}\r\n", status=200),
-    Failure(
-        "corrupt gzip",
-        response(_OVERWRITTEN, headers={"Content-Encoding": "gzip"}),
-        ours.ApiConnectionException,
-        status=200,
-        cause=theirs.DecodeError,
-        waits=BACKOFF,
-        reusable=True,
+    _corrupt("corrupt gzip", response(_OVERWRITTEN, headers={"Content-Encoding": "gzip"})),
+    _corrupt("corrupt deflate", response(b"\xff" * 40, headers={"Content-Encoding": "deflate"})),
+    _too_large(
+        "more than the limit, as declared", _without_end(_head("Content-Length: 200001"), _ENDLESS)
     ),
-    Failure(
-        "corrupt deflate",
-        response(b"\xff" * 40, headers={"Content-Encoding": "deflate"}),
-        ours.ApiConnectionException,
-        status=200,
-        cause=theirs.DecodeError,
-        waits=BACKOFF,
-        reusable=True,
+    _too_large(
+        "more than the limit, without end", _without_end(_head("Connection: close"), _ENDLESS)
     ),
-    Failure(
-        "more than the limit, as declared",
-        _without_end(_head("Content-Length: 200001"), _ENDLESS),
-        ours.ResponseTooLargeException,
-        status=200,
-        settings=_LIMIT,
-    ),
-    Failure(
-        "more than the limit, without end",
-        _without_end(_head("Connection: close"), _ENDLESS),
-        ours.ResponseTooLargeException,
-        status=200,
-        settings=_LIMIT,
-    ),
-    Failure(
+    _too_large(
         "more than the limit, in chunks",
         _without_end(_CHUNKED, b"10000\r\n" + _ENDLESS + b"\r\n"),
-        ours.ResponseTooLargeException,
-        status=200,
-        settings=_LIMIT,
     ),
-    Failure(
+    _too_large(
         "more than the limit, once opened",
         response(gzip.compress(b" " * 1_000_000), headers={"Content-Encoding": "gzip"}),
-        ours.ResponseTooLargeException,
-        status=200,
         reusable=True,
-        settings=_LIMIT,
     ),
 )
 

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from urllib3.util import connection as urllib3_connection
 import flowhunt
 from flowhunt._transport.addresses import MAX_LOOK_UPS
 from proxy_server import SocksServer
-from raw_server import BALANCE, Connect, RawServer, response
+from raw_server import BALANCE, Connect, RawServer, response, silent_address
 
 SHORT = 0.4
 LONG = 10.0  # far more than SHORT
@@ -78,24 +78,9 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             thread.join()
 
 
-@contextlib.contextmanager
-def silent(host: str) -> Generator[tuple[str, int]]:
-    """An address that takes packets and sends none."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket(family))
-        listener.bind((host, 0))
-        listener.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket(family))
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[:2]
-
-
 @pytest.fixture
 def swallowing() -> Iterator[tuple[str, int]]:
-    with silent("127.0.0.1") as address:
+    with silent_address() as address:
         yield address
 
 
@@ -163,7 +148,7 @@ def test_a_quick_first_address_is_the_one_that_is_used(
 def test_a_network_whose_ipv6_is_dead_is_left_for_ipv4_at_once(
     resolve: Any, connect: Connect
 ) -> None:
-    with RawServer() as server, silent("::1") as dead:
+    with RawServer() as server, silent_address("::1") as dead:
         resolve(*[dead] * 30, at(server))
         began = time.monotonic()
 

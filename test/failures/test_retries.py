@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import signal
 import socket
 import statistics
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +27,7 @@ from flowhunt.exceptions import (
     ServiceException,
     TLSException,
 )
+from interrupted import lines_after_ctrl_c
 from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, Response, response
 
 
@@ -441,33 +437,16 @@ def drip(connection: Connection) -> None:
     connection.drip(response(headers={"X-Padding": "x" * 60_000}))
 
 
-INTERRUPTED = """
-    import sys
-    import flowhunt
-
-    configuration = flowhunt.Configuration(host=sys.argv[1], api_key="key-1")
-    configuration.connection_pool_maxsize = 1
-    api = flowhunt.CreditsApi(flowhunt.ApiClient(configuration))
-    try:
-        api.get_credit_balance()
-    except KeyboardInterrupt as error:
-        print("interrupted", error.__cause__, flush=True)
-    print(api.get_credit_balance().credits)
-"""
-
-
 @pytest.mark.parametrize("busy", [Connection.keep_silent, drip], ids=["silent", "dripping"])
 def test_ctrl_c_passes_through_at_once_and_its_connection_is_not_used_again(busy: Response) -> None:
+    program = """
+        try:
+            api.get_credit_balance()
+        except KeyboardInterrupt as error:
+            print("interrupted", error.__cause__)
+        print(api.get_credit_balance().credits)
+        """
     with RawServer(busy, response()) as server:
-        child = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(INTERRUPTED), server.url],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with child:
-            assert server.wait_for(1) == 1
-            os.kill(child.pid, signal.SIGINT)
-            out, _ = child.communicate(timeout=30)
-
-        assert out.splitlines() == ["interrupted None", str(BALANCE["credits"])]
+        printed = lines_after_ctrl_c(program, server)
+        assert printed == ["interrupted None", str(BALANCE["credits"])]
         assert server.connections == len(server.requests) == 2

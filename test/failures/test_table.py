@@ -1,4 +1,7 @@
-"""Every failure of the table, with every endpoint in every form, and the call after it."""
+"""Every failure of the table in every form, and the call after it.
+
+Each with three of the endpoints, with all of them in a deep run.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,12 @@ import flowhunt
 from failures import ENDPOINTS, FAILURES, FORMS, RAW, Endpoint, Failure
 from flowhunt.exceptions import ApiException
 from raw_server import Connect, JumpingClock, RawServer, response
+from turns import in_turn
+
+CALLS = [
+    [(ENDPOINTS[(turn + number) % len(ENDPOINTS)], form) for number, form in enumerate(FORMS)]
+    for turn in range(len(ENDPOINTS))
+]
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +35,10 @@ def server(shared: RawServer) -> RawServer:
     return shared
 
 
-@pytest.mark.parametrize("form", FORMS, ids=("plain", "with_http_info", "raw"))
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
+@pytest.mark.parametrize(
+    ("failure", "endpoint", "form"),
+    in_turn({failure.name: failure for failure in FAILURES}, *CALLS),
+)
 def test_a_failure_has_a_name_ends_in_time_and_leaves_a_client_that_works(
     failure: Failure,
     endpoint: Endpoint,

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -23,7 +23,17 @@ from flowhunt.exceptions import (
     ApiValueError,
     RateLimitException,
 )
-from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, Response, response
+from raw_server import (
+    BALANCE,
+    Connect,
+    Connection,
+    JumpingClock,
+    RawServer,
+    Response,
+    drip_body,
+    response,
+    silent_address,
+)
 
 SHORT = 0.3
 LONG = 10.0  # far more than SHORT and far less than what it would take without a bound
@@ -51,11 +61,6 @@ def tls(request: pytest.FixtureRequest, authority: trustme.CA) -> ssl.SSLContext
 
 def drip_head(connection: Connection) -> None:
     connection.drip(SLOW)
-
-
-def drip_body(connection: Connection) -> None:
-    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    connection.drip(b" " * 100_000)
 
 
 def drip_chunks(connection: Connection) -> None:
@@ -140,32 +145,18 @@ def test_a_raw_response_is_read_within_the_same_deadline(connect: Connect) -> No
             received.read()
 
 
-@pytest.fixture
-def full_backlog() -> Iterator[int]:
-    """The port of a service that accepts nobody any more."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
 @pytest.mark.parametrize(
     "limits",
     [{"deadline": SHORT}, {"connect_timeout": SHORT}, {"retries": 0, "connect_timeout": SHORT}],
     ids=str,
 )
 def test_a_service_that_accepts_nobody_is_given_up_in_time(
-    limits: dict[str, Any], full_backlog: int, connect: Connect
+    limits: dict[str, Any], connect: Connect
 ) -> None:
-    api = connect(f"http://127.0.0.1:{full_backlog}", **limits)
-
-    with within(), pytest.raises(ApiTimeoutException):
-        api.get_credit_balance()
+    with silent_address() as (host, port):
+        api = connect(f"http://{host}:{port}", **limits)
+        with within(), pytest.raises(ApiTimeoutException):
+            api.get_credit_balance()
 
 
 @contextlib.contextmanager

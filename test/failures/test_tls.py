@@ -176,12 +176,13 @@ def test_without_tls_server_name_the_host_is_asked_for(
     assert asked_for == ["localhost"]
 
 
-def test_a_certificate_without_the_tls_server_name_is_refused(
-    authority: trustme.CA, connect: Connect
+@pytest.mark.parametrize("setting", ["tls_server_name", "assert_hostname"])
+def test_a_certificate_without_the_name_that_is_set_is_refused(
+    setting: str, authority: trustme.CA, connect: Connect
 ) -> None:
     with RawServer(tls=server_context(authority)) as server:
         api = connect(server, ca_cert_data=pem(authority))
-        api.api_client.configuration.tls_server_name = "flowhunt.example"
+        setattr(api.api_client.configuration, setting, "flowhunt.example")
         is_refused(api, server)
 
 
@@ -193,15 +194,6 @@ def test_assert_hostname_names_who_must_be_there(
         api = connect(server, ca_cert_data=pem(authority))
         api.api_client.configuration.assert_hostname = expected
         assert api.get_credit_balance().user_id == "user-1"
-
-
-def test_a_certificate_without_the_asserted_name_is_refused(
-    authority: trustme.CA, connect: Connect
-) -> None:
-    with RawServer(tls=server_context(authority)) as server:
-        api = connect(server, ca_cert_data=pem(authority))
-        api.api_client.configuration.assert_hostname = "flowhunt.example"
-        is_refused(api, server)
 
 
 def test_assert_hostname_false_still_wants_a_trusted_certificate(

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +18,7 @@ import urllib3
 import flowhunt
 from certificates import server_context
 from flowhunt._transport.deadline import Clock
+from interrupted import lines_after_ctrl_c
 from proxy_server import ProxyServer
 from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, response
 
@@ -252,32 +249,16 @@ def test_a_failure_in_the_caller_s_own_retry_policy_is_not_swallowed(connect: Co
             connect(server, retries=Mistaken(3, status_forcelist=[503])).get_credit_balance()
 
 
-INTERRUPTED = """
-    import sys
-    import flowhunt
-
-    configuration = flowhunt.Configuration(host=sys.argv[1], api_key="key-1")
-    api = flowhunt.CreditsApi(flowhunt.ApiClient(configuration))
-    try:
-        api.get_credit_balance()
-    except KeyboardInterrupt:
-        print("interrupted", flush=True)
-"""
-
-
 def test_ctrl_c_ends_the_wait_for_the_next_attempt_at_once() -> None:
+    """The service asks for 50 seconds, and the process has 20 to end."""
+    program = """
+        try:
+            api.get_credit_balance()
+        except KeyboardInterrupt:
+            print("interrupted")
+        """
     with RawServer(BUSY) as server:
-        child = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(INTERRUPTED), server.url],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with child:
-            assert server.wait_for(1) == 1
-            os.kill(child.pid, signal.SIGINT)
-            out, _ = child.communicate(timeout=20)  # the Retry-After is 50
-
-        assert out == "interrupted\n"
+        assert lines_after_ctrl_c(program, server) == ["interrupted"]
 
 
 def test_a_timeout_says_which_limit_and_its_seconds(connect: Connect) -> None:

@@ -12,19 +12,39 @@ import flowhunt
 from flowhunt.history import iter_credit_transactions, iter_daily_credit_transactions, reconcile
 from histories import evenly, ids, ledger, made_at
 from raw_server import JumpingClock, RawServer, response
+from turns import in_turn
+
+SEARCH = "search_credit_transactions"
+ORDERS: dict[str, dict[str, Any]] = {
+    "newest first": {"order": "newest_first"},
+    "oldest first, capped": {"order": "oldest_first", "max_limit": 37},
+    "shuffled": {"order": "shuffled"},
+    "newest first, capped": {"order": "newest_first", "max_limit": 37},
+}
 
 
-@pytest.mark.parametrize("end", ["newest", "oldest"])
-@pytest.mark.parametrize("operation", ["search_credit_transactions", None])
 @pytest.mark.parametrize(
-    ("order", "max_limit"),
-    [("newest_first", None), ("oldest_first", 37), ("shuffled", None), ("newest_first", 37)],
+    ("options", "end", "operation", "count"),
+    in_turn(
+        ORDERS,
+        [
+            ("newest", SEARCH, 1200),
+            ("oldest", None, 1200),
+            ("newest", None, 30),
+            ("oldest", SEARCH, 30),
+        ],
+        [
+            ("newest", None, 1200),
+            ("oldest", SEARCH, 1200),
+            ("newest", SEARCH, 30),
+            ("oldest", None, 30),
+        ],
+    ),
 )
-@pytest.mark.parametrize("count", [30, 1200])
 def test_rows_that_arrive_during_a_read_disturb_nothing(
-    end: str, operation: str | None, order: str, max_limit: int | None, count: int
+    options: dict[str, Any], end: str, operation: str | None, count: int
 ) -> None:
-    with ledger(history=made_at(evenly(count, 60)), order=order, max_limit=max_limit) as served:
+    with ledger(history=made_at(evenly(count, 60)), **options) as served:
         at_the_start = served.kept()
         served.sandbox.faults.add(add_rows=2, add_rows_at=end, operation=operation)
         read = served.read()
@@ -125,21 +145,25 @@ def test_no_thread_is_left_behind(read: Any) -> None:
         assert readers() == []
 
 
-def test_closing_ends_a_wait_between_attempts() -> None:
+@pytest.mark.parametrize("settings", [{}, {"workers": 4, "page_size": 10}])
+def test_closing_ends_the_waits_between_attempts(settings: dict[str, Any]) -> None:
     with ledger(history=made_at(evenly(3000, 90))) as served:
-        rows = iter_credit_transactions(served.api, served.workspace_id)
+        rows = iter_credit_transactions(served.api, served.workspace_id, **settings)
         next(rows)
         served.sandbox.faults.add(status=503, retry_after="250")
         rows.close()  # or the test would run into its time limit
         assert readers() == []
 
 
-def test_what_is_read_ahead_is_bounded() -> None:
+@pytest.mark.parametrize(
+    ("settings", "requests"), [({}, 60), ({"workers": 4, "page_size": 10}, 200)]
+)
+def test_what_is_read_ahead_is_bounded(settings: dict[str, Any], requests: int) -> None:
     with ledger(history=made_at(evenly(20_000, 90))) as served:
-        rows = iter_credit_transactions(served.api, served.workspace_id)
+        rows = iter_credit_transactions(served.api, served.workspace_id, **settings)
         next(rows)
         rows.close()
-        assert len(served.sandbox.requests) < 60
+        assert len(served.sandbox.requests) < requests
 
 
 @pytest.mark.parametrize(

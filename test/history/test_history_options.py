@@ -151,10 +151,10 @@ def test_a_period_is_cut_by_the_bounds_asked_for_alone(grouping: str) -> None:
 @pytest.mark.parametrize(
     "history",
     [
-        pytest.param({"history": made_at(evenly(20_000, days))}, id=f"even-over-{days}-days")
+        pytest.param({"history": made_at(evenly(10_000, days))}, id=f"even-over-{days}-days")
         for days in (1, 180, 3650)
     ]
-    + [pytest.param({"transactions": 20_000}, id="more-by-day-than-by-night")],
+    + [pytest.param({"transactions": 10_000}, id="more-by-day-than-by-night")],
 )
 def test_reading_all_takes_few_more_requests_than_there_are_pages(history: dict[str, Any]) -> None:
     with ledger(**history) as served:

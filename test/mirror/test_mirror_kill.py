@@ -1,6 +1,6 @@
 """A sync may be killed at any time: each version is true, and the next sync completes the table.
 
-``FLOWHUNT_TEST_KILLS`` is how often a sync is killed; a thorough run takes 200.
+``FLOWHUNT_TEST_KILLS`` is how often a sync is killed; a deep run takes 18, a thorough one 200.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from mirrors import days_of, facts, facts_by_duckdb, served
 from wrong_service import WORKSPACE, Row, WrongService, evenly, rows_at
 
-KILLS = int(os.environ.get("FLOWHUNT_TEST_KILLS", "18"))
+KILLS = int(os.environ.get("FLOWHUNT_TEST_KILLS", "9" if settings().max_examples < 200 else "18"))
 THOROUGH = 30
 """From so many kills of a scenario on, some have to meet it between two commits."""
 CHILD = Path(__file__).with_name("mirror_child.py")

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -240,14 +240,8 @@ def test_a_table_that_is_deleted_while_it_syncs_is_no_success(tmp_path: Path) ->
 
 
 def test_another_working_directory_does_not_move_the_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, leave: Callable[..., None]
 ) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path)
-
-    def leave(service: WrongService, request: Request) -> None:
-        os.chdir(tmp_path / "elsewhere")
-
     with served(evenly(20, 5), before=leave) as (service, configuration):
         sync("t", configuration)
         assert facts_in(tmp_path / "t") == facts(service.rows)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from flowhunt.sandbox import Sandbox
+from flowhunt.sandbox.__main__ import main
 
 TIME_LIMIT = 60
 
@@ -74,12 +75,17 @@ def test_a_demo_shows_the_balance_the_latest_transactions_and_the_days() -> None
     ],
 )
 def test_a_live_demo_names_the_variable_that_is_missing(
-    present: dict[str, str], missing: str
+    present: dict[str, str],
+    missing: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shown = demo("--live", **present)
-    assert (shown.returncode, shown.stdout) == (1, "")
-    assert missing in shown.stderr
-    assert len(shown.stderr.splitlines()) == 1
+    for name, value in present.items():
+        monkeypatch.setenv(name, value)
+    assert main(["demo", "--live"]) == 1
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert missing in err
 
 
 def test_a_live_demo_asks_where_the_environment_says() -> None:
@@ -111,7 +117,7 @@ def test_a_configuration_leads_to_the_sandbox_and_takes_overrides() -> None:
         assert sandbox.configuration(workspace_id="mine").workspace_id == "mine"
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_the_demo_shows_plain_characters_where_the_encoding_has_no_others(encoding: str) -> None:
     shown = demo(PYTHONIOENCODING=encoding)
 

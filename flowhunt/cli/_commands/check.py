@@ -60,7 +60,6 @@ def command(
 
     def ask(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
         credits = api.get_workspace_credit_balance(workspace_id).credits
-        found = {"workspace_id": workspace_id, "credits": credits}
         crossed: dict[str, Any] = {}
         error: Exception | None = None
         if below is not None and to_decimal(credits) < below:
@@ -71,20 +70,23 @@ def command(
                 if days_left is not None and days_left < days_below:
                     crossed |= {"days_left": tenths(days_left), "days_below": float(days_below)}
             except (flowhunt.OpenApiException, click.ClickException) as caught:
-                error = caught
+                error = caught  # it hides no balance that is low
         if crossed:
-            yield found | crossed
+            yield {"workspace_id": workspace_id, "credits": credits} | crossed
         if error is not None:
             raise error
 
-    crossed = list(rows_of(session, ask))
-    if crossed:
+    if crossed := list(rows_of(session, ask)):
         session.exit_code = ExitCode.LIMIT
-        if session.output == "table":
-            for row in crossed:
-                write(sys.stdout, _line(row))
-        else:
-            show(session, COLUMNS, crossed)
+        _report(session, crossed)
+
+
+def _report(session: Session, crossed: list[Row]) -> None:
+    if session.output == "table":
+        for row in crossed:
+            write(sys.stdout, _line(row))
+    else:
+        show(session, COLUMNS, crossed)
 
 
 def _line(row: Row) -> str:
