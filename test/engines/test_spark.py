@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 from pyspark import TaskContext
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from docs_blocks import ROOT, blocks
@@ -211,8 +211,13 @@ def test_no_key_is_in_plans_logs_files_or_errors(
     df.explain("extended")
     with pytest.raises(AnalysisException, match="credentials=package") as caught:
         load(spark, sandbox, api_key="planted-key")
+    texts = [str(caught.value)]
+    for function, message in ("failing_vault", "KeyError"), ("wrong_key", "401 Unauthorized"):
+        with pytest.raises(PySparkException, match=message) as failed:
+            load(spark, sandbox, credentials=f"served:{function}").collect()
+        texts.append(str(failed.value))
     shown = capfd.readouterr()
-    texts = [shown.out, shown.err, str(caught.value)]
+    texts += [shown.out, shown.err]
     logs = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size]
     assert any("events" in path.parts for path in logs)
     secrets = [*(each.api_key for each in sandbox.workspaces), "planted-key"]

@@ -124,8 +124,13 @@ def test_a_task_has_complete_workspaces_each_of_them_once() -> None:
 
 def test_workspaces_can_be_a_file(tmp_path: Path) -> None:
     listed = tmp_path / "workspaces.txt"
-    listed.write_text("w-1\nw-2\n", encoding="utf-8")
-    assert len(tasks(options(workspaces=f"@{listed}"))) == 2
+    listed.write_bytes(b"\xef\xbb\xbf# ours\r\nw-1\r\n\r\n\tw-2 # theirs\r\nw-1,w-3\r\n")
+    asked = options(workspaces=f"@{listed}")
+    pieces = [piece for _, partition in tasks(asked) for piece in partition.value]
+    assert [piece.workspace_id for piece in pieces] == ["w-1", "w-2", "w-3"]
+    listed.write_bytes(b"w-\xe9")
+    with pytest.raises(flowhunt.ApiValueError, match=r"workspaces\.txt must be text in UTF-8"):
+        tasks(asked)
     with pytest.raises(OSError, match=r"missing\.txt"):
         tasks(options(workspaces=f"@{tmp_path / 'missing.txt'}"))
 
@@ -164,8 +169,13 @@ def test_a_key_in_place_of_a_function_is_not_shown() -> None:
         ({"table": "sums", "on_error": "skip"}, "'skip'"),
         ({"on_difference": "hide"}, "'hide'"),
         ({"partitions": "0"}, "partitions must be a positive integer, not '0'"),
+        ({"partitions": "-1"}, "partitions must be a positive integer, not '-1'"),
+        ({"workers": "0"}, "workers must be a positive integer, not '0'"),
         ({"workers": "many"}, "workers must be a positive integer, not 'many'"),
         ({"workspaces": " , "}, "workspaces must name one"),
+        ({"workspaces": '["w-1"]'}, "has .* which is no workspace ID"),
+        ({"transaction_type": ""}, "transaction_type must be .*, not ''"),
+        ({"until": ""}, "until must be a timestamp .*, not ''"),
         ({"since": "soon"}, "'soon'"),
         ({"since": "2026-07-01"}, "no time"),
         ({"zone": "Middle/Earth"}, "'Middle/Earth'"),
