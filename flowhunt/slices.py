@@ -319,7 +319,7 @@ class _Named:
     path: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", self.path):
+        if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", str(self.path)):
             raise ApiValueError(  # without the value: what stands in the wrong place may be a key
                 "the function that returns configurations must be named as "
                 "'package.module:function'"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import dlt
@@ -35,7 +37,7 @@ from served import (
     served_in_prague,
     workspace_ids,
 )
-from wrong_service import WORKSPACE, WrongService, evenly
+from wrong_service import WORKSPACE, Request, Search, Sums, WrongService, evenly
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:dlt"),
@@ -43,6 +45,8 @@ pytestmark = [
 ]
 
 AUDIT = next(block.text for block in blocks("sql") if block.page == ROOT / "docs" / "engines.md")
+
+T = TypeVar("T")
 
 
 class Night:
@@ -108,6 +112,11 @@ def test_months_of_nights_leave_what_the_ledger_has(night: Night) -> None:
 
         assert night.load(sandbox, "2026-04-15") == 2 * 3, "a repeat asks for sums alone"
         assert night.transactions() == first
+        state: Any = night.pipeline.state["sources"]["flowhunt"]
+        loaded = state["resources"]["credit_transactions"].values()
+        digests = [digest for each in loaded for digest in each["sums"].values()]
+        assert len(digests) == 3 * 3
+        assert {len(base64.b64decode(digest)) for digest in digests} == {6}
 
         night.load(sandbox)
         night.assert_is(sandbox)
@@ -124,6 +133,30 @@ def test_months_of_nights_leave_what_the_ledger_has(night: Night) -> None:
     files = [path for path in night.folder.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert [p for p in files if any(secret in p.read_bytes() for secret in secrets)] == []
+
+
+def test_workspaces_are_read_at_the_same_time(night: Night) -> None:
+    both = threading.Barrier(2, timeout=30)
+    asked = set[tuple[str | None, type]]()
+
+    def met(endpoint: T) -> Callable[[Request], T]:
+        """The first request of one workspace waits for that of the other."""
+
+        def respond(request: Request) -> T:
+            if (request.workspace_id, type(endpoint)) not in asked:
+                asked.add((request.workspace_id, type(endpoint)))
+                both.wait()
+            return endpoint
+
+        return respond
+
+    rows = [*evenly(40, 60), *evenly(40, 60, workspace_id="other", prefix="other-")]
+    with WrongService(rows, sums=met(Sums()), search=met(Search())) as service:
+        arguments: Any = {"api_keys": {WORKSPACE: "1", "other": "2"}, "base_url": service.url}
+        night.pipeline.run(flowhunt_source([WORKSPACE, "other"], "2025-01-01", **arguments))
+    assert [row["transaction_id"] for row in night.transactions()] == sorted(
+        row["transaction_id"] for row in rows
+    )
 
 
 def test_months_with_deleted_or_changed_rows_are_replaced(night: Night) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -81,6 +82,32 @@ def test_all_tasks_together_have_the_ledger(sandbox: Sandbox, partitions: str) -
 
 def test_the_sums_are_those_of_the_ledger(sandbox: Sandbox) -> None:
     assert as_sums(rows(options(sandbox, table="sums"))) == month_sums(ledger(sandbox))
+
+
+def test_options_narrow_the_read_and_name_the_period(sandbox: Sandbox) -> None:
+    code = ledger(sandbox)[0]["transaction_type"]
+    wanted = {"transaction_type": code, "since": "2026-02-01", "until": "2026-05-01"}
+    kept = [
+        row
+        for row in ledger(sandbox)
+        if row["transaction_type"] == code and row["created_at"].month in (2, 3, 4)
+    ]
+    assert kept
+    assert in_order(rows(options(sandbox, **wanted))) == [{**row, "extra": None} for row in kept]
+    counts = Counter[date]()
+    for row in rows(options(sandbox, **wanted, table="sums", grouping="date")):
+        counts[row["period"]] += row["cnt"]
+    assert counts == Counter(row["created_at"].date() for row in kept)
+
+
+def test_a_plan_of_ten_thousand_workspaces_is_small(sandbox: Sandbox) -> None:
+    before = len(sandbox.requests)
+    ids = " ".join(str(UUID(int=number)) for number in range(10_000))
+    reader = FlowHuntDataSource(options(workspaces=ids)).reader(StructType())
+    partitions = reader.partitions()
+    assert len(partitions) == 10_000
+    assert len(dumps(partitions)) < 2_000_000
+    assert len(sandbox.requests) == before
 
 
 def test_days_and_months_are_those_of_the_zone() -> None:
