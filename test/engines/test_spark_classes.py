@@ -6,6 +6,7 @@ import pickle
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -211,6 +212,12 @@ def test_a_key_in_place_of_a_function_is_not_shown() -> None:
 def test_a_bad_option_is_refused_on_the_driver(more: dict[str, str], message: str) -> None:
     with pytest.raises(flowhunt.ApiValueError, match=message):
         tasks({**options(), **more})
+
+
+def test_the_extra_leaves_pyspark_to_the_cluster() -> None:
+    needed = [line for line in requires("flowhunt") or () if "spark" in line.partition(";")[2]]
+    assert needed
+    assert [line for line in needed if "pyspark" in line] == []
 
 
 def test_no_task_holds_a_credential(sandbox: Sandbox) -> None:
