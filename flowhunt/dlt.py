@@ -19,7 +19,7 @@ import base64
 import hashlib
 import logging
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
@@ -109,6 +109,7 @@ def flowhunt_source(
     listed_ids = ids_of(workspaces)
     first, end = _period(since, until, zone_of(zone))
     found = configurations(credentials) if credentials else _by_key(api_keys, base_url)
+    read_transactions((), found, on_difference=on_difference)  # it is checked, and nothing is read
 
     @dlt.resource(name="workspaces", selected=False)
     def listed() -> Iterator[str]:
@@ -256,8 +257,8 @@ def _period(since: Timestamp, until: Timestamp | None, zone: tzinfo) -> Period:
     return _midnight(first).replace(day=1), last
 
 
-def _by_key(api_keys: dict[str, str] | None, base_url: str | None) -> Configurations:
-    if not api_keys:
+def _by_key(api_keys: object, base_url: str | None) -> Configurations:
+    if not isinstance(api_keys, Mapping) or not api_keys:
         raise ApiValueError(
             "there is no API key: set sources.flowhunt.api_keys in secrets.toml, a key for each "
             "workspace ID, or name a function that returns configurations as credentials"
@@ -284,8 +285,8 @@ def _check_that_days_are_replaced() -> None:
                 f"{resource.write_disposition!r}: to load all of it once more, run the pipeline "
                 "with refresh='drop_resources'"
             )
-    destination = dlt.current.pipeline().destination
-    if not destination:
+    destination: Any = dlt.current.pipeline().destination
+    if destination is None:  # what is read is not loaded now
         return
     strategies = destination.capabilities().supported_merge_strategies or ()
     if "delete-insert" not in strategies:

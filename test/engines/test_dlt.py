@@ -112,8 +112,9 @@ def test_months_of_nights_leave_what_the_ledger_has(night: Night) -> None:
 
         assert night.load(sandbox, "2026-04-15") == 2 * 3, "a repeat asks for sums alone"
         assert night.transactions() == first
-        state: Any = night.pipeline.state["sources"]["flowhunt"]
-        loaded = state["resources"]["credit_transactions"].values()
+        state: Any = night.pipeline.state
+        resources = state["sources"]["flowhunt"]["resources"]
+        loaded = resources["credit_transactions"].values()
         digests = [digest for each in loaded for digest in each["sums"].values()]
         assert len(digests) == 3 * 3
         assert {len(base64.b64decode(digest)) for digest in digests} == {6}
@@ -420,13 +421,15 @@ def test_a_load_that_would_not_replace_days_is_refused(
         ({"zone": "Middle/Earth"}, "'Middle/Earth'"),
         ({"until": "2025-01-01"}, "2026-01-01 until 2025-01-01"),
         ({"api_keys": None}, r"sources\.flowhunt\.api_keys"),
+        ({"api_keys": ["planted-key"]}, r"sources\.flowhunt\.api_keys"),
+        ({"on_difference": "hide"}, "'hide'"),
         ({"api_keys": None, "credentials": "planted-key"}, r"package\.module:function"),
     ],
 )
 def test_bad_settings_are_refused_at_once(
     night: Night, settings: dict[str, Any], message: str
 ) -> None:
-    given = {"workspaces": ["w"], "since": SINCE, "api_keys": {"w": "planted-key"}, **settings}
+    given: Any = {"workspaces": ["w"], "since": SINCE, "api_keys": {"w": "planted-key"}}
     with pytest.raises(flowhunt.ApiValueError, match=message) as caught:
-        flowhunt_source(**given)
+        flowhunt_source(**(given | settings))
     assert "planted-key" not in str(caught.value)
