@@ -1,4 +1,4 @@
-"""A source of dlt: transactions and sums of many workspaces, in any destination.  [extra: dlt]
+"""A source of dlt: transactions and sums of many workspaces, in a warehouse.  [extra: dlt]
 
 ::
 
@@ -19,12 +19,13 @@ import base64
 import hashlib
 import logging
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from flowhunt._extras import extra
+from flowhunt._workspaces.clients import ids_of
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiValueError, OpenApiException
 from flowhunt.history._arguments import OnDifference, Timestamp, half_open, zone_of
@@ -103,13 +104,17 @@ def flowhunt_source(
     :param zone: the name of the zone of timestamps without a UTC offset, of days and of months;
         with another zone, all is loaded once more
     :raises ApiValueError: an argument cannot be used
+    :raises ApiTypeError: a workspace ID is no text
     """
+    listed_ids = ids_of(workspaces)
     first, end = _period(since, until, zone_of(zone))
     found = configurations(credentials) if credentials else _by_key(api_keys, base_url)
+    read_transactions((), found, on_difference=on_difference)  # it is checked, and nothing is read
 
     @dlt.resource(name="workspaces", selected=False)
     def listed() -> Iterator[str]:
-        yield from dict.fromkeys(workspaces)
+        _check_that_days_are_replaced()
+        yield from listed_ids
 
     @dlt.transformer(data_from=listed, name="workspace_sums", selected=False, parallelized=True)
     def asked(workspace_id: str) -> Iterator[_Asked]:
@@ -245,8 +250,8 @@ def _period(since: Timestamp, until: Timestamp | None, zone: tzinfo) -> Period:
     return _midnight(first).replace(day=1), last
 
 
-def _by_key(api_keys: dict[str, str] | None, base_url: str | None) -> Configurations:
-    if not api_keys:
+def _by_key(api_keys: object, base_url: str | None) -> Configurations:
+    if not isinstance(api_keys, Mapping) or not api_keys:
         raise ApiValueError(
             "there is no API key: set sources.flowhunt.api_keys in secrets.toml to a key for each "
             "workspace ID, or credentials to 'package.module:function'"
@@ -273,6 +278,29 @@ def _changed_rows(
     with_day = (_with_day(batch, asked.zone) for batch in rows)
     yield from _complete_days(asked.workspace_id, days, with_day)
     loaded[asked.workspace_id] = asked.state()
+
+
+def _check_that_days_are_replaced() -> None:
+    """Rows of days that changed must not be appended, nor take the place of a complete table.
+
+    :raises ApiValueError: dlt would do that
+    """
+    for resource in dlt.current.source().selected_resources.values():
+        if resource.write_disposition != "merge":
+            raise ApiValueError(
+                f"{resource.name} needs the write disposition merge, not "
+                f"{resource.write_disposition!r}: to load all of it once more, run the pipeline "
+                "with refresh='drop_resources'"
+            )
+    destination: Any = dlt.current.pipeline().destination
+    if destination is None:  # what is read is not loaded now
+        return
+    strategies = destination.capabilities().supported_merge_strategies or ()
+    if "delete-insert" not in strategies:
+        raise ApiValueError(
+            f"the destination {destination.destination_name} cannot replace the rows of a day "
+            "(merge strategy delete-insert): use another one, or flowhunt.export for files"
+        )
 
 
 def _complete_days(

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from importlib import import_module
 from operator import attrgetter
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any, Literal, NamedTuple, get_args
 
 from flowhunt._extras import extra
@@ -85,6 +87,8 @@ SUM_SCHEMA = pa.schema(_SUM_TYPES)
 PAGE_SIZE = 100
 SUMS_PAGE_SIZE = 1000
 """One response of this size holds the monthly sums of years."""
+MOST_CONNECTIONS = 1000
+"""A pool takes memory for each connection that it may have. More workers wait for one."""
 
 
 class Slice(NamedTuple):
@@ -255,7 +259,7 @@ def _joined(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
     """Slices of the same time and types that have no transaction in common.
 
     :raises ApiTypeError: one is no slice
-    :raises ApiValueError: one has no workspace, or an empty period
+    :raises ApiValueError: one has no workspace, an empty period, or a type that cannot be sent
     """
     sends_offset = False
     found: dict[str, dict[str | None, list[Interval]]] = {}
@@ -265,6 +269,7 @@ def _joined(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
                 f"expected slices, such as Slice(workspace_id, since, until), not {piece!r}"
             )
         ids_of([piece.workspace_id])
+        _check_type(piece.transaction_type)
         asked = half_open(piece.since, piece.until, zone)
         sends_offset |= asked.zone.sends_offset
         by_type = found.setdefault(piece.workspace_id, {})
@@ -280,6 +285,15 @@ def _joined(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
         for workspace_id, by_type in found.items()
         for transaction_type, (start, end) in _apart(by_type)
     ]
+
+
+def _check_type(transaction_type: object) -> None:
+    is_text = isinstance(transaction_type, str) and transaction_type.isprintable()
+    if transaction_type is not None and not (is_text and transaction_type):
+        raise ApiValueError(
+            "transaction_type must be a text such as 'G', or None for all, not "
+            f"{transaction_type!r}"
+        )
 
 
 def _apart(by_type: Mapping[str | None, list[Interval]]) -> Iterator[tuple[str | None, Interval]]:
@@ -312,7 +326,7 @@ class _Named:
     path: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[\w.]+:[\w.]+", self.path):
+        if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", str(self.path)):
             raise ApiValueError(  # without the value: in the wrong place it may be a key
                 "the function that returns configurations must be named as "
                 "'package.module:function'"
@@ -358,9 +372,10 @@ class _Clients:
         :raises ApiTypeError: its configuration is another object
         """
         configuration = self._found(workspace_id)
-        if configuration.connection_pool_maxsize < self._workers:
+        connections = min(self._workers, MOST_CONNECTIONS)
+        if configuration.connection_pool_maxsize < connections:
             configuration = copy.copy(configuration)
-            configuration.connection_pool_maxsize = self._workers
+            configuration.connection_pool_maxsize = connections
         with SharedLimitClient(configuration, self._limit_of(configuration)) as client:
             yield CreditsApi(client)
 
@@ -372,11 +387,12 @@ class _Clients:
             )
         except OpenApiException:
             raise
-        except Exception as error:  # its text may hold a credential
+        except Exception as error:
+            place = extract_tb(error.__traceback__)[-1]
             raise ApiValueError(
                 f"there is no configuration for the workspace {workspace_id!r}: looking for it "
-                f"raised {type(error).__name__}"
-            ) from error
+                f"raised {type(error).__name__} ({Path(place.filename).name}, line {place.lineno})"
+            ) from None  # its text may hold a credential
         if not isinstance(found, Configuration):
             raise ApiTypeError(
                 f"the configuration of the workspace {workspace_id!r} must be a "

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flowhunt._extras import extra
 from flowhunt.exceptions import ApiValueError
-from flowhunt.history._arguments import OnDifference, half_open, zone_of
+from flowhunt.history._arguments import OnDifference, zone_of
 
 with extra("spark"):
     import pyarrow as pa
@@ -62,6 +62,8 @@ _OPTIONS = {
 }
 _SETTINGS = {"transactions": {"workers", "on_difference"}, "sums": {"grouping", "on_error"}}
 _LOOK_LIKE_SECRETS = ("auth", "credential", "key", "password", "secret", "token")
+_NO_IDS = frozenset("\"'[]{};#@")
+"""What JSON, SQL and other lists have around IDs."""
 _SQL_TYPES = {
     pa.string(): "string",
     pa.int64(): "bigint",
@@ -75,7 +77,8 @@ class FlowHuntDataSource(DataSource):
 
     Options, all of them texts:
 
-    - ``workspaces``: IDs, separated by spaces or commas, or ``@`` and the path of a file with them
+    - ``workspaces``: IDs, separated by spaces or commas, or ``@`` and the path of a file with them,
+      in which a line may end with a ``#`` and a comment
     - ``since``: the first timestamp; by default all time before ``until``
     - ``until``: the timestamp after the last; by default the midnight that began today
     - ``transaction_type``: only transactions of this type
@@ -111,11 +114,10 @@ class FlowHuntDataSource(DataSource):
         settings: dict[str, Any] = {name: options[name] for name in allowed if name in options}
         if "workers" in settings:
             settings["workers"] = _count(options, "workers")
-        return _Reader(
-            _Read(self._table, options.get("credentials"), settings),
-            _slices(options),
-            _count(options, "partitions") if "partitions" in options else None,
-        )
+        read, pieces = _Read(self._table, options.get("credentials"), settings), _slices(options)
+        read.batches(pieces[:1])  # what all of them have is checked, and nothing is read
+        tasks = _count(options, "partitions") if "partitions" in options else len(pieces)
+        return _Reader(read, pieces, tasks)
 
 
 @dataclass(frozen=True)
@@ -147,10 +149,10 @@ class _Read:
 class _Reader(DataSourceReader):
     """Splits a read into tasks, and reads in them."""
 
-    def __init__(self, read: _Read, pieces: list[Slice], count: int | None) -> None:
+    def __init__(self, read: _Read, pieces: list[Slice], tasks: int) -> None:
         self._read = read
         self._pieces = pieces
-        self._count = min(count or len(pieces), len(pieces))
+        self._count = min(tasks, len(pieces))
 
     def partitions(self) -> list[InputPartition]:
         """Tasks of about the same number of workspaces."""
@@ -251,8 +253,7 @@ def _check(options: Mapping[str, str]) -> None:
 
 def _slices(options: Mapping[str, str]) -> list[Slice]:
     since, zone = options.get("since"), zone_of(options.get("zone", "UTC"))
-    until = options.get("until") or datetime.now(zone).date().isoformat()
-    half_open(since, until, zone)
+    until = options.get("until", datetime.now(zone).date().isoformat())
     return [
         Slice(workspace_id, since, until, options.get("transaction_type"))
         for workspace_id in _workspaces(options.get("workspaces", ""))
@@ -261,14 +262,29 @@ def _slices(options: Mapping[str, str]) -> list[Slice]:
 
 def _workspaces(text: str) -> list[str]:
     if text.startswith("@"):
-        text = Path(text[1:]).read_text(encoding="utf-8")
+        text = _listed(Path(text[1:]))
     found = list(dict.fromkeys(text.replace(",", " ").split()))
     if not found:
         raise ApiValueError(
             "the option workspaces names no workspace: give IDs, separated by spaces, or @ and the "
             "path of a file with them"
         )
+    for workspace_id in found:
+        if not workspace_id.isprintable() or _NO_IDS.intersection(workspace_id):
+            raise ApiValueError(
+                f"the option workspaces has {workspace_id!r}, which is no workspace ID: separate "
+                "IDs by spaces, commas or lines, without quotes or brackets"
+            )
     return found
+
+
+def _listed(path: Path) -> str:
+    """The text of a file without its comments, as editors of any system write it."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ApiValueError(f"{path} must be text in UTF-8: {error}") from error
+    return " ".join(line.partition("#")[0] for line in lines)
 
 
 def _count(options: Mapping[str, str], name: str) -> int:

@@ -42,6 +42,16 @@ def configuration(workspace_id: str) -> flowhunt.Configuration:
     )
 
 
+def failing_vault(workspace_id: str) -> flowhunt.Configuration:
+    """Fails with a text that nobody may see."""
+    raise KeyError("planted-key")
+
+
+def wrong_key(workspace_id: str) -> flowhunt.Configuration:
+    """Finds a key that the service refuses."""
+    return flowhunt.Configuration(os.environ[HOST], api_key="planted-key", trust_env=False)
+
+
 CONFIGURATION = f"{__name__}:configuration"
 
 ON_SPARK = [

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import dlt
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 
 import flowhunt
 from docs_blocks import ROOT, blocks
@@ -19,6 +27,7 @@ from served import (
     CONFIGURATION,
     HOST,
     KEY,
+    SINCE,
     UNTIL,
     as_sums,
     in_order,
@@ -28,7 +37,7 @@ from served import (
     served_in_prague,
     workspace_ids,
 )
-from wrong_service import WORKSPACE, WrongService, evenly
+from wrong_service import WORKSPACE, Request, Search, Sums, WrongService, evenly
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:dlt"),
@@ -36,6 +45,8 @@ pytestmark = [
 ]
 
 AUDIT = next(block.text for block in blocks("sql") if block.page == ROOT / "docs" / "engines.md")
+
+T = TypeVar("T")
 
 
 class Night:
@@ -101,6 +112,12 @@ def test_months_of_nights_leave_what_the_ledger_has(night: Night) -> None:
 
         assert night.load(sandbox, "2026-04-15") == 2 * 3, "a repeat asks for sums alone"
         assert night.transactions() == first
+        state: Any = night.pipeline.state
+        resources = state["sources"]["flowhunt"]["resources"]
+        loaded = resources["credit_transactions"].values()
+        digests = [digest for each in loaded for digest in each["sums"].values()]
+        assert len(digests) == 3 * 3
+        assert {len(base64.b64decode(digest)) for digest in digests} == {6}
 
         night.load(sandbox)
         night.assert_is(sandbox)
@@ -119,33 +136,70 @@ def test_months_of_nights_leave_what_the_ledger_has(night: Night) -> None:
     assert [p for p in files if any(secret in p.read_bytes() for secret in secrets)] == []
 
 
-def test_deleted_rows_go_also_where_a_month_has_no_other(night: Night) -> None:
+def test_workspaces_are_read_at_the_same_time(night: Night) -> None:
+    both = threading.Barrier(2, timeout=30)
+    asked = set[tuple[str | None, type]]()
+
+    def met(endpoint: T) -> Callable[[Request], T]:
+        """The first request of one workspace waits for that of the other."""
+
+        def respond(request: Request) -> T:
+            if (request.workspace_id, type(endpoint)) not in asked:
+                asked.add((request.workspace_id, type(endpoint)))
+                both.wait()
+            return endpoint
+
+        return respond
+
+    rows = [*evenly(40, 60), *evenly(40, 60, workspace_id="other", prefix="other-")]
+    with WrongService(rows, sums=met(Sums()), search=met(Search())) as service:
+        arguments: Any = {"api_keys": {WORKSPACE: "1", "other": "2"}, "base_url": service.url}
+        night.pipeline.run(flowhunt_source([WORKSPACE, "other"], "2025-01-01", **arguments))
+    assert [row["transaction_id"] for row in night.transactions()] == sorted(
+        row["transaction_id"] for row in rows
+    )
+
+
+def test_months_with_deleted_or_changed_rows_are_replaced(night: Night) -> None:
     history = evenly(60, 170)  # January to July
     only = {**history[0], "transaction_id": "only", "created_at": "2025-09-09T00:00:00"}
     with WrongService([*history, only]) as service:
 
-        def load() -> list[str]:
-            source = flowhunt_source(
-                [WORKSPACE],
-                "2025-01-01",
-                until="2026-01-01",
-                api_keys={WORKSPACE: "key"},
-                base_url=service.url,
-            )
+        def load() -> int:
+            """Returns how many requests that took."""
+            before = len(service.requests)
+            arguments: Any = {"api_keys": {WORKSPACE: "key"}, "base_url": service.url}
+            source = flowhunt_source(WORKSPACE, "2025-01-01", until="2026-01-01", **arguments)
             night.pipeline.run(source)
-            rows = night.rows("SELECT transaction_id FROM credit_transactions")
-            return sorted(row["transaction_id"] for row in rows)
+            rows = night.rows("SELECT transaction_id, amount, extra FROM credit_transactions")
+            expected = [{**row, "extra": row.get("extra")} for row in service.rows]
+            assert in_order(rows) == [
+                {name: row[name] for name in rows[0]} for row in in_order(expected)
+            ]
+            assert night.rows(AUDIT) == []
+            return len(service.requests) - before
 
-        def kept() -> list[str]:
-            return sorted(row["transaction_id"] for row in service.rows)
-
-        assert load() == kept()
+        load()
         service.remove("only", history[30]["transaction_id"])
-        assert load() == kept()
-        assert night.rows(AUDIT) == []
-        before = len(service.requests)
-        assert load() == kept()
-        assert len(service.requests) - before == 2
+        load()
+        service.change(history[9]["transaction_id"], amount=5000)
+        load()
+        service.change(history[40]["transaction_id"], amount=77, transaction_type="NEW")
+        load()
+        assert load() == 2
+
+
+def test_fields_that_nobody_knows_are_kept_as_text(night: Night) -> None:
+    rows = evenly(30, 60)
+    rows[3] |= {"tags": ["a"], "deleted": True}
+    with WrongService(rows) as service:
+        arguments: Any = {"api_keys": {WORKSPACE: "key"}, "base_url": service.url}
+        night.pipeline.run(flowhunt_source([WORKSPACE], "2025-01-01", **arguments))
+    found = night.rows("SELECT transaction_id, extra FROM credit_transactions")
+    extra = {row["transaction_id"]: row["extra"] for row in found}
+    assert len(extra) == 30
+    kept = {name: json.loads(text) for name, text in extra.items() if text}
+    assert kept == {rows[3]["transaction_id"]: {"tags": ["a"], "deleted": True}}
 
 
 def test_a_normal_night_reads_only_new_days(night: Night) -> None:
@@ -189,21 +243,67 @@ def test_days_are_those_of_the_zone_and_another_zone_replaces_all(night: Night) 
         assert load("UTC") == expected
 
 
-@pytest.mark.parametrize("steps", [["extract"], ["extract", "normalize"]])
-def test_a_crash_between_two_steps_loses_nothing(night: Night, steps: list[str]) -> None:
-    with served(transactions=120) as sandbox:
-        keys = {each.workspace_id: each.api_key for each in sandbox.workspaces}
-        source = flowhunt_source(
-            workspace_ids(sandbox), "2026-01-01", UNTIL, api_keys=keys, base_url=sandbox.url
-        )
-        for step in steps:
-            arguments = [source] if step == "extract" else []
-            getattr(night.pipeline, step)(*arguments)
-        after_the_crash = Night(night.folder)
+KILLED = """
+import json, os, re, signal, sys
+from pathlib import Path
+
+def at_the_last_moment(event, arguments):
+    global left
+    if event == wanted and re.search(place, str(arguments)):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+folder, wanted, place, left, arguments = json.loads(sys.argv[1])
+from test_dlt import Night, flowhunt_source
+source = flowhunt_source(**arguments)
+sys.addaudithook(at_the_last_moment)
+Night(Path(folder)).pipeline.run(source)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it sends SIGKILL")
+def test_a_load_that_is_killed_at_any_step_loses_nothing(night: Night) -> None:
+    """A run after a kill first loads what the killed one had read, so the last run is a second."""
+    places = [
+        ("http.client.send", "", 9),  # rows of one workspace are read
+        ("os.rename", "load/normalized", 1),  # all are read, and ready to be loaded
+        ("os.rename", r"completed_jobs/credit_transactions.*\.sql", 1),  # they are in the table
+    ]
+    with served(workspaces=2, transactions=120) as sandbox:
+        arguments = {
+            "workspaces": workspace_ids(sandbox),
+            "since": SINCE,
+            "until": UNTIL,
+            "credentials": CONFIGURATION,
+        }
+        for day, place in enumerate(places, start=1):
+            asked = json.dumps([str(night.folder), *place, arguments])
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            killed = subprocess.run(
+                [sys.executable, "-c", KILLED, asked],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert killed.returncode == -signal.SIGKILL, (place, killed.stderr)
+            sandbox.add_transactions(None, [late(created_at=f"2026-02-0{day}T04:05:06")])
+        after_the_kill = Night(night.folder)
+        assert after_the_kill.load(sandbox) == 0
+        after_the_kill.load(sandbox)
+        after_the_kill.assert_is(sandbox)
+
+
+def test_what_was_read_and_never_loaded_is_read_again(night: Night) -> None:
+    with served(workspaces=1, transactions=50) as sandbox:
+        night.load(sandbox)
         sandbox.add_transactions(None, [late(created_at="2026-02-03T04:05:06")])
-        after_the_crash.load(sandbox)
-        after_the_crash.load(sandbox)
-        after_the_crash.assert_is(sandbox)
+        arguments: Any = {"until": UNTIL, "credentials": CONFIGURATION}
+        night.pipeline.extract(flowhunt_source(sandbox.workspace_id, SINCE, **arguments))
+        night.pipeline.abort_packages()
+        night.load(sandbox)
+        night.assert_is(sandbox)
 
 
 def test_a_new_machine_goes_on_with_the_state_of_the_destination(
@@ -292,19 +392,44 @@ def test_a_function_can_find_the_configurations(night: Night) -> None:
 
 
 @pytest.mark.parametrize(
+    ("destination", "arguments", "message"),
+    [
+        ("duckdb", {"write_disposition": "replace"}, r"merge, not 'replace'.*drop_resources"),
+        ("duckdb", {"write_disposition": "append"}, "merge, not 'append'"),
+        ("filesystem", {}, "filesystem cannot replace the rows of a day"),
+    ],
+)
+def test_a_load_that_would_not_replace_days_is_refused(
+    night: Night, destination: str, arguments: Any, message: str
+) -> None:
+    place = {"duckdb": str(night.folder / "x.duckdb"), "filesystem": "memory://lake"}
+    wanted = getattr(dlt.destinations, destination)(place[destination])
+    pipeline = dlt.pipeline("credits", destination=wanted, dataset_name="credits")
+    with served(workspaces=1, transactions=5) as sandbox:
+        source = flowhunt_source(workspace_ids(sandbox), SINCE, credentials=CONFIGURATION)
+        with pytest.raises(PipelineStepFailed, match=message):
+            pipeline.run(source, **arguments)
+        assert len(sandbox.requests) == 0
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"workspaces": []}, "at least one workspace ID"),
+        ({"workspaces": ["w", ""]}, "none may be empty"),
         ({"since": "soon"}, "'soon'"),
         ({"zone": "Middle/Earth"}, "'Middle/Earth'"),
         ({"until": "2025-01-01"}, "2026-01-01 until 2025-01-01"),
         ({"api_keys": None}, r"sources\.flowhunt\.api_keys"),
+        ({"api_keys": ["planted-key"]}, r"sources\.flowhunt\.api_keys"),
+        ({"on_difference": "hide"}, "'hide'"),
         ({"api_keys": None, "credentials": "planted-key"}, r"package\.module:function"),
     ],
 )
 def test_bad_settings_are_refused_at_once(
     night: Night, settings: dict[str, Any], message: str
 ) -> None:
-    settings = {"since": "2026-01-01", "api_keys": {"w": "planted-key"}, **settings}
+    given: Any = {"workspaces": ["w"], "since": SINCE, "api_keys": {"w": "planted-key"}}
     with pytest.raises(flowhunt.ApiValueError, match=message) as caught:
-        flowhunt_source(["w"], **settings)
+        flowhunt_source(**(given | settings))
     assert "planted-key" not in str(caught.value)

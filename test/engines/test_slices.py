@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
@@ -64,7 +65,7 @@ def all_of(sandbox: Sandbox) -> list[Slice]:
     return [Slice(each, SINCE, UNTIL) for each in workspace_ids(sandbox)]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 3, 10**9])
 def test_slices_have_every_transaction_of_the_ledger_once(sandbox: Sandbox, workers: int) -> None:
     found = rows_of(all_of(sandbox), workers=workers)
     assert [{**row, "extra": None} for row in ledger(sandbox)] == in_order(found)
@@ -233,8 +234,11 @@ def test_a_function_that_fails_is_a_row_without_what_its_error_says(sandbox: San
 
     found = rows(read_sums(all_of(sandbox), vault, on_error="row"))
     assert [row["workspace_id"] for row in found] == workspace_ids(sandbox)
-    assert {"KeyError" in row["error"] for row in found} == {True}
+    assert {"KeyError (test_slices.py, line" in row["error"] for row in found} == {True}
     assert "planted-key" not in str(found)
+    with pytest.raises(flowhunt.ApiValueError) as caught:
+        rows(read_transactions(all_of(sandbox), vault))
+    assert "planted-key" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_function_is_pickled_by_its_name_alone(sandbox: Sandbox) -> None:
@@ -244,8 +248,10 @@ def test_a_function_is_pickled_by_its_name_alone(sandbox: Sandbox) -> None:
     assert found.host == sandbox.url
 
 
-@pytest.mark.parametrize("path", ["planted-key", "planted-key:", "module", "a b:c", ""])
-def test_a_name_that_is_none_is_not_shown(path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["planted-key", "planted-key:", "module", "a b:c", ".a:b", "", print]
+)
+def test_a_name_that_is_none_is_not_shown(path: Any) -> None:
     with pytest.raises(flowhunt.ApiValueError, match=r"package\.module:function") as caught:
         configurations(path)
     assert "planted-key" not in str(caught.value)
@@ -280,6 +286,8 @@ def test_a_function_that_returns_something_else_is_refused() -> None:
         (("w", "soon"), {}, "since .*'soon'"),
         (("w", "2026-02-01", "2026-01-01"), {}, "2026-02-01"),
         (("w", "2026-02-01", "2026-02-01"), {}, "no time"),
+        (("w", None, None, ""), {}, "transaction_type must be .*, not ''"),
+        (("w", None, None, ["G"]), {}, r"transaction_type must be .*, not \['G'\]"),
         (("w",), {"page_size": 0}, "page_size"),
         (("w",), {"workers": True}, "workers"),
         (("w",), {"on_difference": "hide"}, "hide"),

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 from pyspark import TaskContext
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import lit
 
 from docs_blocks import ROOT, blocks
 from flowhunt.sandbox import Sandbox
@@ -108,7 +109,9 @@ def test_the_format_has_the_sums(spark: SparkSession, sandbox: Sandbox) -> None:
 def test_a_filter_does_not_stick_to_the_dataframe(spark: SparkSession, sandbox: Sandbox) -> None:
     df = load(spark, sandbox)
     few = df.where("created_at < '2026-02-01T00:00:00Z'").count()
+    before = len(sandbox.requests)
     assert 0 < few < len(ledger(sandbox)) == df.count()
+    assert len(sandbox.requests) > before, "each action reads again"
 
 
 def test_a_table_of_slices_is_read(spark: SparkSession, sandbox: Sandbox) -> None:
@@ -116,6 +119,10 @@ def test_a_table_of_slices_is_read(spark: SparkSession, sandbox: Sandbox) -> Non
     assert in_order(rows(read_transactions(table, credentials=CONFIGURATION))) == expected(sandbox)
     sums = rows(read_sums(table, credentials=CONFIGURATION))
     assert as_sums(sums) == month_sums(ledger(sandbox))
+    code = expected(sandbox)[0]["transaction_type"]
+    of_one_type = table.withColumn("transaction_type", lit(code))
+    found = rows(read_transactions(of_one_type, credentials=CONFIGURATION))
+    assert in_order(found) == [row for row in expected(sandbox) if row["transaction_type"] == code]
 
 
 def test_a_view_of_sql_is_read(spark: SparkSession, sandbox: Sandbox) -> None:
@@ -154,7 +161,7 @@ def test_files_have_each_row_once_although_every_task_died_after_its_last(
     assert in_order(written.to_pylist()) == expected(sandbox)
 
 
-def test_the_nightly_script_finds_a_row_that_is_two_years_late(
+def test_the_nightly_script_finds_a_row_two_years_late_and_one_too_many(
     spark: SparkSession, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     (script,) = [
@@ -181,6 +188,8 @@ def test_the_nightly_script_finds_a_row_that_is_two_years_late(
     night()
     assert lake_of(lake) == expected(sandbox)
     sandbox.reset()
+    with pytest.raises(SystemExit, match=r"2024, 2, 1\).*'NEW'.*cnt=-1"):  # the lake has more
+        night()
     spark.conf.set("spark.sql.session.timeZone", SETTINGS["spark.sql.session.timeZone"])
 
 
@@ -198,10 +207,15 @@ def test_no_key_is_in_plans_logs_files_or_errors(
     df.explain("extended")
     with pytest.raises(AnalysisException, match="credentials=package") as caught:
         load(spark, sandbox, api_key="planted-key")
+    texts = [str(caught.value)]
+    for function, message in ("failing_vault", "KeyError"), ("wrong_key", "401 Unauthorized"):
+        with pytest.raises(PySparkException, match=message) as failed:
+            load(spark, sandbox, credentials=f"served:{function}").collect()
+        texts.append(str(failed.value))
     shown = capfd.readouterr()
-    texts = [shown.out, shown.err, str(caught.value)]
+    texts += [shown.out, shown.err]
     logs = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_size]
-    assert any("events" in path.parts for path in logs)
+    assert {"events", "local"} <= {part for path in logs for part in path.parts}
     secrets = [*(each.api_key for each in sandbox.workspaces), "planted-key"]
     assert [
         (path.name, secret)

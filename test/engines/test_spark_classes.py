@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -75,6 +78,32 @@ def test_the_sums_are_those_of_the_ledger(sandbox: Sandbox) -> None:
     assert as_sums(rows(options(sandbox, table="sums"))) == month_sums(ledger(sandbox))
 
 
+def test_options_narrow_the_read_and_name_the_period(sandbox: Sandbox) -> None:
+    code = ledger(sandbox)[0]["transaction_type"]
+    wanted = {"transaction_type": code, "since": "2026-02-01", "until": "2026-05-01"}
+    kept = [
+        row
+        for row in ledger(sandbox)
+        if row["transaction_type"] == code and row["created_at"].month in (2, 3, 4)
+    ]
+    assert kept
+    assert in_order(rows(options(sandbox, **wanted))) == [{**row, "extra": None} for row in kept]
+    counts = Counter[date]()
+    for row in rows(options(sandbox, **wanted, table="sums", grouping="date")):
+        counts[row["period"]] += row["cnt"]
+    assert counts == Counter(row["created_at"].date() for row in kept)
+
+
+def test_a_plan_of_ten_thousand_workspaces_is_small(sandbox: Sandbox) -> None:
+    before = len(sandbox.requests)
+    ids = " ".join(str(UUID(int=number)) for number in range(10_000))
+    reader = FlowHuntDataSource(options(workspaces=ids)).reader(StructType())
+    partitions = reader.partitions()
+    assert len(partitions) == 10_000
+    assert len(dumps(partitions)) < 2_000_000
+    assert len(sandbox.requests) == before
+
+
 def test_days_and_months_are_those_of_the_zone() -> None:
     history = evenly(500, 120)  # the clock changes in them
     in_utc = [datetime.fromisoformat(row["created_at"]).replace(tzinfo=UTC) for row in history]
@@ -116,8 +145,13 @@ def test_a_task_has_complete_workspaces_each_of_them_once() -> None:
 
 def test_workspaces_can_be_a_file(tmp_path: Path) -> None:
     listed = tmp_path / "workspaces.txt"
-    listed.write_text("w-1\nw-2\n", encoding="utf-8")
-    assert len(tasks(options(workspaces=f"@{listed}"))) == 2
+    listed.write_bytes(b"\xef\xbb\xbf# ours\r\nw-1\r\n\r\n\tw-2 # theirs\r\nw-1,w-3\r\n")
+    asked = options(workspaces=f"@{listed}")
+    pieces = [piece for _, partition in tasks(asked) for piece in partition.value]
+    assert [piece.workspace_id for piece in pieces] == ["w-1", "w-2", "w-3"]
+    listed.write_bytes(b"w-\xe9")
+    with pytest.raises(flowhunt.ApiValueError, match=r"workspaces\.txt must be text in UTF-8"):
+        tasks(asked)
     with pytest.raises(OSError, match=r"missing\.txt"):
         tasks(options(workspaces=f"@{tmp_path / 'missing.txt'}"))
 
@@ -156,8 +190,13 @@ def test_a_key_in_place_of_a_function_is_not_shown() -> None:
         ({"table": "sums", "on_error": "skip"}, "'skip'"),
         ({"on_difference": "hide"}, "'hide'"),
         ({"partitions": "0"}, "partitions must be a positive integer, not '0'"),
+        ({"partitions": "-1"}, "partitions must be a positive integer, not '-1'"),
+        ({"workers": "0"}, "workers must be a positive integer, not '0'"),
         ({"workers": "many"}, "workers must be a positive integer, not 'many'"),
         ({"workspaces": " , "}, "names no workspace"),
+        ({"workspaces": '["w-1"]'}, "has .* which is no workspace ID"),
+        ({"transaction_type": ""}, "transaction_type must be .*, not ''"),
+        ({"until": ""}, "until must be a timestamp .*, not ''"),
         ({"since": "soon"}, "'soon'"),
         ({"since": "2026-07-01"}, "no time"),
         ({"zone": "Middle/Earth"}, "'Middle/Earth'"),
@@ -166,6 +205,12 @@ def test_a_key_in_place_of_a_function_is_not_shown() -> None:
 def test_a_bad_option_is_refused_on_the_driver(more: dict[str, str], message: str) -> None:
     with pytest.raises(flowhunt.ApiValueError, match=message):
         tasks({**options(), **more})
+
+
+def test_the_extra_leaves_pyspark_to_the_cluster() -> None:
+    needed = [line for line in requires("flowhunt") or () if "spark" in line.partition(";")[2]]
+    assert needed
+    assert [line for line in needed if "pyspark" in line] == []
 
 
 def test_no_task_holds_a_credential(sandbox: Sandbox) -> None:
