@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from importlib.metadata import requires
 from pathlib import Path
