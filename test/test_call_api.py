@@ -135,7 +135,7 @@ def test_what_cannot_be_sent_is_refused_as_an_argument(
     connect: Connect, wrong: dict[str, Any], complaint: str
 ) -> None:
     with RawServer() as server:
-        given = {"method": "POST", "url": f"{server.url}/", **wrong}
+        given: dict[str, Any] = {"method": "POST", "url": f"{server.url}/", **wrong}
         with pytest.raises(flowhunt.OpenApiException, match=complaint):
             connect(server).api_client.call_api(**given)
         assert server.connections == 0

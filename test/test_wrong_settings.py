@@ -184,6 +184,10 @@ def test_a_token_with_the_word_bearer_elsewhere_is_sent_as_it_is(connect: Connec
 @pytest.mark.parametrize("wrong", [5, {"https": "http://localhost:3128"}])
 def test_a_setting_of_another_type_is_refused_by_its_name(name: str, wrong: object) -> None:
     settings = flowhunt.Configuration("https://localhost:1", KEY)
-    call = CreditsApi(ApiClient(settings)).get_credit_balance
+
+    def use() -> None:
+        setattr(settings, name, wrong)
+        CreditsApi(ApiClient(settings)).get_credit_balance()
+
     with pytest.raises((ApiTypeError, ApiValueError), match=name):
-        call(setattr(settings, name, wrong))
+        use()

@@ -241,8 +241,12 @@ def test_no_bar_is_written_to_a_stream_that_cannot_say_whether_it_is_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
-    log = type("Log", (), {"write": lambda self, text: written.append(text)})()
-    monkeypatch.setattr(sys, "stderr", log)
+
+    class Log:
+        def write(self, text: str) -> None:
+            written.append(text)
+
+    monkeypatch.setattr(sys, "stderr", Log())
     with served(rows_of(*IDS)) as (_, configuration):
         report = sync(tmp_path / "t", configuration, IDS, progress=True)
     assert report.rows_written == 180
