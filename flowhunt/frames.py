@@ -422,10 +422,10 @@ def _draw_bars(
     for label, colour, values in _series(amounts):
         heights = [value / divisor for value in values]
         bottoms = []
-        for place, height in zip(periods, heights, strict=True):
+        for period, height in zip(periods, heights, strict=True):
             stack = falling if height < 0 else rising
-            bottoms.append(stack[place] if height else 0.0)  # no margin is kept above a bottom
-            stack[place] += height
+            bottoms.append(stack[period] if height else 0.0)  # no margin is kept above a bottom
+            stack[period] += height
         bars = ax.bar(periods, heights, widths, bottoms, align=align, color=colour, linewidth=0)
         if label:
             entries.append((bars, label))

@@ -189,7 +189,7 @@ def _member(cls: type, base: type, name: str, annotation: Any) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    alias = f", {field.alias!r} on the wire" if field.alias else ""
+    alias = f", {field.alias!r} in the JSON" if field.alias else ""
     if field.is_required():
         return alias
     return f" = {'...' if field.default_factory else repr(field.default)}{alias}"

@@ -94,7 +94,7 @@ def budget_units(text: str) -> int:
 
 
 def check_from(session: Session) -> None:
-    """Check that no option of the service stands beside `--from`.
+    """Check that no option of the service is given with `--from`.
 
     :raises click.UsageError: one does
     """

@@ -52,7 +52,7 @@ def _replaced(file: Path) -> Path:
 
 @contextmanager
 def replacing(file: Path) -> Generator[BinaryIO, None, None]:
-    """A new file that takes the place of another one once it is complete.
+    """A new file that replaces another one once it is complete.
 
     A symbolic link stays: what it points to is replaced. So do the permissions of a file.
     """

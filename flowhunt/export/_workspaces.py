@@ -72,20 +72,20 @@ class Spool:
 
     def __init__(self, file: io.BufferedRandom) -> None:
         self._file = file
-        self._places: dict[str, list[int]] = {}
+        self._offsets: dict[str, list[int]] = {}
 
     def put(self, workspace_id: str, batch: pa.RecordBatch) -> None:
         """Keep a batch."""
-        place = self._file.seek(0, os.SEEK_END)
+        offset = self._file.seek(0, os.SEEK_END)
         options = pyarrow.ipc.IpcWriteOptions(compression="zstd")
         with pyarrow.ipc.new_stream(self._file, batch.schema, options=options) as writer:
             writer.write_batch(batch)
-        self._places.setdefault(workspace_id, []).append(place)
+        self._offsets.setdefault(workspace_id, []).append(offset)
 
     def take(self, workspace_id: str) -> Iterator[pa.Table]:
         """The batches of a workspace, in the order in which they were put."""
-        for place in self._places.pop(workspace_id, ()):
-            self._file.seek(place)
+        for offset in self._offsets.pop(workspace_id, ()):
+            self._file.seek(offset)
             yield pyarrow.ipc.open_stream(self._file).read_all()
 
 

@@ -82,7 +82,7 @@ class ConcurrentSyncError(TableError):
 
 @dataclass(frozen=True)
 class Replacement:
-    """All rows of a workspace in some days, to take the place of those in the table.
+    """All rows of a workspace in some days, to replace those in the table.
 
     :ivar interval: the days, by the clock of the zone
     :ivar rows: with the columns of ``TRANSACTION_SCHEMA``

@@ -39,7 +39,7 @@ CONTEXTS = (
 
 
 class Row(NamedTuple):
-    """One transaction as the database keeps it; `amount` and `created_at` as the wire has them."""
+    """One transaction as the database keeps it; `amount` and `created_at` as in the JSON."""
 
     workspace: int
     created_at: str
@@ -69,7 +69,7 @@ class Workspace:
 
 
 class GivenTransaction(BaseModel):
-    """A transaction that a test gives, in wire form; what is missing is filled in."""
+    """A transaction that a test gives, as the JSON has it; missing fields are filled in."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -51,7 +51,7 @@ class Sandbox:
         either as ISO text; without an offset it is UTC; now by default
     :param balance: units that each workspace has left when the sandbox starts; by default what
         remains of its `grant`
-    :param history: transactions to have instead of made-up ones, in wire form; without a
+    :param history: transactions to have instead of made-up ones, as the JSON has them; without a
         `workspace_id` they belong to the first workspace, other missing fields are filled in
     :param database: a file to keep the transactions in, created if it does not exist; by default
         they are in memory. A file that has a history keeps its `until`, if none is given
@@ -221,7 +221,7 @@ class Sandbox:
         return self._journal.all()
 
     def transactions(self, workspace_id: str | None = None) -> list[dict[str, Any]]:
-        """Every transaction of a workspace (the first, if none is named) in wire form."""
+        """Every transaction of a workspace (the first, if none is named) as the JSON has it."""
         rows: list[dict[str, Any]] = json.loads(
             self._open_ledger().everything(self._workspace(workspace_id))
         )
@@ -232,7 +232,7 @@ class Sandbox:
     ) -> list[str]:
         """Add transactions to a workspace (the first, if None) and return their IDs.
 
-        Rows are in wire form; missing fields are filled in.
+        Rows are as the JSON has them; missing fields are filled in.
 
         :raises ValueError: an ID exists already, there is no such workspace, or a row names another
         :raises pydantic.ValidationError: a field is unknown or has a wrong value

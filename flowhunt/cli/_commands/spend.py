@@ -86,7 +86,7 @@ class Questions(click.Group):
 @click.group(cls=Questions, invoke_without_command=True)
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Answer what was spent, what changed and how long it lasts.
+    """Show what was spent, what changed and how long it lasts.
 
     The service is asked, or with --from a table of `sync`, an exported file or a folder of files.
     The history is taken to be complete between --since and --until.
