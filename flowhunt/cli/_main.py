@@ -107,7 +107,7 @@ def _main(arguments: list[str]) -> int:
         report(session, KeyboardInterrupt("interrupted"))
         return ExitCode.INTERRUPTED
     except EXPECTED as error:
-        if not _is_left_by_reader(error):
+        if not is_left_by_reader(error):
             report(session, error)
         _drop_standard_output()
     return session.exit_code
@@ -128,7 +128,7 @@ def _asks_for_json(arguments: list[str]) -> bool:
     return bool(re.search(r"(^| )(-o|--output)[ =]?jsonl?( |$)", " ".join(arguments)))
 
 
-def _is_left_by_reader(error: Exception) -> bool:
+def is_left_by_reader(error: Exception) -> bool:
     """Whether the reader of standard output has closed it, an invalid argument on Windows."""
     if os.name == "nt" and isinstance(error, OSError) and error.filename is None:
         return error.errno in (errno.EPIPE, errno.EINVAL)

@@ -73,6 +73,7 @@ def test_all_steps_of_a_service_that_works(examine: Examine, service: Sandbox) -
     ]
     assert {row["result"] for row in found.values()} == {"ok", "note"}
     assert found["credential"]["found"] == "Api-Key header from the environment"
+    assert found["service"]["found"].startswith("responded with 200 in ")
     assert "could not be measured" in found["unit and sign"]["found"]
     assert "--wait" in found["unit and sign"]["remedy"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from cli_helpers import TIME_LIMIT, Run, spawn
 from flowhunt.cli import main
+from flowhunt.cli._main import is_left_by_reader
 from flowhunt.sandbox import Sandbox
 from raw_server import Connection, RawServer
 
@@ -93,6 +95,24 @@ def test_text_of_the_service_in_an_error_stays_in_its_line(run: Run, service: Sa
 
     assert len(ran.err.splitlines()) == 1
     assert not set(ran.err) & set("\x1b\r\u202e\x9b")
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "is_left"),
+    [
+        ("nt", errno.EINVAL, True),
+        ("nt", errno.ENOSPC, False),
+        ("posix", errno.EINVAL, False),
+        ("posix", errno.EPIPE, True),
+    ],
+)
+def test_a_reader_that_has_left_is_known_by_the_error_of_each_system(
+    system: str, code: int, is_left: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", system)
+        found = is_left_by_reader(OSError(code, "of a write"))
+    assert found is is_left
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and signals of POSIX")

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 
@@ -68,6 +69,22 @@ def test_a_table_is_loaded_kept_and_compared(
         assert len(file.read_text(encoding="utf-8-sig").splitlines()) == 3
         weeks = run("spend", "weeks", "--from", table, "-o", "jsonl", "-f", "spent,transactions")
         assert weeks.out == '{"spent": 5.000001, "transactions": 2}\n'
+
+
+def test_a_day_whose_sums_lack_rows_is_a_note_and_the_rows_are_in_the_table(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    days = ("2026-01-03", "2026-01-04", "2026-01-05")
+    rows = [{"created_at": f"{day}T12:00:00", "transaction_type": "G"} for day in days]
+    sums_until = datetime(2026, 1, 5)
+    with Sandbox(history=rows, until="2026-02-01", sums_until=sums_until) as service:
+        monkeypatch.setenv("FLOWHUNT_BASE_URL", service.url)
+        monkeypatch.setenv("FLOWHUNT_API_KEY", service.api_key)
+        monkeypatch.setenv("FLOWHUNT_WORKSPACE_ID", service.workspace_id)
+        ran = run("sync", str(tmp_path / "credits"), "-o", "csv", "-f", "rows_written")
+    assert (ran.code, ran.out) == (5, "rows_written\n3\n")
+    assert ran.err.startswith("note: rows and sums disagree, the rows count: ")
+    assert "2026-01-05 G" in ran.err
 
 
 def test_a_revoked_key_is_named_and_the_other_workspaces_are_in_the_table(

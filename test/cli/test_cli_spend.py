@@ -179,6 +179,7 @@ def test_text_of_the_service_does_not_drive_the_terminal(run: Run) -> None:
         ("spend", "nonsense"),
         ("spend", "days", "--zone", "Prague"),
         ("report", "r.html", "--unit", "7"),
+        ("spend", "days", "--unit", str(10**19)),
         ("spend", "days", "--from", "no-such-file"),
         ("report", "r.html", "--budget", "0"),
         ("report", "nowhere/r.html"),

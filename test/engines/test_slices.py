@@ -41,6 +41,12 @@ TWO_GAPS = [("2026-02-01", "2026-03-01"), ("2026-04-01", "2026-05-01")]
 MONTHS = [f"2026-{month:02}-01" for month in range(1, 8)]
 
 
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with served() as running:
+        yield running
+
+
 def rows(batches: Iterator[pa.RecordBatch]) -> list[dict[str, Any]]:
     found = list(batches)
     return [row for batch in found for row in batch.to_pylist()]

@@ -31,6 +31,7 @@ from served import (
     in_order,
     ledger,
     month_sums,
+    served,
     workspace_ids,
 )
 
@@ -42,6 +43,12 @@ SETTINGS = SPARK_SETTINGS | {
     "spark.python.auth.socketTimeout": "120s",
     "spark.sql.session.timeZone": "Asia/Tokyo",
 }
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with served() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

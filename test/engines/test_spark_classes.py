@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from importlib.metadata import requires
 from pathlib import Path
@@ -28,10 +29,17 @@ from served import (
     in_order,
     ledger,
     month_sums,
+    served,
     served_in_prague,
     workspace_ids,
 )
 from wrong_service import WORKSPACE, evenly
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with served() as running:
+        yield running
 
 
 def dumps(value: Any) -> bytes:

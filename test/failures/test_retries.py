@@ -29,6 +29,7 @@ from flowhunt.exceptions import (
 )
 from interrupted import lines_after_ctrl_c
 from raw_server import BALANCE, Connect, Connection, JumpingClock, RawServer, Response, response
+from turns import in_turn
 
 
 def refused(status: int, **headers: str) -> bytes:
@@ -56,13 +57,17 @@ PASSING: dict[str, Response] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS[:2])
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-@pytest.mark.parametrize("failure", PASSING)
+CALLS = [
+    [(endpoint, FORMS[(number + turn) % 2]) for number, endpoint in enumerate(ENDPOINTS)]
+    for turn in range(2)
+]
+
+
+@pytest.mark.parametrize(("failure", "endpoint", "form"), in_turn(PASSING, *CALLS))
 def test_a_failure_that_passes_costs_an_attempt_and_not_the_call(
-    failure: str, endpoint: Endpoint, form: str, connect: Connect, clock: JumpingClock
+    failure: Response, endpoint: Endpoint, form: str, connect: Connect, clock: JumpingClock
 ) -> None:
-    with RawServer(PASSING[failure], PASSING[failure], response(endpoint.response)) as server:
+    with RawServer(failure, failure, response(endpoint.response)) as server:
         assert endpoint.call(connect(server, read_timeout=0.2), form)
 
         assert server.wait_for(3) == 3

@@ -34,6 +34,7 @@ from raw_server import (
     response,
     silent_address,
 )
+from turns import in_turn
 
 SHORT = 0.3
 LONG = 10.0  # far more than SHORT and far less than what it would take without a bound
@@ -117,10 +118,16 @@ def test_interim_responses_without_end_are_bounded_by_their_number_or_by_time(
             api.get_credit_balance(_request_timeout=SHORT)
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-@pytest.mark.parametrize("received", [Connection.keep_silent, drip_body], ids=names)
+@pytest.mark.parametrize(
+    ("endpoint", "received"),
+    in_turn(
+        {endpoint.name: endpoint for endpoint in ENDPOINTS},
+        [(Connection.keep_silent,)],
+        [(drip_body,)],
+    ),
+)
 def test_the_configured_deadline_bounds_the_whole_call_of_each_endpoint(
-    received: Response, endpoint: Endpoint, connect: Connect
+    endpoint: Endpoint, received: Response, connect: Connect
 ) -> None:
     with RawServer(received) as server, within():
         with pytest.raises(ApiTimeoutException):

@@ -12,6 +12,7 @@ import pytest
 from flowhunt.history import reconcile
 from flowhunt.sandbox import _options
 from histories import CODES, LISTED_CODES, evenly, ids, ledger, made_at, sums_of
+from turns import in_turn
 
 ORDERS = get_args(_options.Order)
 PAGINATIONS = get_args(_options.PaginationRule)
@@ -99,10 +100,22 @@ def test_a_transaction_is_found_by_its_id() -> None:
             assert served.read({"transaction_id": "unknown"}) == []
 
 
-@pytest.mark.parametrize("bounds", BOUNDS)
-@pytest.mark.parametrize("max_limit", [None, 2])
-@pytest.mark.parametrize("offset", [None, 0, 2])
-@pytest.mark.parametrize("timestamps", TIMESTAMPS)
+OFFSETS = (None, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "max_limit", "offset", "timestamps"),
+    in_turn(
+        {bounds: bounds for bounds in BOUNDS},
+        *(
+            [
+                (max_limit, OFFSETS[(number + turn) % 3], timestamps)
+                for number, (max_limit, timestamps) in enumerate(product((None, 2), TIMESTAMPS))
+            ]
+            for turn in range(3)
+        ),
+    ),
+)
 def test_rows_at_the_bounds_are_returned(
     bounds: str, max_limit: int | None, offset: int | None, timestamps: str
 ) -> None:
@@ -151,8 +164,10 @@ def test_a_period_is_cut_by_the_bounds_asked_for_alone(grouping: str) -> None:
 @pytest.mark.parametrize(
     "history",
     [
-        pytest.param({"history": made_at(evenly(10_000, days))}, id=f"even-over-{days}-days")
-        for days in (1, 180, 3650)
+        pytest.param(
+            {"history": made_at(evenly(10_000, days))}, id=f"even-over-{days}-days", marks=marks
+        )
+        for days, marks in ((1, ()), (180, pytest.mark.deep), (3650, ()))
     ]
     + [pytest.param({"transactions": 10_000}, id="more-by-day-than-by-night")],
 )
