@@ -208,19 +208,28 @@ class History:
             return {}
 
     def _fix_the_end(self, page: Page, months: Mapping[date, Tallies]) -> None:
-        """End with the last day that has rows now: later rows may arrive.
-
-        The end is found by two witnesses: the sums know no later day, and no row comes after it.
-        """
+        """End with the last day that has rows now, if it is found: later rows may arrive."""
         if not months:
             return
         last_month = period(max(months), GroupingPeriod.MONTH)
+        last = page.batch.cover.end - 1
+        if last >= last_month.start and not self._has_rows_after(last):
+            return
         days = expectations_of(self._tallies(last_month, GroupingPeriod.DATE))
-        last = max([*(day.start for day in days), page.batch.cover.end - 1])
-        tail = Interval(Interval(last, last + 1).touched_days.end, self._interval.end)
-        page = self._reader.rows.fetch(tail)
-        if page.complete and not len(page.batch.between(tail)):
-            self._interval = Interval(self._interval.start, tail.start)
+        last_day = max((day.start for day in days), default=last)
+        if last_day > last:
+            self._has_rows_after(last_day)
+
+    def _has_rows_after(self, micros: int) -> bool:
+        """Whether there are rows after a day; if two responses have none, that time is not read."""
+        end = Interval(micros, micros + 1).touched_days.end
+        tail = Interval(end, self._interval.end)
+        for is_second in False, True:  # one wrong response must not hide all that follows
+            page = self._reader.rows.fetch(tail)
+            if not page.complete or len(page.batch.between(tail)):
+                return not is_second  # else they may just have arrived, and the end stays open
+        self._interval = Interval(self._interval.start, end)
+        return False
 
     def _expectations(self, section: Section) -> dict[Interval, float]:
         """Where the rows of a section are expected."""

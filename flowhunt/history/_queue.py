@@ -84,14 +84,15 @@ class TileQueue:
         """Whether there is no tile left."""
         return self._is_planned and not self._pending and not self._planning_error
 
-    def next_to_ask(self) -> Tile | None:
+    def next_to_ask(self, *, near_first: bool) -> Tile | None:
         """The next tile to ask for, if there is one.
 
-        Those near a full response come first: they show how to split what is next to them.
+        :param near_first: prefer those near a full response: in bursts, they show how to split the
+            time next to them
         """
         found: Tile | None = None
         for tile in self._pending:
-            if tile.error or (found and found.is_near):
+            if tile.error or (found and (found.is_near or not near_first)):
                 break
             if not tile.asked and (tile.is_near or not found):
                 found = tile

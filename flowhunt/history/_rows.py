@@ -178,7 +178,7 @@ class RowsReader:
         """
         queue = TileQueue(tiles, newest_first=newest_first)
         while not queue.is_done:
-            while workers.is_idle and (tile := queue.next_to_ask()):
+            while workers.is_idle and (tile := queue.next_to_ask(near_first=self.limits.in_bursts)):
                 if tile.page:
                     self._finish(tile, tile.page, queue)
                 else:

@@ -64,7 +64,7 @@ def test_failing_calls_do_not_break_several_threads(newest_first: bool) -> None:
 def test_rows_that_arrive_during_a_read_do_not_disturb_several_threads(
     end: str, max_limit: int | None
 ) -> None:
-    with ledger(history=made_at(evenly(3000, 30)), max_limit=max_limit) as served:
+    with ledger(history=made_at(evenly(6000, 60)), max_limit=max_limit) as served:
         there = ids(served.kept())
         served.sandbox.faults.add(add_rows=2, add_rows_at=end)
         read = served.read(workers=4)
