@@ -623,7 +623,7 @@ def test_one_empty_response_hides_no_rows(path: str, order: Any, field: str | No
     wrong: dict[str, Any] = {SEARCH: Search(order=order), SUMS: Sums(), CHART: Chart()}
     usual = wrong[path]
     for number in count(1):
-        wrong[path] = lambda request, number=number: replace(usual, empty=request.nth == number)
+        wrong[path] = only_on(number, replace(usual, empty=True), usual)
         services = WrongService(rows, search=wrong[SEARCH], sums=wrong[SUMS], chart=wrong[CHART])
         with services as service, api_of(service) as api:
             with suppress(HistoryError):
