@@ -262,6 +262,7 @@ Night(Path(folder)).pipeline.run(source)
 """
 
 
+@pytest.mark.deep
 @pytest.mark.skipif(sys.platform == "win32", reason="it sends SIGKILL")
 def test_a_load_that_is_killed_at_any_step_loses_nothing(night: Night) -> None:
     """A run after a kill first loads what the killed one had read, so the last run is a second."""

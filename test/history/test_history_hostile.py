@@ -607,7 +607,9 @@ def test_a_larger_limit_is_asked_for_a_crowded_timestamp_alone() -> None:
             )
 
 
-@pytest.mark.parametrize("order", ["newest_first", "oldest_first", "shuffled"])
+@pytest.mark.parametrize(
+    "order", ["newest_first", "oldest_first", pytest.param("shuffled", marks=pytest.mark.deep)]
+)
 @pytest.mark.parametrize("path", [SEARCH, SUMS, CHART])
 @pytest.mark.parametrize("field", ["created_at_from", "context_id", None])
 def test_one_empty_response_hides_no_rows(path: str, order: Any, field: str | None) -> None:
@@ -662,10 +664,10 @@ def test_days_and_nights_take_few_more_requests_than_there_are_pages() -> None:
 
 @pytest.mark.parametrize(
     ("size", "hours"),
-    [(250, 3), (250, 24), (300, 7), (300, 72), (400, 3), (500, 17), (1000, 7), (3000, 24)],
+    [(250, 3), (300, 7), (400, 72), (500, 17), (1000, 24), (3000, 24)],
 )
 def test_bursts_take_at_most_two_requests_a_page(size: int, hours: int) -> None:
-    assert requests_a_page(bursts(12_000 // size, size, every=timedelta(hours=hours))) <= 2
+    assert requests_a_page(bursts(9000 // size, size, every=timedelta(hours=hours))) <= 2
 
 
 def test_an_hour_with_one_row_takes_a_handful_of_requests() -> None:

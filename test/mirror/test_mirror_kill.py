@@ -100,7 +100,14 @@ SCENARIOS: dict[str, tuple[dict[str, Any] | None, Callable[[WrongService], dict[
 }
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "first load",
+        "a night with late rows",
+        pytest.param("another period", marks=pytest.mark.deep),
+    ],
+)
 def test_a_killed_sync_leaves_a_correct_table_and_the_next_one_completes_it(
     tmp_path: Path, sync: Syncs, scenario: str
 ) -> None:
