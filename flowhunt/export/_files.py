@@ -40,7 +40,10 @@ def _check(file: Path) -> None:
         raise ApiValueError(
             f"{file} is a device or a pipe, which an export cannot replace: name a file"
         )
-    folder = _replaced(file).parent
+    target = _replaced(file)
+    if target.is_symlink():  # from Python 3.13 on, such a link raises nothing
+        raise ApiValueError(f"{file} is a symbolic link that leads to itself: name a file")
+    folder = target.parent
     if not folder.is_dir():
         raise ApiValueError(f"there is no folder {folder}: make it, or choose another one")
 
