@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -85,3 +86,16 @@ def shown(location: str) -> str:
         return location
     parts = urlsplit(location)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def target_of(path: Path) -> Path:
+    """The file that a symbolic link leads to; any other path as it is.
+
+    :raises OSError: the link leads to itself
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():  # `Path.resolve` raises in some versions of Python only
+        raise OSError(errno.ELOOP, "is a symbolic link that leads to itself", str(path))
+    return target

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from flowhunt._tables.locations import Location, local_path, location_of, shown
+from flowhunt._tables.locations import Location, local_path, location_of, shown, target_of
 from flowhunt.exceptions import ApiValueError
 
 
@@ -28,7 +28,7 @@ def file_path(path: Location) -> Path:
         )
     try:
         _check(file)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise ApiValueError(f"no file can be written to {file}: {error}") from error
     return file
 
@@ -40,17 +40,9 @@ def _check(file: Path) -> None:
         raise ApiValueError(
             f"{file} is a device or a pipe, which an export cannot replace: name a file"
         )
-    target = _replaced(file)
-    if target.is_symlink():  # from Python 3.13 on, such a link raises nothing
-        raise ApiValueError(f"{file} is a symbolic link that leads to itself: name a file")
-    folder = target.parent
+    folder = target_of(file).parent
     if not folder.is_dir():
         raise ApiValueError(f"there is no folder {folder}: make it, or choose another one")
-
-
-def _replaced(file: Path) -> Path:
-    """The file itself, or the one that a symbolic link points to."""
-    return file.resolve() if file.is_symlink() else file
 
 
 @contextmanager
@@ -59,7 +51,7 @@ def replacing(file: Path) -> Generator[BinaryIO, None, None]:
 
     A symbolic link stays: what it points to is replaced. So do the permissions of a file.
     """
-    file = _replaced(file)
+    file = target_of(file)
     temporary = file.with_name(f".flowhunt-{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as out:

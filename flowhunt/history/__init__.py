@@ -127,7 +127,7 @@ def iter_credit_transactions(
     threads prefetch; they are daemons, and ``close()`` ends them.
 
     Transactions that arrive meanwhile may or may not be yielded. Days after the last one with
-    transactions, as the sums showed it at the start, are not read.
+    transactions, as found at the start, are not read.
 
     The filters ``transaction_id``, ``context_id`` and ``context_desc`` have no sums to compare
     with: only the rows show that none is missing.

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from flowhunt._tables.display import Sheet, counted, plain, shown
+from flowhunt._tables.locations import target_of
 from flowhunt.exceptions import ApiTypeError
 from flowhunt.report._picture import days_svg
 from flowhunt.spend import Result, Spending
@@ -161,9 +162,10 @@ def _writable(path: Path) -> Path:
     """The file to replace, which a symbolic link points to."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, and a report is one file", str(path))
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
-    return path.resolve() if path.is_symlink() else path
+    target = target_of(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(target.parent))
+    return target
 
 
 def _replaced(path: Path, content: bytes) -> Path:

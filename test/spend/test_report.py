@@ -118,6 +118,12 @@ def test_a_page_that_cannot_be_written_names_the_folder_or_what_it_takes(
         write_report(spending, tmp_path / "nowhere" / "page.html")
     with pytest.raises(OSError, match="is a folder"):
         write_report(spending, tmp_path)
+    (tmp_path / "loop.html").symlink_to("loop.html")
+    with pytest.raises(OSError, match=r"leads to itself: '.*loop.html'"):
+        write_report(spending, tmp_path / "loop.html")
+    (tmp_path / "lost.html").symlink_to("nowhere/page.html")
+    with pytest.raises(OSError, match=r"no such folder: '.*nowhere'"):
+        write_report(spending, tmp_path / "lost.html")
     (tmp_path / "link.html").symlink_to("page.html")
 
     write_report(spending, tmp_path / "link.html")
