@@ -196,7 +196,8 @@ class History:
         days = self._tallies(whole_days, GroupingPeriod.DATE)
         self._checks += Section(self._interval, days, by_month=False).checks(whole_days)
         self._sums_are_newer = page.complete
-        return Tile(self._interval, expectations_of(days), page=page)
+        # The sums have been asked for the same time, so an empty response is not asked for again.
+        return Tile(self._interval, expectations_of(days), page=page, is_repeated=True)
 
     def _tallies(self, interval: Interval, grouping: GroupingPeriod) -> Tallies:
         """The sums; none if they cannot be read and need not be compared."""

@@ -210,7 +210,8 @@ class RowsReader:
         known = tile.with_received(page.batch)
         contradicts = known is not page.batch  # it is wrong, or rows were moved or deleted
         # Nothing else shows that there are none.
-        is_alone = not len(inside) and not (tile.rows and self._is_summed)
+        is_planned_empty = not tile.rows and not tile.depth
+        is_alone = not len(inside) and (is_planned_empty or not self._is_summed)
         if page.complete and (contradicts or is_alone) and not tile.is_repeated:
             tile.received, tile.is_repeated = known, True
             tile.page, tile.asked = None, False

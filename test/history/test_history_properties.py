@@ -73,7 +73,7 @@ def test_thousands_of_rows_in_one_second_are_returned(pagination: str) -> None:
 def test_hardly_any_history_takes_hardly_any_requests(count: int) -> None:
     with ledger(history=made_at(evenly(count, 1))) as served:
         assert served.read() == ids(served.kept())
-        assert len(served.sandbox.requests) <= (10 if count else 3)
+        assert len(served.sandbox.requests) <= (9 if count else 2)
 
 
 def test_years_of_nothing_take_no_requests() -> None:

@@ -142,7 +142,7 @@ def test_sums_and_windows_agree_with_rows_across_both_changes(kind: str) -> None
         sums: Any = read_sums(api, WORKSPACE, zone="Europe/Prague")
         assert sum(sums["cnt"].to_pylist()) == len(HISTORY)
         plan = plan_credit_transactions(
-            api, WORKSPACE, "2026-03-01", "2026-11-01", zone="Europe/Prague", page_size=10
+            api, WORKSPACE, "2026-03-01", "2026-11-01", zone="Europe/Prague", page_size=4
         )
         assert plan.rows == len(HISTORY)
         plan = type(plan).model_validate_json(plan.model_dump_json())

@@ -117,7 +117,9 @@ def test_a_configuration_leads_to_the_sandbox_and_takes_overrides() -> None:
         assert sandbox.configuration(workspace_id="mine").workspace_id == "mine"
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize(
+    "encoding", ["cp1252", "ascii", pytest.param("latin-1", marks=pytest.mark.deep)]
+)
 def test_the_demo_shows_plain_characters_where_the_encoding_has_no_others(encoding: str) -> None:
     shown = demo(PYTHONIOENCODING=encoding)
 
