@@ -9,6 +9,8 @@ import re
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -31,6 +33,7 @@ DEFAULT_LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 API_KEY = "APIKeyHeader"
 
 _LONGEST = 365 * 24 * 3600.0  # seconds; the system's own limits lie beyond
+_MOST_CONNECTIONS = 65_535  # more than the ports of one address
 
 _API_VERSION = "2.0.0"
 _HOSTS: list[HostSetting] = [{"url": "https://api.flowhunt.io", "description": "FlowHunt"}]
@@ -70,7 +73,8 @@ class Configuration:
     :param allow_plain_http: allow ``http`` to other machines, where all can read the credentials
     :param trust_env: take the proxy from ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``
     :param pickle_credentials: pickle literal credentials too; otherwise they are left out
-    :raises ApiValueError: a value that cannot be used, named in the message
+    :raises ApiTypeError: a value of the wrong type, as when an attribute is set
+    :raises ApiValueError: a value that cannot be used, likewise named in the message
     """
 
     _default: ClassVar[Configuration | None] = None
@@ -113,11 +117,11 @@ class Configuration:
         pickle_credentials: bool = False,
     ) -> None:
         self.server_index = 0 if host is None and server_index is None else server_index
-        self.server_variables = dict(server_variables or {})
+        self.server_variables = dict(_texts("server_variables", server_variables))
         self._base_path = _HOSTS[0]["url"] if host is None else _checked_host(host)
 
         self.api_key = api_key
-        self.api_key_prefix = dict(api_key_prefix or {})
+        self.api_key_prefix = dict(_texts("api_key_prefix", api_key_prefix))
         self.refresh_api_key_hook: Callable[[Configuration], None] | None = None
         """Called with the configuration before each use of the API key, to renew it."""
         self.access_token = access_token
@@ -157,7 +161,7 @@ class Configuration:
         self.socket_options: list[tuple[int, int, int | bytes]] | None = None
         """``setsockopt`` arguments for new connections, instead of urllib3's ``TCP_NODELAY``."""
 
-        self.debug = bool(debug)
+        self.debug = False if debug is None else debug
         self.logger = {
             "package_logger": logging.getLogger("flowhunt"),
             "urllib3_logger": logging.getLogger("urllib3"),
@@ -286,7 +290,7 @@ class Configuration:
         if isinstance(value, str) or callable(value):
             value = {API_KEY: value}
         if not isinstance(value, Mapping | None):
-            raise ApiTypeError(f"api_key must be a dict, a str or a callable, not a {type(value)}")
+            raise ApiTypeError(f"api_key must be a dict, a str or a callable, not {_shown(value)}")
         self._api_key = Secrets(value or {})
 
     def get_api_key_with_prefix(self, identifier: str, alias: str | None = None) -> str | None:
@@ -300,7 +304,7 @@ class Configuration:
         keys = self._secrets.values["_api_key"]
         key = keys.get(identifier) or keys.get(alias)
         key = key.strip() if isinstance(key, str) else _text_of(key, "api_key")
-        prefix = self.api_key_prefix.get(identifier)
+        prefix = (self.api_key_prefix or {}).get(identifier)
         return f"{prefix} {key}" if key and prefix else key or None
 
     @scrubs_traceback
@@ -355,6 +359,10 @@ class Configuration:
         if self.logger_file_handler:
             self.logger_file_handler.close()
         self._logger_file = value
+        self._open_logger_file()
+
+    def _open_logger_file(self) -> None:
+        value = self._logger_file
         self.logger_file_handler = logging.FileHandler(value, delay=True) if value else None
         if self.logger_file_handler:
             weakref.finalize(self, self.logger_file_handler.close)
@@ -435,7 +443,7 @@ class Configuration:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.logger_file_handler = None
-        self.logger_file = self._logger_file
+        self._open_logger_file()  # unchecked: its folder may be missing on another machine
 
     def _state(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "logger_file_handler"}
@@ -467,7 +475,7 @@ def _text_of(credential: Any, name: str) -> str | None:
 def _checked_host(url: str) -> str:
     """The base URL, if requests can be sent there."""
     if not isinstance(url, str):
-        raise ApiTypeError(f"host must be a str such as {_HOSTS[0]['url']!r}, not {url!r}")
+        raise ApiTypeError(f"host must be a str such as {_HOSTS[0]['url']!r}, not {_shown(url)}")
     url = url.strip()
     if "@" in url:
         raise ApiValueError(
@@ -516,23 +524,105 @@ def _count(name: str, value: Any) -> None:
         raise ApiValueError(f"{name} must be at least 1, not {value!r}")
 
 
+def _connections(name: str, value: Any) -> None:
+    _count(name, value)
+    if value > _MOST_CONNECTIONS:
+        raise ApiValueError(f"{name} must be at most {_MOST_CONNECTIONS}, not {value!r}")
+
+
 def _retries(name: str, value: Any) -> None:
-    if value is True or not (
-        value is None or isinstance(value, int) or hasattr(value, "increment")
-    ):
-        raise ApiTypeError(f"{name} must be an int or a urllib3.Retry, not {value!r}")
-    if isinstance(value, int) and value < 0:
-        raise ApiValueError(f"{name} must be 0 or more, not {value!r}")
+    if isinstance(value, int) and value is not True:
+        if value < 0:
+            raise ApiValueError(f"{name} must be 0 or more, not {value!r}")
+    elif value is not None:
+        from flowhunt._transport.retry import is_policy  # loads urllib3
+
+        if not is_policy(value):
+            raise ApiTypeError(f"{name} must be an int or a urllib3.Retry, not {value!r}")
 
 
 def _bearer_token(name: str, value: Any) -> None:
+    if not (isinstance(value, str | None) or callable(value)):
+        raise ApiTypeError(f"{name} must be a str or a callable, not {_shown(value)}")
     if isinstance(value, str) and value.strip().lower().startswith("bearer "):
         raise ApiValueError(f"{name} must be the token alone: the client adds 'Bearer '")
 
 
-def _proxy_url(name: str, value: Any) -> None:
-    if not isinstance(value, str | None):
-        raise ApiTypeError(f"{name} must be a URL as a str, not {kind_of(value)}")
+def _hook(name: str, value: Any) -> None:
+    if value is not None and not callable(value):
+        raise ApiTypeError(f"{name} must be a callable, or None, not {_shown(value)}")
+
+
+def _switch(name: str, value: Any) -> None:
+    # A text such as "false" would count as true.
+    if not isinstance(value, int) or value not in (0, 1):
+        raise ApiTypeError(f"{name} must be True or False, not {value!r}")
+
+
+def _texts(name: str, value: Mapping[str, str] | None) -> Mapping[str, str]:
+    """A mapping of texts, empty for ``None``."""
+    value = {} if value is None else value
+    if not isinstance(value, Mapping):
+        raise ApiTypeError(f"{name} must be a dict of str, not {_shown(value)}")
+    for key, text in value.items():
+        if not (isinstance(key, str) and isinstance(text, str | None)):
+            raise ApiTypeError(f"{name} must be a dict of str, not one with {_shown(text)}")
+    return value
+
+
+def _server_name(name: str, value: Any) -> None:
+    _TEXT(name, value)
+    try:
+        fits = value is None or bool(value.encode("idna"))
+    except UnicodeError:
+        fits = False
+    if not fits:
+        raise ApiValueError(f"{name} must be the name of a host, or None, not {value!r}")
+
+
+def _socket_options(name: str, value: Any) -> None:
+    if value is None:
+        return
+    example = "such as [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]"
+    if not isinstance(value, list | tuple):
+        raise ApiTypeError(f"{name} must be a list {example}, not {value!r}")
+    for option in value:
+        if not isinstance(option, list | tuple) or len(option) not in (3, 4):
+            raise ApiTypeError(f"{name} must be a list of tuples {example}, not of {option!r}")
+
+
+def _log_path(name: str, value: Any) -> None:
+    _PATH(name, value)
+    if not value:
+        return
+    path = Path(os.fsdecode(value)).absolute()
+    if "\0" in path.name or path.is_dir() or not path.parent.is_dir():
+        raise ApiValueError(f"{name} must be a file in a folder that exists, not {value!r}")
+
+
+def _log_format(name: str, value: Any) -> None:
+    _TEXT(name, value)
+    try:
+        logging.Formatter(value)
+    except ValueError as error:
+        raise ApiValueError(
+            f"{name} must be a format such as {DEFAULT_LOG_FORMAT!r}, not {value!r}: {error}"
+        ) from None
+
+
+def _shown(value: object) -> str:
+    """A wrong value where it is a number, its type where it may be a misplaced secret."""
+    return repr(value) if isinstance(value, int | float) else kind_of(value)
+
+
+def _kind(expected: str, *kinds: type) -> Callable[[str, Any], None]:
+    """A check for values of some types."""
+
+    def check(name: str, value: Any) -> None:
+        if not isinstance(value, kinds):
+            raise ApiTypeError(f"{name} must be {expected}, not {_shown(value)}")
+
+    return check
 
 
 def _check_unknown(name: str, settings: Sequence[str]) -> None:
@@ -578,13 +668,42 @@ _OFTEN_MEANT = {
     "workspace": ["workspace_id"],
 }
 
+_TEXT = _kind("a str", str, NoneType)
+_PATH = _kind("a path as a str", str, bytes, os.PathLike, NoneType)
+
+# What each setting may be. ``host`` and ``api_key`` have setters.
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "server_index": _kind("an int, or None for the host that is set", int, NoneType),
+    "server_variables": _texts,
+    "api_key_prefix": _texts,
     "access_token": _bearer_token,
+    "refresh_api_key_hook": _hook,
+    "workspace_id": _TEXT,
     "connect_timeout": _seconds,
     "read_timeout": _seconds,
     "deadline": _seconds_or_default,
-    "proxy": _proxy_url,
     "max_response_bytes": _count,
-    "connection_pool_maxsize": _count,
+    "connection_pool_maxsize": _connections,
     "retries": _retries,
+    "ssl_ca_cert": _PATH,
+    "ca_cert_data": _kind("PEM as a str or DER as bytes", str, bytes, bytearray, NoneType),
+    "cert_file": _PATH,
+    "key_file": _PATH,
+    "assert_hostname": _kind("a str, or False for no check", str, bool, NoneType),
+    "tls_server_name": _server_name,
+    "proxy": _kind("a URL as a str", str, NoneType),
+    "proxy_headers": _kind("a dict of str, or None", Mapping, NoneType),
+    "socket_options": _socket_options,
+    "logger": _kind("a dict of loggers", Mapping, NoneType),
+    "logger_file": _log_path,
+    "logger_file_handler": _kind("a logging.Handler, or None", logging.Handler, NoneType),
+    "logger_format": _log_format,
+    "logger_formatter": _kind("a logging.Formatter, or None", logging.Formatter, NoneType),
+    "debug": _switch,
+    "verify_ssl": _switch,
+    "trust_env": _switch,
+    "allow_plain_http": _switch,
+    "client_side_validation": _switch,
+    "pickle_credentials": _switch,
+    "credentials_left_behind": _switch,
 }

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
+import socket
+import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 import flowhunt
 from flowhunt import ApiAttributeError, ApiClient, ApiTypeError, ApiValueError, CreditsApi
@@ -180,14 +185,118 @@ def test_a_token_with_the_word_bearer_elsewhere_is_sent_as_it_is(connect: Connec
         assert Request.of(server.requests[0]).values("Authorization") == ["Bearer my-bearer-1"]
 
 
-@pytest.mark.parametrize("name", ["ssl_ca_cert", "ca_cert_data", "cert_file", "proxy"])
-@pytest.mark.parametrize("wrong", [5, {"https": "http://localhost:3128"}])
-def test_a_setting_of_another_type_is_refused_by_its_name(name: str, wrong: object) -> None:
-    settings = flowhunt.Configuration("https://localhost:1", KEY)
+class Other:
+    """A value that no setting can have, and that shows a secret."""
 
-    def use() -> None:
-        setattr(settings, name, wrong)
-        CreditsApi(ApiClient(settings)).get_credit_balance()
+    def __repr__(self) -> str:
+        return "Other(key-s3cret)"
 
-    with pytest.raises((ApiTypeError, ApiValueError), match=name):
-        use()
+
+OTHER: Any = Other()
+PARAMETERS = inspect.signature(flowhunt.Configuration).parameters
+NOT_USED = [
+    "username",
+    "password",
+    "server_operation_index",
+    "server_operation_variables",
+    "ignore_operation_servers",
+]
+SETTINGS = {
+    name
+    for name in {*dir(configuration()), *PARAMETERS}
+    if not name.startswith("_") and not callable(getattr(flowhunt.Configuration, name, None))
+}
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS.difference(NOT_USED)))
+def test_a_setting_of_another_type_is_refused_by_its_name(name: str) -> None:
+    attempts: list[Callable[[], object]] = [lambda: setattr(configuration(), name, OTHER)]
+    if name in PARAMETERS:
+        attempts.append(lambda: flowhunt.Configuration(**{name: OTHER}))
+    for attempt in attempts:
+        with pytest.raises(ApiTypeError, match=f"^{name} must be ") as caught:
+            attempt()
+        assert str(caught.value).count("s3cret") == (name in SHOWN)
+
+
+SHOWN = {
+    "allow_plain_http",
+    "client_side_validation",
+    "connect_timeout",
+    "connection_pool_maxsize",
+    "credentials_left_behind",
+    "deadline",
+    "debug",
+    "max_response_bytes",
+    "pickle_credentials",
+    "read_timeout",
+    "retries",
+    "socket_options",
+    "trust_env",
+    "verify_ssl",
+}
+
+
+LOST = "/no/such/folder/calls.log"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("allow_plain_http", "false"),
+        ("api_key_prefix", {"APIKeyHeader": 5}),
+        ("connection_pool_maxsize", sys.maxsize),
+        ("logger_file", LOST),
+        ("logger_file", "."),
+        ("logger_format", "{message}"),
+        ("logger_format", "%(mess"),
+        ("retries", urllib3.Retry),
+        ("socket_options", [(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]),
+        ("socket_options", [5]),
+        ("tls_server_name", ""),
+        ("tls_server_name", "a" * 64 + ".com"),
+        ("verify_ssl", None),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_by_its_name(name: str, wrong: object) -> None:
+    with pytest.raises((ApiTypeError, ApiValueError), match=f"^{name} must be "):
+        setattr(configuration(), name, wrong)
+
+
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [
+        ((1, 99_999, 1), flowhunt.ApiConnectionException),
+        ((1, 2**40, 1), ApiValueError),
+        (("a", "b", "c"), ApiValueError),
+        ((1, 2, 2**40), ApiValueError),
+    ],
+)
+def test_a_socket_option_that_cannot_be_set_is_named(
+    connect: Connect, option: Any, error: type[Exception]
+) -> None:
+    with RawServer() as server:
+        api = connect(server)
+        api.api_client.configuration.socket_options = [option]
+        with pytest.raises(error) as caught:
+            api.get_credit_balance()
+        assert server.connections == 0
+
+    assert "socket_options" in str(caught.value)
+    assert repr(option) in str(caught.value)
+
+
+def test_a_log_file_whose_folder_is_gone_fails_no_call(
+    connect: Connect, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    with RawServer() as server:
+        api = connect(server, debug=True)
+        api.api_client.configuration.logger_file = str(folder / "calls.log")
+        folder.rmdir()
+        assert api.get_credit_balance().user_id == "user-1"
+        there = pickle.loads(pickle.dumps(api.api_client.configuration))  # noqa: S301  our own
+
+    assert there.logger_file == str(folder / "calls.log")
+    assert "FileNotFoundError" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from itertools import chain, zip_longest
 from typing import cast
 
 from flowhunt._transport.addresses import Address
+from flowhunt.exceptions import ApiValueError
 
 HEAD_START = 0.25
 """Seconds before the next address is attempted while the last one still connects."""
@@ -30,6 +31,7 @@ def dial(
     :param seconds: limit for all addresses together
     :raises TimeoutError: no address accepted the connection in time
     :raises OSError: every address failed; the failure of the last one
+    :raises ApiValueError: an option is no argument for ``setsockopt``
     """
     if len(addresses) == 1:
         return _connect(addresses[0], options, seconds)
@@ -65,11 +67,21 @@ def _socket_for(address: Address, options: SocketOptions) -> socket.socket:
     sock = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         for option in options:
-            sock.setsockopt(*option)
+            _set_option(sock, option)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _set_option(sock: socket.socket, option: tuple[int, int, int | bytes]) -> None:
+    try:
+        sock.setsockopt(*option)
+    except OSError as error:  # another address may be of a family that has the option
+        text = f"{error.strerror} for {option!r} of socket_options"
+        raise OSError(error.errno, text) from None
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ApiValueError(f"socket_options cannot have {option!r}: {error}") from error
 
 
 def _alternating(addresses: Sequence[Address]) -> list[Address]:

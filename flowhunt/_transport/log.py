@@ -52,8 +52,11 @@ def log_call(configuration: Configuration, call: Call, outcome: Outcome) -> None
     )
     if LOGGER.isEnabledFor(logging.DEBUG):
         LOGGER.handle(record)
-    if configuration.logger_file_handler:
-        configuration.logger_file_handler.handle(record)
+    if handler := configuration.logger_file_handler:
+        try:
+            handler.handle(record)
+        except OSError:  # the file cannot be opened any more, and the call is made
+            handler.handleError(record)
 
 
 def _facts(call: Call, outcome: Outcome, seconds: float, secrets: list[str]) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def open_transport(configuration: Configuration) -> Transport:
         settings["socket_options"] = configuration.socket_options
     if host.scheme == "https":
         settings["ssl_context"] = tls_context(configuration)
-        settings["assert_hostname"] = configuration.assert_hostname
+        if configuration.assert_hostname is not True:  # which urllib3 would take for a name
+            settings["assert_hostname"] = configuration.assert_hostname
         settings["server_hostname"] = configuration.tls_server_name
     connection_limit: SimpleQueue[None] = SimpleQueue()
     for _ in range(configuration.connection_pool_maxsize):

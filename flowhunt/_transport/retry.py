@@ -49,6 +49,11 @@ def policy_for(retries: int | urllib3.Retry | None) -> urllib3.Retry:
     )
 
 
+def is_policy(value: object) -> bool:
+    """Whether a value is a ``urllib3.Retry``, for modules that do not load urllib3."""
+    return isinstance(value, urllib3.Retry)
+
+
 class NextAttempt(NamedTuple):
     """The policy for the retries that are left, and the seconds to wait before the next."""
 

@@ -196,6 +196,19 @@ def test_assert_hostname_names_who_must_be_there(
         assert api.get_credit_balance().user_id == "user-1"
 
 
+def test_assert_hostname_true_checks_the_name_of_the_host(
+    authority: trustme.CA, connect: Connect
+) -> None:
+    with RawServer(tls=server_context(authority)) as server:
+        api = connect(server, ca_cert_data=pem(authority))
+        api.api_client.configuration.assert_hostname = True
+        assert api.get_credit_balance().user_id == "user-1"
+    with RawServer(tls=server_context(authority, "elsewhere.example")) as server:
+        api = connect(server, ca_cert_data=pem(authority))
+        api.api_client.configuration.assert_hostname = True
+        is_refused(api, server)
+
+
 def test_assert_hostname_false_still_wants_a_trusted_certificate(
     authority: trustme.CA, connect: Connect
 ) -> None:
