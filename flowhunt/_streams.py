@@ -22,6 +22,8 @@ class _Complete:
         for name in ("encoding", "errors", "fileno", "flush", "isatty"):
             if (given := getattr(stream, name, None)) is not None:
                 setattr(self, name, given)
+        if not _encodes_text(self.encoding):
+            self.encoding = _Complete.encoding
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -44,9 +46,18 @@ class _Complete:
 def complete(stream: S) -> S:
     """The stream, with the methods of one where it lacks them; ``None`` stays ``None``."""
     found = (getattr(stream, name, None) for name in ("flush", "isatty"))
-    if stream is None or (all(map(callable, found)) and hasattr(stream, "encoding")):
+    encoding = getattr(stream, "encoding", "")
+    if stream is None or (all(map(callable, found)) and _encodes_text(encoding)):
         return stream
     return _Complete(stream)  # type: ignore[return-value]
+
+
+def _encodes_text(encoding: Any) -> bool:
+    """Whether text can be written in an encoding; ``None`` is that of a stream of text."""
+    try:
+        return encoding is None or bool("\u2615".encode(encoding, "backslashreplace"))
+    except (LookupError, TypeError, ValueError):  # of Python's, or none at all
+        return False
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import signal
@@ -197,6 +198,24 @@ def test_output_goes_to_a_stream_that_can_do_no_more_than_write(
     assert main(["nonsense"]) == 2
     assert "No such command" in "".join(errors.texts)
     assert (sys.stdout, sys.stderr) == (output, errors)
+
+
+@pytest.mark.parametrize(
+    "claimed", ["nonsense", "hex", "idna", "a\0b", "", None, 5, b"utf-8"], ids=repr
+)
+def test_output_goes_to_a_stream_that_claims_an_unknown_encoding(
+    service: Sandbox, monkeypatch: pytest.MonkeyPatch, claimed: Any
+) -> None:
+    class Console(io.StringIO):
+        encoding = claimed
+
+    output, errors = Console(), Console()
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(sys, "stderr", errors)
+    assert main(["usage", "--by", "context", "--since", "2020-01-01"]) == 0
+    assert main(["nonsense \u2615"]) == 2
+    assert "Caf\xe9 \u2615" in output.getvalue()
+    assert "No such command 'nonsense \u2615'" in errors.getvalue()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
