@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 from flowhunt.exceptions import ApiValueError
@@ -25,3 +25,31 @@ def time_zone(zone: str | tzinfo) -> ZoneInfo | timezone:
             f"or a datetime.timezone, not {zone!r}; where the system has no time zones, install "
             "tzdata"
         ) from error
+
+
+def skipped(timestamp: datetime, zone: tzinfo) -> tuple[datetime, datetime] | None:
+    """The start and the end of the time that a clock skips, if a timestamp by the clock is in it.
+
+    The clock is put forward from the start to the end, as in daylight saving time.
+    """
+    before, after = (
+        timestamp.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1)
+    )
+    if before >= after:
+        return None
+    old, new = timestamp - after, timestamp - before  # in UTC
+    while new - old > timedelta.resolution:
+        middle = old + (new - old) // 2
+        if middle.replace(tzinfo=UTC).astimezone(zone).utcoffset() == before:
+            old = middle
+        else:
+            new = middle
+    return new + before, new + after
+
+
+def in_zone(timestamp: datetime, zone: tzinfo) -> datetime:
+    """A timestamp by the clock of a zone; one that the clock skips is the end of what it skips."""
+    gap = skipped(timestamp, zone)
+    if gap and timestamp > gap[0]:  # Python adds to the end what has passed since the start
+        timestamp = gap[1]
+    return timestamp.replace(tzinfo=zone)

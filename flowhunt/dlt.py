@@ -26,6 +26,7 @@ from typing import Any
 
 from flowhunt._extras import extra
 from flowhunt._workspaces.clients import ids_of
+from flowhunt._zone import in_zone
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiValueError, OpenApiException
 from flowhunt.history._arguments import OnDifference, Timestamp, half_open, zone_of
@@ -225,11 +226,19 @@ def _ask(
     batches: list[pa.RecordBatch] = []
     failure: OpenApiException | None = None
     try:
-        batches += read_sums([Slice(workspace_id, since, until)], found, zone=_zone_of(since))
+        piece = _slice(workspace_id, since, until)
+        batches += read_sums([piece], found, zone=_zone_of(since))
     except OpenApiException as error:
         failure = error
     sums = pa.Table.from_batches(batches, SUM_SCHEMA)
     return _Asked(workspace_id, since, until, sums, failure)
+
+
+def _slice(workspace_id: str, since: datetime, until: datetime) -> Slice:
+    """A period by the clock as a slice; computed bounds may be times that the clock skips."""
+    zone = _zone_of(since)
+    since, until = (in_zone(bound.replace(tzinfo=None), zone) for bound in (since, until))
+    return Slice(workspace_id, since, until)
 
 
 def _loaded() -> dict[str, Loaded]:
@@ -272,7 +281,7 @@ def _changed_rows(
     """The rows of the periods that have changed; what was loaded is kept once they all are."""
     loaded = _loaded()
     periods = asked.changed(loaded.get(asked.workspace_id), found)
-    pieces = [Slice(asked.workspace_id, *period) for period in periods]
+    pieces = [_slice(asked.workspace_id, *period) for period in periods]
     rows = read_transactions(pieces, found, on_difference=on_difference, zone=asked.zone)
     days = [day for period in periods for day in _days(*period)]
     with_day = (_with_day(batch, asked.zone) for batch in rows)

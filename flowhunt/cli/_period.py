@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from flowhunt._zone import in_zone
 from flowhunt.cli._session import current_session
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,15 +43,21 @@ def _timestamp(text: str) -> datetime:
         "year": month.replace(month=1),
     }
     if text in named:
-        return named[text]
+        return _by_clock(named[text])
     if span := _SPAN(text):
         number, unit = int(span[1]), span[2]
         if unit == "h":
             earlier = datetime.now(UTC) - timedelta(hours=number)  # two of a zone skip its shifts
             return earlier.astimezone(zone) if zone else earlier.replace(tzinfo=None)
-        return today - timedelta(days=number * (7 if unit == "w" else 1))
+        return _by_clock(today - timedelta(days=number * (7 if unit == "w" else 1)))
     given = datetime.fromisoformat(text.upper())
-    return given if given.tzinfo else given.replace(tzinfo=zone)
+    return given if given.tzinfo else _by_clock(given.replace(tzinfo=zone))
+
+
+def _by_clock(timestamp: datetime) -> datetime:
+    """A timestamp of a zone; a midnight that its clock skips is the end of what it skips."""
+    zone = timestamp.tzinfo
+    return in_zone(timestamp.replace(tzinfo=None), zone) if zone else timestamp
 
 
 def now_in_utc() -> datetime:

@@ -11,6 +11,7 @@ from itertools import islice, pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
+from flowhunt._zone import skipped
 from flowhunt.models.grouping_period import GroupingPeriod
 
 MICROSECOND = timedelta(microseconds=1)
@@ -199,6 +200,8 @@ class Zone:
                 return timestamp
         else:
             try:
+                if timestamp.tzinfo is self.info:  # a time that the clock skips becomes a real one
+                    timestamp = timestamp.astimezone(UTC)
                 timestamp = timestamp.astimezone(self.info).replace(tzinfo=None)
             except OverflowError:
                 return datetime.min if timestamp.year == 1 else datetime.max
@@ -219,22 +222,38 @@ class Zone:
         """The first and the last timestamp to ask for; ``None`` where no datetime is so far out.
 
         The API specification does not say which time of a repeated hour a bound without a UTC
-        offset means. So bounds without one are sent just outside of such an hour.
+        offset means. So bounds without one are sent just outside of such an hour, and all bounds
+        outside of time that the clock skips.
 
         :param before: microseconds to ask for before the interval
         :param after: microseconds to ask for after it
         """
         first, last = interval.start, interval.end - 1
-        if not self.sends_offset and (repeated := self.repeated_at(first)):
+        if not self.sends_offset and (repeated := self._ambiguous_at(first)):
             first = repeated.start
             before = 1
-        if not self.sends_offset and (repeated := self.repeated_at(last)):
+        if not self.sends_offset and (repeated := self._ambiguous_at(last)):
             last = repeated.end - 1
             after = 1
-        return self._bound(first - before), self._bound(last + after, last_of_two=1)
+        if (gap := self.skipped_at(last)) and first < gap.start:
+            last = gap.start - 1
+        since, until = self._lower(first - before), self._upper(last + after)
+        # The clock may show a later time earlier, where it shows an hour around midnight twice.
+        if since and self.repeated_at(first):
+            since = min(since, self.sent(first))
+        if until and self.repeated_at(last):
+            until = max(until, self.sent(last, last_of_two=1))
+        return since, until
 
-    def _bound(self, micros: int, last_of_two: int = 0) -> datetime | None:
-        return self.sent(micros, last_of_two) if ALL_TIME.contains(micros) else None
+    def _lower(self, micros: int) -> datetime | None:
+        gap = self.skipped_at(micros)
+        micros = gap.start - 1 if gap else micros
+        return self.sent(micros) if ALL_TIME.contains(micros) else None
+
+    def _upper(self, micros: int) -> datetime | None:
+        gap = self.skipped_at(micros)
+        micros = gap.end if gap else micros
+        return self.sent(micros, last_of_two=1) if ALL_TIME.contains(micros) else None
 
     def is_ambiguous(self, interval: Interval) -> bool:
         """Whether the clock shows all of an interval twice, and bounds do not say which one."""
@@ -252,8 +271,9 @@ class Zone:
 
     def shown_once(self, micros: int) -> int:
         """A timestamp, or one before it whose bound is unambiguous."""
-        repeated = None if self.sends_offset else self.repeated_at(micros)
-        return repeated.start - 1 if repeated else micros
+        repeated = None if self.sends_offset else self._ambiguous_at(micros)
+        avoided = repeated or self.skipped_at(micros)
+        return avoided.start - 1 if avoided else micros
 
     def sent(self, micros: int, last_of_two: int = 0) -> datetime:
         """A timestamp as bounds are sent.
@@ -261,6 +281,8 @@ class Zone:
         :param last_of_two: 1 for the later one of the two microseconds that are one at half speed
         """
         fold = 0
+        if self.sends_offset and (gap := self.skipped_at(micros)):
+            micros = gap.end
         if repeated := self.repeated_at(micros):
             elapsed = 2 * (micros - repeated.start) + last_of_two
             fold, elapsed = divmod(elapsed, repeated.length)
@@ -275,7 +297,14 @@ class Zone:
         seconds = min(offset - whole_minutes, timestamp.replace(fold=0) - datetime.min)
         return (timestamp - seconds).replace(tzinfo=timezone(whole_minutes), fold=0)
 
-    # Hours that the clock shows twice
+    # Hours that the clock skips or shows twice
+
+    def skipped_at(self, micros: int) -> Interval | None:
+        """The time that the clock skips, if a time by the clock is in it."""
+        if self._fixed is not None or not ALL_TIME.contains(micros):
+            return None
+        found = skipped(datetime_of(micros), self.info)
+        return Interval(*map(micros_of, found)) if found else None
 
     def repeated_at(self, micros: int) -> Interval | None:
         """The time that the clock shows twice, if a time by the clock is in it."""
@@ -284,6 +313,14 @@ class Zone:
         repeated = self._repeated_on(micros // DAY)
         return repeated if repeated and repeated.contains(micros) else None
 
+    def _ambiguous_at(self, micros: int) -> Interval | None:
+        """The same, with its parts before and after midnight as one."""
+        repeated = self.repeated_at(micros)
+        if repeated is None:
+            return None
+        parts = (self.repeated_at(repeated.start - 1), repeated, self.repeated_at(repeated.end))
+        return neighbours_joined(filter(None, parts))[0]
+
     def _repeated_on(self, day: int) -> Interval | None:
         """The time of a day that the clock shows twice."""
         if day not in self._repeated:
@@ -291,7 +328,8 @@ class Zone:
         return self._repeated[day]
 
     def _found_on(self, day: Interval) -> Interval | None:
-        before, after = (self.offset_at(datetime_of(min(edge, ALL_TIME.end - 1))) for edge in day)
+        before = self.offset_at(datetime_of(day.start))
+        after = self.offset_at(datetime_of(day.end - 1).replace(fold=1))
         if after >= before:
             return None
         old, new = day.start - before // MICROSECOND, day.end - after // MICROSECOND
@@ -311,7 +349,8 @@ class Zone:
         days = range(interval.start // DAY, interval.end // DAY + 2)
         if len(days) > _DAYS_LOOKED_AT or days[-1] * DAY >= ALL_TIME.end:
             return None
-        offsets = {self.offset_at(datetime_of(day * DAY)) for day in days}
+        midnights = [datetime_of(day * DAY) for day in days]
+        offsets = {self.offset_at(each.replace(fold=fold)) for each in midnights for fold in (0, 1)}
         return offsets.pop() if len(offsets) == 1 else None
 
     def in_utc(self, timestamp: datetime) -> datetime:

@@ -487,7 +487,9 @@ def _quoted(text: str) -> str:
 
 def _in_utc(micros: int, zone: Zone) -> datetime:
     """Microseconds by the clock of a zone as a timestamp in UTC, without a UTC offset."""
-    return zone.in_utc(zone.sent(min(micros, ALL_TIME.end - 1)))
+    micros = min(micros, ALL_TIME.end - 1)
+    gap = zone.skipped_at(micros)
+    return zone.in_utc(zone.sent(gap.end if gap else micros))
 
 
 def _packed(covered: Interval, zone: Zone) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
-from flowhunt._zone import time_zone
+from flowhunt._zone import in_zone, time_zone
 from flowhunt.exceptions import ApiValueError
 
 Timestamp = datetime | date | str
@@ -40,11 +40,16 @@ class Zone:
             raise ApiValueError(f"{name} must be a timestamp such as 2026-01-31, not {value!r}")
         if not isinstance(read, datetime):
             read = datetime.combine(read, time())
-        return read.astimezone(self.tzinfo) if read.tzinfo else read.replace(tzinfo=self.tzinfo)
+        try:
+            return read.astimezone(self.tzinfo) if read.tzinfo else in_zone(read, self.tzinfo)
+        except OverflowError:
+            raise ApiValueError(
+                f"{name} must be within the years 1 to 9999 of the zone {self}, not {value}"
+            ) from None
 
     def start_of(self, day: date) -> datetime:
         """The first timestamp of a day."""
-        return datetime.combine(day, time(), self.tzinfo)
+        return in_zone(datetime.combine(day, time()), self.tzinfo)
 
 
 @dataclass(frozen=True)

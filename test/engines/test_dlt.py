@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -37,7 +37,16 @@ from served import (
     served_in_prague,
     workspace_ids,
 )
-from wrong_service import WORKSPACE, Request, Search, Sums, WrongService, evenly
+from wrong_service import (
+    WORKSPACE,
+    Chart,
+    Request,
+    Search,
+    Sums,
+    WrongService,
+    evenly,
+    rows_at,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:dlt"),
@@ -241,6 +250,28 @@ def test_days_are_those_of_the_zone_and_another_zone_replaces_all(night: Night) 
         environment.setenv(HOST, service.url)
         environment.setenv(KEY + WORKSPACE, "key")
         assert load("UTC") == expected
+
+
+def test_a_period_that_ends_on_a_day_that_the_zone_skipped_is_loaded_completely(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apia = ZoneInfo("Pacific/Apia")  # had no 30 December 2011
+    midnight = datetime(2011, 12, 30, 10)  # in UTC, after the 29th
+    history = rows_at([midnight + timedelta(hours=number) for number in range(-301, 301, 2)])
+    local: dict[str, Any] = {"local": apia}
+    search = Search(timestamps="Z", **local)
+    with WrongService(history, search=search, sums=Sums(**local), chart=Chart(**local)) as service:
+        monkeypatch.setenv(HOST, service.url)
+        monkeypatch.setenv(KEY + WORKSPACE, "key")
+        for until, rows in (("12-29", 139), ("12-30", 151), ("12-31", 151), ("01-01", 163)):
+            year = "2012" if until == "01-01" else "2011"
+            arguments: Any = {"credentials": CONFIGURATION, "zone": "Pacific/Apia"}
+            arguments["until"] = f"{year}-{until}"
+            night.pipeline.run(flowhunt_source([WORKSPACE], "2011-12-01", **arguments))
+            loaded = night.rows(
+                "SELECT count(DISTINCT transaction_id) AS rows FROM credit_transactions"
+            )
+            assert (until, loaded) == (until, [{"rows": rows}])
 
 
 KILLED = """

@@ -234,3 +234,51 @@ def test_a_zone_that_is_none_is_refused_before_anything_is_sent(zone: Any) -> No
             ):
                 read()
         assert service.requests == []
+
+
+# Days, hours and midnights that a clock skips or shows twice, and when it changes, in UTC.
+TURNS: dict[str, tuple[str, datetime]] = {
+    "a day skipped": ("Pacific/Apia", datetime(2011, 12, 30, 10)),
+    "an hour skipped": ("Europe/Prague", FORWARD),
+    "a midnight skipped": ("America/Toronto", datetime(1919, 3, 31, 4, 30)),
+    "a midnight shown twice": ("America/St_Johns", datetime(2010, 11, 7, 2, 31)),
+}
+
+
+def bounds_around(turn: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """Timestamps by the clock before, in and after the time that it skips or shows twice."""
+    first, then = (
+        at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None, fold=0)
+        for at in (turn - timedelta(microseconds=1), turn)
+    )
+    shift = then - first - timedelta(microseconds=1)
+    start = min(then, first + timedelta(microseconds=1))
+    for sixths in (-1, 0, 2, 6, 7):
+        yield start + abs(shift) * sixths / 6
+
+
+@pytest.mark.parametrize("kind", ["Z 0", "Z 1", "local_aware 0"])
+@pytest.mark.parametrize("case", TURNS)
+def test_no_row_is_lost_at_a_bound_that_the_clock_skips_or_shows_twice(
+    case: str, kind: str
+) -> None:
+    name, turn = TURNS[case]
+    zone = ZoneInfo(name)
+    history = rows_at([turn + timedelta(minutes=20 * number) for number in range(-90, 90)])
+    timestamps, _, fold = kind.partition(" ")
+    local: dict[str, Any] = {"local": zone, "fold": int(fold)}
+    search = Search(timestamps=timestamps, **local)  # type: ignore[arg-type]
+    sums, chart = Sums(**local), Chart(**local)
+    with WrongService(history, search=search, sums=sums, chart=chart) as service:
+        with api_of(service) as api:
+            for bound in bounds_around(turn, zone):
+                meant = bound.replace(tzinfo=zone).astimezone(UTC)
+                exists = meant.astimezone(zone).replace(tzinfo=None, fold=0) == bound
+                instant = meant if exists else turn.replace(tzinfo=UTC)
+                for asked, edge in ((bound, instant), (bound.replace(tzinfo=zone), meant)):
+                    before = sum(at(row) < edge for row in history)
+                    found = [
+                        len(models(api, zone=name, until=asked, page_size=20)),
+                        len(columns(api, zone=name, since=asked, page_size=50)),
+                    ]
+                    assert found == [before, len(history) - before], asked
