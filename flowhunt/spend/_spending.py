@@ -213,13 +213,16 @@ class Spending:
         budget = units("budget", budget)
         if budget < 1:
             raise ApiValueError(f"budget must be a positive amount, not {budget!r}")
-        return self._result(
+        found = self._result(
             "FROM flowhunt_budget('days', $budget, $period, $on_day, $span)",
             budget=budget,
             period=choice("period", period, BudgetPeriod),
             on_day=self._day("on", on) or self._period.end_day - timedelta(days=1),
             span=count("days", days),
         )
+        with calendar():
+            found.to_dicts()  # its end may be in the year 10000
+        return found
 
     def close(self) -> None:
         """Free the rows read."""

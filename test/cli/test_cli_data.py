@@ -200,6 +200,7 @@ def test_nothing_found_is_said_on_standard_error_and_is_data_without_rows(run: R
         ("usage", "--since", "999999999w"),
         ("usage", "--since", "2026-02-01", "--until", "2026-01-01"),
         ("transactions", "--limit", "0"),
+        ("spend", "changes", "--week", "0001-01-01"),
         ("check",),
         ("check", "--below", "nan"),
         ("check", "--days-below", "-1"),
@@ -215,6 +216,10 @@ def test_wrong_usage_is_one_line_before_anything_is_sent(
     run: Run, service: Sandbox, wrong: tuple[str, ...]
 ) -> None:
     assert_wrong_usage(run, service, wrong)
+
+
+def test_usage_since_a_timestamp_before_the_year_1_is_shown(run: Run) -> None:
+    assert run("usage", "--by", "month", "--since", "0001-01-01T00:00+14:00").code == 0
 
 
 def test_names_and_spans_of_time_begin_where_people_expect() -> None:

@@ -406,6 +406,12 @@ LATE, EARLY = date(2026, 2, 2), date(2026, 2, 1)
         ("budget", {"budget": "5"}, "budget must be an integer, not '5'"),
         ("budget", {"budget": 0}, "budget must be a positive amount, not 0"),
         ("budget", {"budget": 1, "period": "day"}, "period must be one of .*not 'day'"),
+        ("budget", {"budget": 1, "on": date.max}, "outside of the years 1 to 9999"),
+        (
+            "budget",
+            {"budget": 1, "on": "0001-01-01T00:00+14:00"},
+            "on must be within the years 1 to 9999 of the zone UTC, not 0001-01-01T00:00",
+        ),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(
@@ -413,6 +419,18 @@ def test_a_question_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises((ApiValueError, ApiTypeError), match=line):
         getattr(Spending(table()), question)(**arguments)
+
+
+def test_the_first_day_of_all_has_a_budget_and_no_spending() -> None:
+    (found,) = Spending(table()).budget(1, "week", on=date.min).to_dicts()
+    assert (found["since"], found["until"], found["spent"]) == (date.min, date(1, 1, 8), 0)
+
+
+def test_a_history_that_begins_at_a_midnight_that_the_zone_skipped_is_complete() -> None:
+    rows = table(row("2018-11-04T03:00:00"), row("2018-11-05T03:00:00"))  # from 1:00 on the 4th
+    with Spending(rows, "2018-11-04", "2018-11-05", zone="America/Sao_Paulo") as spending:
+        (day,) = spending.days().to_dicts()
+    assert (day["day"], day["transactions"], day["partial"]) == (date(2018, 11, 4), 1, False)
 
 
 def test_only_the_workspaces_that_are_asked_for_count() -> None:

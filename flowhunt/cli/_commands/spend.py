@@ -158,7 +158,10 @@ def changes(session: Session, /, by: Any, week: datetime | None, limit: int, **a
             yield from ({"week": first, **row} for row in _rows(session, result))
 
     history = History(**asked)
-    first = None if week is None else midnight(_in_zone(session, week)) - timedelta(weeks=1)
+    try:
+        first = None if week is None else midnight(_in_zone(session, week)) - timedelta(weeks=1)
+    except OverflowError:
+        raise click.UsageError("--week must be after the first week of the year 1") from None
     show(session, CHANGES, history.each(session, work, by_transaction=by != "type", first=first))
 
 

@@ -139,4 +139,7 @@ def _midnight(day: date) -> datetime:
 
 
 def _naive(timestamp: datetime) -> datetime:
-    return timestamp.astimezone(UTC).replace(tzinfo=None) if timestamp.tzinfo else timestamp
+    try:
+        return timestamp.astimezone(UTC).replace(tzinfo=None) if timestamp.tzinfo else timestamp
+    except OverflowError:
+        return datetime.min if timestamp.year == 1 else datetime.max
