@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from enum import IntEnum
 
 import click
 
 import flowhunt
-from flowhunt.cli._session import Session
+from flowhunt.cli._session import NOT_SHOWN, Session
 from flowhunt.cli._text import one_line, say
 
 
@@ -28,6 +29,10 @@ class ExitCode(IntEnum):
 
 # All others are bugs of this program: they keep their traceback.
 EXPECTED = (click.ClickException, flowhunt.OpenApiException, OSError, ValueError, ImportError)
+
+
+_PLAIN_OPTION = re.compile(r"-[a-zA-Z]|--[a-z-]{1,20}").fullmatch
+_QUOTED = re.compile(r"""(['"]).*\1(?= is not )""", re.DOTALL)
 
 
 class CredentialMissingError(click.ClickException):
@@ -92,7 +97,7 @@ def message_of(error: BaseException) -> str:
     import pydantic
 
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        return f"{error.format_message()} (see {error.ctx.command_path} --help)"
+        return f"{_wrong_usage(error)} (see {error.ctx.command_path} --help)"
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, pydantic.ValidationError):
@@ -103,3 +108,12 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error) or type(error).__name__
+
+
+def _wrong_usage(error: click.UsageError) -> str:
+    """What is wrong, without a word of the command line that may be a misplaced key."""
+    if isinstance(error, click.NoSuchOption) and not _PLAIN_OPTION(error.option_name):
+        return f"No such option: {NOT_SHOWN}"
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Argument):
+        return _QUOTED.sub("it", error.format_message(), count=1)
+    return error.format_message()

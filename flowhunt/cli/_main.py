@@ -17,7 +17,7 @@ from click.shell_completion import shell_complete
 import flowhunt
 from flowhunt._streams import complete_standard_streams
 from flowhunt.cli._errors import EXPECTED, ExitCode, report
-from flowhunt.cli._options import ALL, format_options, shared
+from flowhunt.cli._options import ALL, Group, shared
 from flowhunt.cli._session import COMPLETION_VARIABLE, PROGRAM, Session
 
 # A command's file in `_commands` has its name, with _ for -, and a `command` in it.
@@ -43,7 +43,7 @@ _EXACT = Context(prec=60)  # a program that calls `main` may have few digits
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class Program(click.Group):
+class Program(Group):
     """A group that imports a command when it is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -57,11 +57,6 @@ class Program(click.Group):
         module = import_module(f"flowhunt.cli._commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands first, which most readers of the help look for."""
-        self.format_commands(ctx, formatter)
-        format_options(self, ctx, formatter)
 
 
 @click.group(cls=Program, name=PROGRAM, invoke_without_command=True, context_settings=_HELP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 import flowhunt
 from flowhunt.cli._output import FORMATS
-from flowhunt.cli._session import Session
+from flowhunt.cli._session import NOT_SHOWN, Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -101,8 +102,34 @@ def shared(*options: SharedOption) -> Callable[[F], F]:
 class Command(click.Command):
     """A command whose help lists the shared options apart from its own."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse more arguments than the command has, and show none of them."""
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            ctx.fail(f"Unexpected extra argument: {NOT_SHOWN}")
+        return rest
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write both lists."""
+        format_options(self, ctx, formatter)
+
+
+class Group(click.Group):
+    """A group whose help lists its commands first, which most readers look for."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and show a name that is none only if it is nearly one."""
+        is_near = bool(difflib.get_close_matches(args[0], self.list_commands(ctx)))
+        if not (is_near or ctx.resilient_parsing):
+            ctx.fail(f"No such command: {NOT_SHOWN}")
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, and then the options."""
+        self.format_commands(ctx, formatter)
         format_options(self, ctx, formatter)
 
 

@@ -11,6 +11,7 @@ from flowhunt.credits import UNITS_PER_CREDIT
 
 PROGRAM = "flowhunt-credits"
 COMPLETION_VARIABLE = "_FLOWHUNT_CREDITS_COMPLETE"
+NOT_SHOWN = f"not shown, it may be a key; `{PROGRAM} login` asks for one, or reads standard input"
 
 
 @dataclass

@@ -26,7 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # what the encoding lacks ends nothing
-    parsed = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    found, others = parser.parse_known_args(arguments)
+    if others:
+        parser.error("there are unrecognized arguments, not shown: they may be keys")
+    parsed = vars(found)
     command = parsed.pop("command")
     signal.signal(signal.SIGTERM, _interrupt)
     try:

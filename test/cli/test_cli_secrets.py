@@ -38,6 +38,47 @@ NOT_READING = {
 }
 
 
+STRAY = "fh_9bQx77stray"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (STRAY,),
+        (f"--{STRAY}",),
+        (f"--{STRAY}=1", "balance"),
+        ("--", STRAY),
+        *((command, STRAY) for command in ("balance", "login", "completion", "spend", "serve")),
+        ("login", "--workspace", "w", "a", STRAY),
+        ("login", f"--api-key={STRAY}"),
+        ("login", f"--file={STRAY}"),
+        ("login", f"-k{STRAY}"),
+        ("export", "a.csv", STRAY),
+        ("spend", "budget", STRAY),
+        ("spend", "days", STRAY),
+        ("demo", "--api-key", STRAY),
+    ],
+    ids=" ".join,
+)
+def test_a_stray_argument_that_may_be_a_key_is_in_no_error(
+    run: Run, service: Sandbox, wrong: tuple[str, ...]
+) -> None:
+    before = len(service.requests)
+    for form in ((), ("-ojson",)):
+        ran = run(*form, *wrong)
+        assert ran.code == 2
+        assert ran.out == ""
+        assert ran.err
+        assert STRAY not in ran.err
+    assert len(service.requests) == before
+
+
+def test_a_stray_argument_says_where_a_key_is_read_from(run: Run) -> None:
+    for wrong in ("login", STRAY), (STRAY,):
+        assert "`flowhunt-credits login` asks for one, or reads standard input" in run(*wrong).err
+    assert "'balanc'" in run("balanc").err
+
+
 def arguments_of(command: str) -> list[str]:
     return [command, *ARGUMENTS.get(command, [])]
 

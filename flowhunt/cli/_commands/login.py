@@ -71,7 +71,7 @@ def command(
     """
     name = session.profile or "default"
     if not _NAME(name):
-        raise click.UsageError(f"{name!r} is no name for a profile: use letters, digits, . _ and -")
+        raise click.UsageError("the name of a profile has letters, digits, . _ and - alone")
     settings: dict[str, Any] = {"workspace_id": session.workspace_id or _workspace_id()}
     if base_url:
         settings["base_url"] = base_url

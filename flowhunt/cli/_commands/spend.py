@@ -13,7 +13,7 @@ import flowhunt
 from flowhunt.cli._commands.check import limit as positive_number
 from flowhunt.cli._errors import note
 from flowhunt.cli._history import History, Origin, budget_period, budget_units, reads_history
-from flowhunt.cli._options import ALL, Command, format_options, shared
+from flowhunt.cli._options import ALL, Command, Group, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._period import midnight, now_in, when
 from flowhunt.cli._session import Session, current_session
@@ -70,17 +70,12 @@ _first_rows = click.option(
 )
 
 
-class Questions(click.Group):
-    """A group whose help lists its commands first, in the order of this file."""
+class Questions(Group):
+    """A group whose commands are in the order of this file."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands."""
         return list(self.commands)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands, and then the options."""
-        self.format_commands(ctx, formatter)
-        format_options(self, ctx, formatter)
 
 
 @click.group(cls=Questions, invoke_without_command=True)
