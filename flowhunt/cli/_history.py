@@ -14,7 +14,7 @@ from flowhunt._zone import time_zone
 from flowhunt.cli._commands.check import limit as number_from_0
 from flowhunt.cli._options import keep
 from flowhunt.cli._output import Row
-from flowhunt.cli._pace import Sign, sign
+from flowhunt.cli._pace import Sign, power_of_ten, sign, unit_option
 from flowhunt.cli._period import bounds, half_open, midnight, now_in, now_in_utc, period
 from flowhunt.cli._session import Session, current_session
 from flowhunt.cli._workspaces import Source, of_each
@@ -24,7 +24,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 WEEKS = 12
 _SIGNS: dict[Sign, int] = {"positive": 1, "negative": -1}
-_UNITS = {10**digits for digits in range(19)}
 
 
 def from_path(help: str) -> Callable[[F], F]:
@@ -49,9 +48,7 @@ def _keep_zone(context: click.Context, parameter: click.Parameter, name: str | N
 
 
 def _keep_unit(context: click.Context, parameter: click.Parameter, unit: int) -> None:
-    if unit not in _UNITS:
-        raise click.BadParameter(f"{unit} is no power of ten, such as 1000")
-    keep(context, parameter, unit)
+    keep(context, parameter, power_of_ten(context, parameter, unit))
 
 
 # Both count for how the other options are read, wherever they stand.
@@ -63,17 +60,7 @@ _zone = click.option(
     callback=_keep_zone,
     help="Days and times of this zone, such as Europe/Prague.  [default: UTC]",
 )
-_unit = click.option(
-    "--unit",
-    type=int,
-    metavar="N",
-    default=UNITS_PER_CREDIT,
-    show_default=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_keep_unit,
-    help="Units of an amount that are one credit. The API does not state it.",
-)
+_unit = unit_option(_keep_unit, is_eager=True, expose_value=False)
 
 
 budget_period = click.option(

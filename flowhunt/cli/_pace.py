@@ -13,12 +13,13 @@ import click
 
 import flowhunt
 from flowhunt.cli._period import bounds, midnight, now_in_utc
-from flowhunt.credits import to_decimal
+from flowhunt.credits import UNITS_PER_CREDIT, to_decimal
 
 F = TypeVar("F", bound=Callable[..., Any])
 Sign = Literal["positive", "negative"]
 
 DAYS = 28
+_UNITS = {10**digits for digits in range(19)}
 
 
 class PaceUnknownError(click.ClickException):
@@ -29,11 +30,11 @@ class PaceUnknownError(click.ClickException):
 class Pace:
     """What was spent in the last complete days.
 
-    :ivar spent: units of the API
+    :ivar spent: in the unit of the balance
     :ivar days: how many days, from the first that has a transaction
     """
 
-    spent: int
+    spent: Fraction
     days: int
 
     def per_day(self) -> int | None:
@@ -42,7 +43,7 @@ class Pace:
 
     def days_left(self, credits: int) -> Fraction | None:
         """Days until a balance is spent, ``None`` where nothing was spent."""
-        return Fraction(max(credits, 0) * self.days, self.spent) if self.spent else None
+        return max(credits, 0) * self.days / self.spent if self.spent else None
 
 
 def tenths(days: Fraction) -> float:
@@ -61,11 +62,34 @@ def sign(command: F) -> F:
     )(command)
 
 
-def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
+def unit_option(callback: Callable[..., Any], **settings: Any) -> Callable[[F], F]:
+    """Add `--unit`, which the API does not state."""
+    return click.option(
+        "--unit",
+        type=int,
+        metavar="N",
+        default=UNITS_PER_CREDIT,
+        show_default=True,
+        callback=callback,
+        help="Units of an amount that are one credit. The API does not state it.",
+        **settings,
+    )
+
+
+def power_of_ten(context: click.Context, parameter: click.Parameter, unit: int) -> int:
+    """The value of `--unit`, checked."""
+    if unit not in _UNITS:
+        raise click.BadParameter(f"{unit} is no power of ten, such as 1000")
+    return unit
+
+
+unit = unit_option(power_of_ten)
+
+
+def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign, unit: int) -> Pace:
     """What was spent in the last 28 complete days of UTC, by the sums of the service.
 
-    Amounts are taken to be in the unit of the balance, which the API does not state.
-
+    :param unit: units of an amount that are one credit
     :raises PaceUnknownError: the amounts add up to the other sign
     :raises flowhunt.OpenApiException: the sums cannot be read, or differ from the chart
     """
@@ -73,17 +97,17 @@ def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
     asked = bounds(today - timedelta(days=DAYS), today)
     sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, asked))
     if not sums:
-        return Pace(0, DAYS)
+        return Pace(Fraction(), DAYS)
     amount = sum(row.amount for row in sums)
     spent = amount if sign == "positive" else -amount
     if spent < 0:
         raise PaceUnknownError(
-            f"the amounts of the last {DAYS} days add up to {to_decimal(amount):f}, so the days "
-            f"left are unknown: if amounts that were spent are {_OTHER[sign]} in this account, "
+            f"the amounts of the last {DAYS} days add up to {to_decimal(amount, unit):f}, so the "
+            f"days left are unknown: if amounts that were spent are {_OTHER[sign]} in this account, "
             f"give --sign {_OTHER[sign]}"
         )
     first = min(row.created_at.date() for row in sums)
-    return Pace(spent, max((today.date() - first).days, 1))
+    return Pace(Fraction(spent * UNITS_PER_CREDIT, unit), max((today.date() - first).days, 1))
 
 
 _OTHER: dict[Sign, Sign] = {"positive": "negative", "negative": "positive"}

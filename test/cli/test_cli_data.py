@@ -218,6 +218,19 @@ def test_wrong_usage_is_one_line_before_anything_is_sent(
     assert_wrong_usage(run, service, wrong)
 
 
+def test_days_left_take_another_unit_of_amounts(run: Run) -> None:
+    usual, other = (
+        json.loads(run("balance", *unit, "-o", "jsonl").out) for unit in ((), ("--unit", "100000"))
+    )
+    assert other["credits"] == usual["credits"]
+    assert other["credits_per_day"] == pytest.approx(10 * usual["credits_per_day"], rel=1e-4)
+    assert other["days_left"] == pytest.approx(usual["days_left"] / 10, abs=0.1)
+    between = str((usual["days_left"] + other["days_left"]) / 2)
+    assert run("check", "--days-below", between).code == 0
+    assert run("check", "--days-below", between, "--unit", "100000").code == 3
+    assert "3 is no power of ten" in run("balance", "--unit", "3").err
+
+
 def test_usage_since_a_timestamp_before_the_year_1_is_shown(run: Run) -> None:
     assert run("usage", "--by", "month", "--since", "0001-01-01T00:00+14:00").code == 0
 

@@ -13,7 +13,7 @@ import flowhunt
 from flowhunt.cli._errors import ExitCode
 from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
-from flowhunt.cli._pace import Sign, pace_of, sign, tenths
+from flowhunt.cli._pace import Sign, pace_of, sign, tenths, unit
 from flowhunt.cli._session import Session
 from flowhunt.cli._text import plain, write
 from flowhunt.cli._workspaces import rows_of
@@ -43,10 +43,11 @@ def limit(text: str) -> Decimal:
 @click.option("--below", type=limit, metavar="CREDITS", help="Alert below this many credits.")
 @click.option("--days-below", type=limit, metavar="DAYS", help="Alert below this many days left.")
 @sign
+@unit
 @shared(*ALL)
 @click.pass_obj
 def command(
-    session: Session, below: Decimal | None, days_below: Decimal | None, sign: Sign
+    session: Session, below: Decimal | None, days_below: Decimal | None, sign: Sign, unit: int
 ) -> None:
     """Exit with 3 if a limit is crossed, else print nothing.
 
@@ -66,7 +67,7 @@ def command(
             crossed["below"] = round(below * UNITS_PER_CREDIT)
         if days_below is not None:
             try:
-                days_left = pace_of(api, workspace_id, sign).days_left(credits)
+                days_left = pace_of(api, workspace_id, sign, unit).days_left(credits)
                 if days_left is not None and days_left < days_below:
                     crossed |= {"days_left": tenths(days_left), "days_below": float(days_below)}
             except (flowhunt.OpenApiException, click.ClickException) as caught:
