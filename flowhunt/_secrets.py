@@ -85,10 +85,19 @@ def _is_public(name: str) -> bool:
 
 
 class Secrets(dict[str, V]):
-    """A dict that shows its keys and never its values."""
+    """A dict that shows its keys and never its values, and pickles only those that are callable."""
 
     def __repr__(self) -> str:
         return repr(dict.fromkeys(self, REDACTED))
+
+    def __copy__(self) -> Self:
+        return type(self)(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)(self)  # a callable belongs to its owner, and is shared
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, V]]]:
+        return type(self), ({name: value for name, value in self.items() if callable(value)},)
 
 
 class Hidden:

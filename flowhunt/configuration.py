@@ -431,9 +431,11 @@ class Configuration:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self._state()
-        if not self.pickle_credentials:
+        if self.pickle_credentials:
+            state["_secrets"] = Hidden({**self._secrets.values, "_api_key": dict(self._api_key)})
+        else:
             kept: dict[str, Any] = {"proxy_headers": None}
-            kept["_api_key"] = Secrets({k: v for k, v in self._api_key.items() if callable(v)})
+            kept["_api_key"] = {k: v for k, v in self._api_key.items() if callable(v)}
             kept["access_token"] = self.access_token if callable(self.access_token) else None
             kept["proxy"] = split_proxy_url(self.proxy)[0] if self.proxy else None
             state["credentials_left_behind"] |= kept != self._secrets.values
@@ -442,6 +444,8 @@ class Configuration:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        if "_secrets" in state:
+            self._api_key = Secrets(self._api_key)
         self.logger_file_handler = None
         self._open_logger_file()  # unchecked: its folder may be missing on another machine
 
@@ -543,7 +547,9 @@ def _retries(name: str, value: Any) -> None:
 
 def _bearer_token(name: str, value: Any) -> None:
     if not (isinstance(value, str | None) or callable(value)):
-        raise ApiTypeError(f"{name} must be a str or a callable, not {_shown(value)}")
+        raise ApiTypeError(
+            f"{name} must be a str, or a callable that returns one, not {_shown(value)}"
+        )
     if isinstance(value, str) and value.strip().lower().startswith("bearer "):
         raise ApiValueError(f"{name} must be the token alone: the client adds 'Bearer '")
 

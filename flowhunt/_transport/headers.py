@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, Self
 
-from flowhunt._secrets import redacted_headers, scrubs_traceback
+from flowhunt._secrets import public_headers, redacted_headers, scrubs_traceback
 from flowhunt.exceptions import ApiTypeError, ApiValueError
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -46,6 +47,15 @@ class Headers(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         return repr(redacted_headers(self))
+
+    def __copy__(self) -> Self:
+        return type(self)(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return type(self)(self)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, str]]]:
+        return type(self), (public_headers(self),)  # a pickle leaves secrets behind
 
     def merged(self, *others: Mapping[str, str] | None) -> dict[str, str]:
         """These and other headers as they are sent; of two with one name the later counts."""

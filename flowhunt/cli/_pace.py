@@ -103,8 +103,8 @@ def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign, unit: int) 
     if spent < 0:
         raise PaceUnknownError(
             f"the amounts of the last {DAYS} days add up to {to_decimal(amount, unit):f}, so the "
-            f"days left are unknown: if amounts that were spent are {_OTHER[sign]} in this account, "
-            f"give --sign {_OTHER[sign]}"
+            f"days left are unknown: if amounts that were spent are {_OTHER[sign]} in this "
+            f"account, give --sign {_OTHER[sign]}"
         )
     first = min(row.created_at.date() for row in sums)
     return Pace(Fraction(spent * UNITS_PER_CREDIT, unit), max((today.date() - first).days, 1))

@@ -269,6 +269,22 @@ def test_a_pickle_holds_no_secret(part: str, protocol: int, secretive: flowhunt.
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_headers_and_keys_pickled_by_themselves_hold_no_secret(
+    protocol: int, secretive: flowhunt.ApiClient
+) -> None:
+    headers, keys = secretive.default_headers, secretive.configuration.api_key
+    assert keys
+    for alone in (headers, keys):
+        assert SECRET.encode() not in pickle.dumps(alone, protocol)
+        for twin in (copy.copy(alone), copy.deepcopy(alone)):
+            assert (twin, type(twin)) == (alone, type(alone))
+    assert sent_on(headers, protocol)["user-agent"] == "mine"
+    assert list(sent_on(headers, protocol)) == ["Accept", "Accept-Encoding", "User-Agent"]
+    keys["vault"] = str
+    assert sent_on(keys, protocol) == {"vault": str}
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_client_that_may_take_its_credentials_works_where_it_arrives(
     protocol: int, secretive: flowhunt.ApiClient
 ) -> None:
