@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, StrictUndefined, Template
 
 from flowhunt._tables.display import Sheet, counted, plain, shown
 from flowhunt._tables.locations import target_of
@@ -148,14 +149,14 @@ def _names_any(top: Result) -> bool:
 
 def _template() -> Template:
     pages = Environment(
-        loader=PackageLoader("flowhunt.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     pages.filters.update(plain=plain, shown=shown)
-    return pages.get_template("page.html")
+    page = files("flowhunt.report").joinpath("page.html")
+    return pages.from_string(page.read_text(encoding="utf-8"))
 
 
 def _writable(path: Path) -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+import zipfile
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +16,7 @@ import pyarrow
 import pytest
 from matplotlib import pyplot
 
+import flowhunt
 from demo_history import DAYS, FIRST, HOSTILE, ODD, history
 from flowhunt import ApiTypeError
 from flowhunt.history.arrow import TRANSACTION_SCHEMA
@@ -153,3 +157,39 @@ def test_a_page_of_hidden_characters_can_be_written(tmp_path: Path) -> None:
     text = write_report(Spending(rows), tmp_path / "page.html").read_text(encoding="utf-8")
 
     assert "a\\x00b\\u202ec\\x1b[31m" in text
+
+
+IN_A_ZIP = """
+import sys
+import pyarrow
+import flowhunt
+from flowhunt.cli import main
+from flowhunt.report import write_report
+from flowhunt.spend import Spending
+
+assert ".zip" in flowhunt.__file__
+rows = pyarrow.table({"created_at": ["2026-01-01T00:00:00"], "amount": [5]})
+assert main(["spend", "days", "--from", sys.argv[1]]) == 0
+print(write_report(Spending(rows), "page.html"))
+"""
+
+
+def test_questions_and_reports_work_from_a_zip(tmp_path: Path) -> None:
+    folder = Path(flowhunt.__file__).parent
+    with zipfile.ZipFile(tmp_path / "flowhunt.zip", "w") as archive:
+        for path in folder.rglob("*"):
+            if path.is_file() and path.suffix != ".pyc":
+                archive.write(path, path.relative_to(folder.parent))
+    (tmp_path / "rows.csv").write_text("created_at,amount\n2026-01-01T00:00:00,5000000\n")
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_ZIP, "rows.csv"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "flowhunt.zip")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2026-01-01" in done.stdout
+    assert "2026-01-01" in (tmp_path / "page.html").read_text(encoding="utf-8")
