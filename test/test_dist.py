@@ -181,3 +181,21 @@ def test_the_sandbox_says_which_extra_is_missing(python: Path, tmp_path: Path) -
     program = "try:\n    import flowhunt.sandbox\nexcept ImportError as error:\n    print(error)\n"
     reported = run(python, "-c", program, cwd=tmp_path)
     assert "pip install '.[sandbox]'" in reported
+
+
+def test_a_frozen_program_has_the_commands_and_files_that_no_import_names(
+    python: Path, tmp_path: Path
+) -> None:
+    pip(python, "install", "--quiet", "--no-compile", "pyinstaller", "click", "rich", "tomlkit")
+    (tmp_path / "app.py").write_text(
+        "import flowhunt.cli\n"
+        "from importlib.resources import files\n"
+        "print(flowhunt.CreditsApi, files('flowhunt.spend').joinpath('macros.sql').read_text())\n"
+        "raise SystemExit(flowhunt.cli.main(['profiles', '--help']))\n"
+    )
+    options = ("--onedir", "--noconfirm", "--log-level", "ERROR")
+    run(python, "-m", "PyInstaller", *options, "app.py", cwd=tmp_path)
+    shown = run(tmp_path / "dist" / "app" / "app", cwd=tmp_path)
+    assert "CreditsApi" in shown
+    assert "flowhunt_spending" in shown
+    assert "Usage: flowhunt-credits profiles" in shown
