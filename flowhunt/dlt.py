@@ -37,7 +37,7 @@ with extra("dlt"):
     import pyarrow.compute as pc
     from dlt.common.schema.typing import TColumnSchema
 
-    from flowhunt.history._columns import by_clock
+    from flowhunt.history._columns import local_times
     from flowhunt.slices import (
         SUM_SCHEMA,
         TRANSACTION_SCHEMA,
@@ -331,7 +331,7 @@ def _removed(workspace_id: str, days: Iterable[date]) -> pa.Table:
 
 
 def _with_day(batch: pa.RecordBatch, zone: tzinfo) -> pa.Table:
-    day = pc.floor_temporal(by_clock(batch["created_at"], Zone(zone)), unit="day")
+    day = pc.floor_temporal(local_times(batch["created_at"], Zone(zone)), unit="day")
     columns = [*batch.columns, day.cast(pa.date32()), pa.nulls(batch.num_rows, pa.bool_())]
     return pa.table(columns, schema=_TRANSACTIONS)
 

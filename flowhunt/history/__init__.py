@@ -51,10 +51,10 @@ from flowhunt.history._errors import (
 from flowhunt.history._formats import MODELS, models_in
 from flowhunt.history._history import History
 from flowhunt.history._plan import Plan, Window, WindowReader
-from flowhunt.history._reading import parts_of, verified_parts
+from flowhunt.history._reading import results_of, verified_results
 from flowhunt.history._requests import Requests, RetryPolicy, Sleep
 from flowhunt.history._sums import SumsReader
-from flowhunt.history._verified import Part
+from flowhunt.history._verified import Result
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
 from flowhunt.models.credit_daily_transaction_search_request import (
     CreditDailyTransactionSearchRequest,
@@ -159,16 +159,16 @@ def iter_credit_transactions(
         on_difference=on_difference,
         newest_first=newest_first,
     )
-    return _models_of(verified_parts(history, requests, workers, on_difference))
+    return _models_of(verified_results(history, requests, workers, on_difference))
 
 
 def _models_of(
-    parts: Generator[Part, None, None],
+    results: Generator[Result, None, None],
 ) -> Generator[CreditTransactionResponse, None, None]:
-    with closing(parts):
-        for part in parts:
-            if len(part.batch):
-                yield from models_in(part.batch)
+    with closing(results):
+        for result in results:
+            if len(result.batch):
+                yield from models_in(result.batch)
 
 
 def iter_daily_credit_transactions(
@@ -265,18 +265,18 @@ def reconcile(
     differences: list[Difference] = []
     by_sums_alone: set[date] = set()
     charted = history.charted()
-    with closing(parts_of(history, requests, workers)) as parts:
-        for part in parts:
-            for (day, code), tally in part.tallies.items():
+    with closing(results_of(history, requests, workers)) as results:
+        for result in results:
+            for (day, code), total in result.totals.items():
                 key = day.isoformat(), code
-                read[key] = read.get(key, Tally()).plus(tally)
-            if isinstance(part.error, CrowdedInstantError) and on_difference == "raise":
-                raise part.error
-            if isinstance(part.error, DifferenceError):
-                differences += part.error.differences
-            elif part.error:
-                raise part.error
-            by_sums_alone |= part.by_sums_alone
+                read[key] = read.get(key, Tally()).plus(total)
+            if isinstance(result.error, CrowdedInstantError) and on_difference == "raise":
+                raise result.error
+            if isinstance(result.error, DifferenceError):
+                differences += result.error.differences
+            elif result.error:
+                raise result.error
+            by_sums_alone |= result.by_sums_alone
     if differences and on_difference == "raise":
         raise DifferenceError(differences)
     if differences:

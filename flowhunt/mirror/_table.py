@@ -25,7 +25,7 @@ from flowhunt._tables.locations import Location, local_path, location_of, shown
 from flowhunt.exceptions import ApiTypeError, ApiValueError, OpenApiException
 from flowhunt.history import Tally
 from flowhunt.history._batch import Key
-from flowhunt.history._columns import by_clock
+from flowhunt.history._columns import local_times
 from flowhunt.history._intervals import (
     ALL_TIME,
     DAY,
@@ -84,7 +84,7 @@ class ConcurrentSyncError(TableError):
 class Replacement:
     """All rows of a workspace in some days, to replace those in the table.
 
-    :ivar interval: the days, by the clock of the zone
+    :ivar interval: the days, in local time of the zone
     :ivar rows: with the columns of ``TRANSACTION_SCHEMA``
     :ivar covered: the days that were read without a gap, once this is committed
     """
@@ -188,7 +188,7 @@ class Snapshot:
 
     def _totals(self, rows: Any, unit: str) -> Iterator[tuple[str, Key, Tally, int]]:
         """Workspace, first day and transaction type, total, and newest timestamp."""
-        local = by_clock(pc.field("created_at"), self._zone)
+        local = local_times(pc.field("created_at"), self._zone)
         columns = {
             "workspace_id": pc.field("workspace_id"),
             "first_day": pc.floor_temporal(local, unit=unit).cast(pa.date32()),
@@ -486,7 +486,7 @@ def _quoted(text: str) -> str:
 
 
 def _in_utc(micros: int, zone: Zone) -> datetime:
-    """Microseconds by the clock of a zone as a timestamp in UTC, without a UTC offset."""
+    """Microseconds in local time of a zone as a timestamp in UTC, without a UTC offset."""
     return zone.in_utc(zone.sent(min(micros, ALL_TIME.end - 1)))
 
 

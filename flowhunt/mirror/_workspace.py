@@ -28,7 +28,7 @@ from flowhunt.history._requests import Cancelled, Requests, RetryPolicy, Sleep
 from flowhunt.history._rows import RowsReader
 from flowhunt.history._sums import SumsReader
 from flowhunt.history._tiling import ServiceLimits
-from flowhunt.history._verified import Tallies, by_month, differing_days, differing_keys
+from flowhunt.history._verified import Totals, by_month, differing_days, differing_keys
 from flowhunt.history.arrow import iter_verified_batches
 from flowhunt.mirror._table import Replacement, Snapshot, in_order
 from flowhunt.models.grouping_period import GroupingPeriod
@@ -40,7 +40,7 @@ SUMS_AT_ONCE = 1000
 class Settings(NamedTuple):
     """How workspaces are read.
 
-    :ivar period: whole days, by the clock of the zone
+    :ivar period: whole days, in local time of the zone
     :ivar workers: threads for one workspace
     """
 
@@ -143,10 +143,10 @@ class WorkspaceReader:
         """The days in covered time whose sums differ from the table."""
         known = self._known_months(inside)
         sums = self._sums(inside)
-        found = sums.tallies(inside, GroupingPeriod.MONTH, strict=False)
+        found = sums.totals(inside, GroupingPeriod.MONTH, strict=False)
         charted = self._charted(sums, inside)
         if (known.keys() | charted) - found.keys():  # a response may have lacked sums
-            found = sums.tallies(inside, GroupingPeriod.MONTH)
+            found = sums.totals(inside, GroupingPeriod.MONTH)
         only_charted = {first_day for first_day, _ in charted - known.keys() - found.keys()}
         changed = {*map(_month, only_charted)}
         changed |= _unknown(known, found, GroupingPeriod.MONTH, inside)
@@ -160,7 +160,7 @@ class WorkspaceReader:
         known = self._snapshot.days(self.workspace_id, time)
         sums: dict[Key, Tally] = {}
         for strict in False, True:
-            sums = self._sums(time).tallies(time, GroupingPeriod.DATE, strict=strict)
+            sums = self._sums(time).totals(time, GroupingPeriod.DATE, strict=strict)
             if by_month(sums) == of_month:
                 return _differing(known, sums, time)
         is_whole = time == periods_in(time, GroupingPeriod.MONTH)
@@ -251,13 +251,13 @@ def _grown(covered: Interval | None, interval: Interval, asked: Interval) -> Int
     return Interval(min(covered.start, interval.start), max(covered.end, interval.end))
 
 
-def _differing(known: Tallies, sums: Tallies, time: Interval) -> set[Interval]:
+def _differing(known: Totals, sums: Totals, time: Interval) -> set[Interval]:
     """The days that differ, and those that the sums may not know yet."""
     return differing_days(known, sums) | _unknown(known, sums, GroupingPeriod.DATE, time)
 
 
 def _unknown(
-    known: Tallies, sums: Tallies, grouping: GroupingPeriod, time: Interval
+    known: Totals, sums: Totals, grouping: GroupingPeriod, time: Interval
 ) -> set[Interval]:
     """The time around periods of the table without sums, up to the next periods with sums.
 
