@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -173,22 +174,19 @@ class History:
             self._fix_the_end(page, months)
         rows.limits.observe_spread(page.batch, _rows_of_months(months))
         sections = planner.sections(self._interval, months, newest_first=self._newest_first)
+        yield from self._tiles_of(sections, page.batch)
+
+    def _tiles_of(self, sections: Iterable[Section], received: Batch) -> Iterator[Tile]:
+        """Split sections into tiles; the end of one is planned together with the next."""
+        tiles = partial(self._reader.rows.tiles, newest_first=self._newest_first, received=received)
         rest, expectations = NO_TIME, dict[Interval, float]()
         for section in sections:
             self._checks += section.checks(self._interval.whole_days)
             left = dict(shares(expectations, rest))
             expectations = dict(sorted({**left, **self._expectations(section)}.items()))
             time = neighbours_joined([each for each in (rest, section.interval) if each.length])
-            rest = yield from rows.tiles(
-                time[0],
-                expectations,
-                newest_first=self._newest_first,
-                more_follows=True,
-                received=page.batch,
-            )
-        yield from rows.tiles(
-            rest, expectations, newest_first=self._newest_first, received=page.batch
-        )
+            rest = yield from tiles(time[0], expectations, more_follows=True)
+        yield from tiles(rest, expectations)
 
     def _tile_of_few_rows(self, page: Page) -> Tile:
         """A tile with a response that was received already and may be complete."""

@@ -259,15 +259,17 @@ class RowsReader:
             smaller.run = run
             smaller.is_near = near.covers(smaller.interval)
             run.tiles += smaller.is_near
+            if smaller.interval.length == 1:
+                self._finish_if_full(smaller, known)
         if tile.run and tile.is_near:
             self.limits.observe_run(tile.run, 0)
-        for smaller in tiles:
-            if smaller.interval.length == 1:
-                rows = known.between(smaller.interval)
-                if len(rows) >= min(self.limits.largest, self._page_size):
-                    # Its own response would be full too.
-                    smaller.asked, smaller.batch, smaller.unverified = True, rows, True
         return tiles
+
+    def _finish_if_full(self, tile: Tile, known: Batch) -> None:
+        """Finish the tile of a single timestamp if its own response would be full too."""
+        rows = known.between(tile.interval)
+        if len(rows) >= min(self.limits.largest, self._page_size):
+            tile.asked, tile.batch, tile.unverified = True, rows, True
 
     # A timestamp with more rows than one response can hold
 
