@@ -155,7 +155,7 @@ def test_sums_and_windows_agree_with_rows_across_both_changes(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", AWARE)
-def test_columns_have_the_instant_of_each_row_with_an_offset(kind: str) -> None:
+def test_columns_have_rows_with_an_offset_in_utc(kind: str) -> None:
     with service_of(HISTORY, kind) as service, api_of(service) as api:
         table = table_of(api, zone=PRAGUE)
     assert table["created_at"].to_pylist() == sorted(map(at, HISTORY))
