@@ -270,7 +270,10 @@ def test_every_parameter_and_attribute_of_an_extra_is_documented(module: str) ->
             inside = list(inspect.signature(found).parameters)
         else:
             inside = public(getattr(found, "__annotations__", {}))
-        described = set(re.findall(r":(?:param|ivar) (\w+):", inspect.getdoc(found) or ""))
+        text = inspect.getdoc(found) or ""
+        for other in re.findall(r"parameters are those of ``(\w+)``", text):
+            text += inspect.getdoc(getattr(getattr(flowhunt, module), other)) or ""
+        described = set(re.findall(r":(?:param|ivar) (\w+):", text))
         lost |= {
             f"{name}.{each}"
             for each in inside
