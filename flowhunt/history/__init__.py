@@ -133,6 +133,8 @@ def iter_credit_transactions(
     with: only the rows show that none is missing.
 
     :param request: the filters; ``limit`` and ``pagination`` are not allowed in it
+    :param since: the first timestamp; a date is its midnight in ``zone``
+    :param until: the timestamp after the last, likewise
     :param page_size: the ``limit`` to ask with; a larger one is used only for a timestamp with more
         transactions than one response can hold
     :param newest_first: the order
@@ -188,6 +190,8 @@ def iter_daily_credit_transactions(
     Only the request's own bounds split a week or month. The default ``grouping`` is days.
 
     :param request: the filters; ``limit`` and ``pagination`` are not allowed in it
+    :param since: the first timestamp; a date is its midnight in ``zone``
+    :param until: the timestamp after the last, likewise
     :param page_size: the ``limit`` to ask with
     :param newest_first: the order of the periods, and of the types in one
     :param zone: the zone of timestamps without a UTC offset and of the periods
@@ -234,6 +238,8 @@ def reconcile(
 
     If they disagree, both are read again, since transactions may have arrived meanwhile. What
     remains is a difference. A part of a day is verified by its rows alone.
+
+    The parameters are those of ``iter_credit_transactions``, and:
 
     :param request: the filters; only those that the sums take too
     :param workers: how many threads send requests
@@ -303,6 +309,7 @@ def plan_credit_transactions(
     :param until: the timestamp after the last
     :param page_size: a window has about ten pages of this size
     :param zone: the zone of timestamps without a UTC offset and of the days of the sums
+    :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises ApiException: a call failed, and so did its retries
     """
     first, end, zone_asked = period_asked(since, until, page_size, zone)

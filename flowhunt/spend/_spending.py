@@ -161,10 +161,10 @@ class Spending:
     def odd_days(self, *, weeks: int = 8, least: int = 6, deviations: float = 5.0) -> Result:
         """Days that spent far more or less than the same weekday usually does.
 
-        The usual is the median of the same weekday in the weeks before. A day is odd if it is off
-        by more than ``deviations`` times 1.4826 times the median absolute deviation, and by more
-        than half of the usual. Partial days and days with too little history are not judged; a
-        note states how many.
+        The usual is the median of the same weekday in the weeks before (the lower of two middle
+        values). A day is odd if it is off by more than ``deviations`` times 1.4826 times the median
+        absolute deviation, and by more than half of the usual. Partial days and days with too
+        little history are not judged; a note states how many.
 
         :param weeks: how many weeks before a day are compared
         :param least: how many of these weeks are required
