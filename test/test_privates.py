@@ -130,7 +130,7 @@ PYTHON_PRIVATES = [
     Private(
         "urllib.request.proxy_bypass_environment",
         None,
-        "NO_PROXY is not followed: _transport/proxy.py",
+        "doctor does not follow NO_PROXY: cli/_network.py",
     ),
 ]
 

@@ -55,8 +55,9 @@ def _from_environment(scheme: str, host: str, port: int) -> str | None:
 def _is_exempt(host: str, port: int, entry: str) -> bool:
     """Whether an entry of ``NO_PROXY`` names a host.
 
-    ``*`` is all hosts, a name all below it too, and ``10.0.0.0/8`` a range of addresses. A name or
-    address may have a port. urllib knows neither ranges nor brackets.
+    An entry is ``*`` for all hosts, a name for itself and all names below it, or an address or
+    range such as ``10.0.0.0/8``. A name or address may have a port. urllib does not understand
+    ranges, or brackets around an IPv6 address.
     """
     network = _network(entry)
     if network is None and (parts := _WITH_PORT(entry)):

@@ -43,7 +43,7 @@ def tls_context(configuration: Configuration) -> ssl.SSLContext:
 
 @contextmanager
 def must_be_usable(setting: str) -> Generator[None, None, None]:
-    """Name the setting in errors about it.
+    """Name a setting in the errors of the block that uses it.
 
     :raises ApiValueError: the setting cannot be used
     """
