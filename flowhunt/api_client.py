@@ -39,7 +39,7 @@ USER_AGENT = f"flowhunt-python/{__version__} python/{platform.python_version()} 
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE).search
-# Python has codecs that are no charsets, and some that take quadratic time.
+# Some codecs of Python are not charsets, and some take quadratic time.
 _CODECS = re.compile(r"utf-(16|32)(-[bl]e)?|iso8859-\d+|cp125\d").fullmatch
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _UTF_8_BOM = b"\xef\xbb\xbf"
@@ -275,7 +275,7 @@ class ApiClient:
             reason=f"was not sent, it has no credential: {why}", request=request
         )
 
-    if not TYPE_CHECKING:  # type checkers are to find names that do not exist
+    if not TYPE_CHECKING:  # or type checkers would accept names that do not exist
 
         def __getattr__(self, name: str) -> NoReturn:
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
@@ -402,15 +402,15 @@ def _json_text(response: RESTResponse) -> bytes | str:
 
 
 def _describe_mismatch(error: Exception, response: RESTResponse) -> str:
-    """Where the body does not fit and why, without any value of it."""
-    kind = response.headers.get("Content-Type", "no Content-Type")
+    """Where the body does not fit the model and why, without any value of the body."""
+    content_type = response.headers.get("Content-Type", "no Content-Type")
     if not response.data:
         return "an empty body"
     if not isinstance(error, pydantic.ValidationError):
-        return f"a body that is not text as its {kind} says"
+        return f"a body that does not match its content type ({content_type})"
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        return f"a body that is not JSON ({kind}): {first['msg']}"
+        return f"a body that is not JSON ({content_type}): {first['msg']}"
     where = ".".join(map(str, first["loc"])) or "the body"
     more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
     return f"a body that does not fit at {where}: {first['msg']}{more}"
@@ -425,5 +425,5 @@ def _error_for(response: RESTResponse) -> ApiException:
         try:
             data = HTTPValidationError.from_json(response.data or b"")
         except pydantic.ValidationError:
-            data = None  # body and detail hold what was received instead
+            data = None  # the exception still has the body as received
     return ApiException.from_response(http_resp=response, data=data)

@@ -33,7 +33,7 @@ from flowhunt._tables.arrow import (
     json_text,
     pyarrow,
 )
-from flowhunt._tables.axes import label_amounts, label_days, say
+from flowhunt._tables.axes import label_amounts, label_days, write_centred
 from flowhunt._tables.display import HEAD, Sheet, counted, plain, rows_sheet
 from flowhunt._zone import time_zone
 from flowhunt.api_response import ApiResponse
@@ -246,7 +246,7 @@ def plot_daily_chart(
 
     _draw_bars(ax, days or periods, lengths, amounts, divisor)
     if not any(any(values) for values in amounts.values()):
-        say(ax, "no amounts in this chart")
+        write_centred(ax, "no amounts in this chart")
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_title("Amounts by period and transaction type")
     ax.set_ylabel("credits, if 1,000,000 are one" if unit else "amount, in the service's own unit")

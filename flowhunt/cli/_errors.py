@@ -10,7 +10,7 @@ import click
 
 import flowhunt
 from flowhunt.cli._session import Session
-from flowhunt.cli._text import one_line, say
+from flowhunt.cli._text import one_line, write_message
 
 
 class ExitCode(IntEnum):
@@ -75,16 +75,18 @@ def report(session: Session, error: BaseException, profile: str | None = None) -
             "retry_after": getattr(error, "retry_after", None),
             "request_id": getattr(error, "request_id", None),
         }
-        say(sys.stderr, json.dumps({"error": facts}))
+        write_message(sys.stderr, json.dumps({"error": facts}))
     else:
         where = f"{one_line(profile)}: " if profile else ""
-        say(sys.stderr, f"error: {where}{message}")
+        write_message(sys.stderr, f"error: {where}{message}")
 
 
 def note(session: Session, text: str) -> None:
     """Write a note to standard error."""
     text = one_line(text)
-    say(sys.stderr, json.dumps({"note": text}) if session.errors_as_json else f"note: {text}")
+    write_message(
+        sys.stderr, json.dumps({"note": text}) if session.errors_as_json else f"note: {text}"
+    )
 
 
 def message_of(error: BaseException) -> str:

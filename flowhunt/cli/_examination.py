@@ -17,7 +17,7 @@ from typing import Any, Literal
 import click
 
 import flowhunt
-from flowhunt._profiles import location, profile
+from flowhunt._profiles import configuration_file, profile
 from flowhunt.cli._calibration import measure, snapshot
 from flowhunt.cli._errors import message_of
 from flowhunt.cli._network import (
@@ -99,7 +99,7 @@ def _credential(source: Source) -> Generator[Finding, None, flowhunt.Configurati
     try:
         if source.profile is not None:
             where = f"profile {source.profile}"
-            yield Finding("profile file", "ok", f"{location()}, {_protection()}")
+            yield Finding("profile file", "ok", f"{configuration_file()}, {_protection()}")
             where += f", {profile(source.profile).credential}"
         configuration = source.configuration()
         headers = configuration.auth_headers()

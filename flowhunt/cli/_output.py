@@ -16,9 +16,10 @@ from typing import Any, Literal, TextIO
 
 import click
 
+from flowhunt._tables.display import plain
 from flowhunt.cli._errors import note
 from flowhunt.cli._session import Session
-from flowhunt.cli._text import encodable, plain, write
+from flowhunt.cli._text import encodable, write
 from flowhunt.credits import to_decimal
 
 FORMATS = ("table", "json", "jsonl", "csv")

@@ -11,7 +11,7 @@ import click
 
 import flowhunt
 from flowhunt._extras import extra
-from flowhunt._profiles import SETTINGS, location
+from flowhunt._profiles import SETTINGS, configuration_file
 
 with extra("cli"):
     import tomlkit
@@ -26,7 +26,7 @@ def keep_profile(name: str, settings: Mapping[str, Any]) -> Path:
     :raises flowhunt.ProfileError: the file that exists cannot be used
     """
     flowhunt.profiles()
-    file = location().resolve()
+    file = configuration_file().resolve()
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = file.with_name(f"{file.name}.new")
     try:

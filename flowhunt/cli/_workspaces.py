@@ -10,7 +10,7 @@ from functools import partial
 import click
 
 import flowhunt
-from flowhunt._profiles import chosen_name, location
+from flowhunt._profiles import configuration_file, default_name
 from flowhunt.cli._errors import EXPECTED, CredentialMissingError, report
 from flowhunt.cli._output import Row
 from flowhunt.cli._session import PROGRAM, Session
@@ -67,7 +67,7 @@ def sources(session: Session) -> list[Source]:
         names = flowhunt.profiles()
         if not names:
             raise CredentialMissingError(
-                f"there is no profile in {location()}: run {PROGRAM} login"
+                f"there is no profile in {configuration_file()}: run {PROGRAM} login"
             )
         return [Source(name) for name in names]
     if session.profile:
@@ -78,7 +78,7 @@ def sources(session: Session) -> list[Source]:
 
 
 def _default_profile() -> str:
-    name, known = chosen_name(), flowhunt.profiles()
+    name, known = default_name(), flowhunt.profiles()
     if name not in known and not _is_set("FLOWHUNT_PROFILE"):
         raise _no_credential(known)
     if lonely := list(filter(_is_set, _OTHERS)):

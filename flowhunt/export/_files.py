@@ -10,7 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from flowhunt._tables.locations import Location, local_path, location_of, shown, target_of
+from flowhunt._tables.locations import (
+    Location,
+    local_path,
+    location_of,
+    target_of,
+    without_credentials,
+)
 from flowhunt.exceptions import ApiValueError
 
 
@@ -23,8 +29,9 @@ def file_path(path: Location) -> Path:
     file = local_path(location)
     if file is None:
         raise ApiValueError(
-            f"exports are written to files of this machine, not to {shown(location)}: upload the "
-            "file, or keep a table in an object store with flowhunt.mirror"
+            "exports are written to files of this machine, not to "
+            f"{without_credentials(location)}: upload the file, or keep a table "
+            "in an object store with flowhunt.mirror"
         )
     try:
         _check(file)

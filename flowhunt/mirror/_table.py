@@ -21,7 +21,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.fs import DeltaStorageHandler
 
-from flowhunt._tables.locations import Location, local_path, location_of, shown
+from flowhunt._tables.locations import Location, local_path, location_of, without_credentials
 from flowhunt.exceptions import ApiTypeError, ApiValueError, OpenApiException
 from flowhunt.history import Tally
 from flowhunt.history._batch import Key
@@ -248,7 +248,7 @@ class MirrorTable:
         self._options = _checked(storage_options)
         self._uri = location_of("table", location)
         self._zone = zone
-        self.name = shown(self._uri)
+        self.name = without_credentials(self._uri)
         path = local_path(self._uri)
         if path is not None and (found := _UNUSABLE(str(path))):
             raise ApiValueError(
@@ -425,7 +425,7 @@ def _without_secrets(options: StorageOptions, uri: str = "") -> Generator[None, 
 
 def _public(text: str, options: StorageOptions, uri: str) -> str:
     """A text of the library as one line, without secrets, colours, and frames of its stack."""
-    text = text.replace(uri, shown(uri)) if uri else text
+    text = text.replace(uri, without_credentials(uri)) if uri else text
     for value in options.values():
         for form in (value, quote(value, safe="")):
             if len(form) > 3:

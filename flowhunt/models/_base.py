@@ -96,7 +96,7 @@ class RequestModel(Model):
 
 
 def _with_suggestions(error: ValidationError, fields: Iterable[str]) -> ValidationError:
-    """The same error, which also names the field that an unknown one was probably meant to be."""
+    """The same error, with the name that was probably meant after each unknown field."""
     from difflib import get_close_matches
 
     problems: list[InitErrorDetails] = []
@@ -108,8 +108,8 @@ def _with_suggestions(error: ValidationError, fields: Iterable[str]) -> Validati
             "ctx": each.get("ctx", {}),
         }
         if each["type"] == "extra_forbidden":
-            own = len(each["loc"]) == 1
-            meant = get_close_matches(str(each["loc"][0]), fields) if own else []
+            is_own_field = len(each["loc"]) == 1
+            meant = get_close_matches(str(each["loc"][0]), fields) if is_own_field else []
             hint = f": did you mean {meant[0]!r}?" if meant else ""
             problem["type"] = PydanticCustomError(
                 "extra_forbidden", "{text}", {"text": each["msg"] + hint}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from flowhunt._tables.display import Sheet, counted, plain, shown
+from flowhunt._tables.display import Sheet, counted, plain, value_text
 from flowhunt._tables.locations import target_of
 from flowhunt.exceptions import ApiTypeError
 from flowhunt.report._picture import days_svg
@@ -154,7 +154,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters.update(plain=plain, shown=shown)
+    pages.filters.update(plain=plain, value_text=value_text)
     return pages.get_template("page.html")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
-from flowhunt._tables.axes import label_amounts, label_days, say
+from flowhunt._tables.axes import label_amounts, label_days, write_centred
 from flowhunt.spend import Result, Spending
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def plot_days(spending: Spending, ax: Axes | None = None) -> Axes:
     ax.margins(x=0.01)
     _mark(ax, spending.odd_days())
     if not any(heights):
-        say(ax, "nothing was spent")
+        write_centred(ax, "nothing was spent")
     ax.set_ylabel("credits a day")
     label_amounts(ax)
     return ax

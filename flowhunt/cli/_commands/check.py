@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 import flowhunt
+from flowhunt._tables.display import plain
 from flowhunt.cli._errors import ExitCode
 from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._pace import Sign, pace_of, sign, tenths
 from flowhunt.cli._session import Session
-from flowhunt.cli._text import plain, write
+from flowhunt.cli._text import write
 from flowhunt.cli._workspaces import rows_of
 from flowhunt.credits import UNITS_PER_CREDIT, to_decimal
 

@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 import flowhunt
-from flowhunt._profiles import KEYRING_SERVICE, checked
+from flowhunt._profiles import KEYRING_SERVICE, checked_profile
 from flowhunt.cli._options import PROFILE, WORKSPACE, Command, shared
 from flowhunt.cli._profile_file import keep_profile
 from flowhunt.cli._session import PROGRAM, Session
-from flowhunt.cli._text import say
+from flowhunt.cli._text import write_message
 
 _NAME = re.compile(r"[\w.-]+").fullmatch
 _LONGEST_KEY = 100_000  # characters
@@ -87,7 +87,7 @@ def command(
         settings["keyring"] = True
     file = keep_profile(name, settings)
     given = "" if name == "default" else f" --profile {name}"
-    say(sys.stderr, f"Profile {name} is kept in {file}. Try: {PROGRAM} balance{given}")
+    write_message(sys.stderr, f"Profile {name} is kept in {file}. Try: {PROGRAM} balance{given}")
 
 
 def _workspace_id() -> str:
@@ -111,7 +111,7 @@ def _is_terminal() -> bool:
 
 def _verify(name: str, settings: dict[str, Any]) -> None:
     """Call the service with the profile; if that fails, nothing is kept."""
-    configuration = flowhunt.Configuration(**checked(name, settings).settings)
+    configuration = flowhunt.Configuration(**checked_profile(name, settings).settings)
     with flowhunt.ApiClient(configuration) as client:
         flowhunt.CreditsApi(client).get_workspace_credit_balance(settings["workspace_id"])
 
