@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-# All others are bugs of this program: they keep their traceback.
+# All other errors are bugs of this program, and print a traceback.
 EXPECTED = (click.ClickException, flowhunt.OpenApiException, OSError, ValueError, ImportError)
 
 
@@ -38,7 +38,7 @@ def exit_code_of(error: BaseException) -> int:
     """The exit code of an error."""
     import pydantic
 
-    codes: tuple[tuple[type[BaseException], ExitCode], ...] = (  # the first that fits counts
+    codes: tuple[tuple[type[BaseException], ExitCode], ...] = (  # the first that fits is used
         (KeyboardInterrupt, ExitCode.INTERRUPTED),
         (CredentialMissingError, ExitCode.CREDENTIAL),
         (flowhunt.UnauthorizedException, ExitCode.CREDENTIAL),
@@ -51,8 +51,8 @@ def exit_code_of(error: BaseException) -> int:
         (flowhunt.ApiValueError, ExitCode.USAGE),
         (pydantic.ValidationError, ExitCode.USAGE),
     )
-    for kind, code in codes:
-        if isinstance(error, kind):
+    for error_class, code in codes:
+        if isinstance(error, error_class):
             return code
     return ExitCode.LATER if getattr(error, "retryable", False) else ExitCode.FAILED
 
@@ -63,7 +63,7 @@ def report(session: Session, error: BaseException, profile: str | None = None) -
     :param profile: the profile of the error, if there are several
     """
     message, code = one_line(message_of(error)), exit_code_of(error)
-    session.exits_with(code)
+    session.set_exit_code(code)
     if session.errors_as_json:
         facts = {
             "type": type(error).__name__,

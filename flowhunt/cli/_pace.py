@@ -1,4 +1,4 @@
-"""How fast credits are spent, and how long they last at that pace."""
+"""The pace of spending, and how long a balance lasts at that pace."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DAYS = 28
 
 
 class PaceUnknownError(click.ClickException):
-    """The amounts do not show the spending."""
+    """The sum of the amounts has the sign of credits returned, so the pace is unknown."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What was spent in the last complete days.
+    """The spending of the last complete days.
 
     :ivar spent: units of the API
     :ivar days: how many days, from the first that has a transaction
@@ -62,7 +62,7 @@ def sign(command: F) -> F:
 
 
 def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
-    """What was spent in the last 28 complete days of UTC, by the sums of the service.
+    """The spending of the last 28 complete days of UTC, from the sums of the service.
 
     Amounts are taken to be in the unit of the balance, which the API does not state.
 

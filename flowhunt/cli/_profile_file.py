@@ -1,4 +1,4 @@
-"""The configuration file, as `login` changes it; `flowhunt._profiles` reads it."""
+"""Writes profiles to the configuration file, which `flowhunt._profiles` reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ with extra("cli"):
     import tomlkit
 
 
-def keep_profile(name: str, settings: Mapping[str, Any]) -> Path:
+def save_profile(name: str, settings: Mapping[str, Any]) -> Path:
     """Add a profile or replace its settings; other profiles and comments stay.
 
     The file is replaced once the new one is complete, and is readable by its owner alone.

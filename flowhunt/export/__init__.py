@@ -23,7 +23,7 @@ from typing import Any
 from flowhunt._extras import extra
 from flowhunt._tables.locations import Location
 from flowhunt._workspaces.clients import Clients, Configurations, ids_of
-from flowhunt._workspaces.progress import Callback, Progress, reported
+from flowhunt._workspaces.progress import Callback, Progress, progress_callback
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import ApiValueError
 from flowhunt.history._arguments import (
@@ -206,7 +206,7 @@ class _Target:
         last: datetime | None = None
         current = ""
         with (
-            reported(progress, "export") as report,
+            progress_callback(progress, "export") as report,
             replacing(self._path) as out,
             self._writer(out, self._columns.schema) as writer,
             closing(pieces()) as found,

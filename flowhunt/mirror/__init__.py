@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 from flowhunt._extras import extra
 from flowhunt._tables.locations import Location
 from flowhunt._workspaces.clients import Clients, Configurations, Source, ids_of
-from flowhunt._workspaces.progress import Callback, reported
+from flowhunt._workspaces.progress import Callback, progress_callback
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiTypeError, ApiValueError
@@ -247,7 +247,7 @@ def _run(
     progress: bool | Callback,
 ) -> Generator[Run, None, None]:
     ids, source = _asked(workspaces, configuration)
-    with Clients(source) as clients, reported(progress, "mirror") as report:
+    with Clients(source) as clients, progress_callback(progress, "mirror") as report:
         sources: dict[str, Source] = {}
         failures: list[Failure] = []
         for workspace_id in ids:

@@ -12,7 +12,7 @@ from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._pace import Pace, PaceUnknownError, Sign, pace_of, sign, tenths
 from flowhunt.cli._session import Session
-from flowhunt.cli._workspaces import rows_of
+from flowhunt.cli._workspaces import rows_of_workspaces
 
 COLUMNS = (
     Column("workspace_id"),
@@ -45,7 +45,7 @@ def command(session: Session, sign: Sign) -> None:
             yield row
             raise
 
-    show(session, COLUMNS, rows_of(session, ask))
+    show(session, COLUMNS, rows_of_workspaces(session, ask))
 
 
 def _lasting(pace: Pace, credits: int) -> Row:

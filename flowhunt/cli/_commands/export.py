@@ -15,7 +15,7 @@ from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._period import half_open, period
 from flowhunt.cli._session import Session
-from flowhunt.cli._workspaces import Source, of_each
+from flowhunt.cli._workspaces import Source, rows_of_sources
 
 Format = Literal["csv", "jsonl", "parquet", "xlsx"]
 
@@ -85,7 +85,7 @@ def command(
         report = export_table(table, file, *bounds, workspace_id=session.workspace_id, **settings)
         yield _row(session.workspace_id, report)
 
-    show(session, COLUMNS, of_each(session, work) if path is None else read(path))
+    show(session, COLUMNS, rows_of_sources(session, work) if path is None else read(path))
 
 
 def _row(workspace_id: str | None, report: flowhunt.export.ExportReport) -> Row:

@@ -13,7 +13,7 @@ import click
 import flowhunt
 from flowhunt._profiles import KEYRING_SERVICE, checked_profile
 from flowhunt.cli._options import PROFILE, WORKSPACE, Command, shared
-from flowhunt.cli._profile_file import keep_profile
+from flowhunt.cli._profile_file import save_profile
 from flowhunt.cli._session import PROGRAM, Session
 from flowhunt.cli._text import write_message
 
@@ -85,7 +85,7 @@ def command(
     if "api_key" in settings and in_keyring:
         _keep_in_keyring(name, settings.pop("api_key"))
         settings["keyring"] = True
-    file = keep_profile(name, settings)
+    file = save_profile(name, settings)
     given = "" if name == "default" else f" --profile {name}"
     write_message(sys.stderr, f"Profile {name} is kept in {file}. Try: {PROGRAM} balance{given}")
 
@@ -110,7 +110,7 @@ def _is_terminal() -> bool:
 
 
 def _verify(name: str, settings: dict[str, Any]) -> None:
-    """Call the service with the profile; if that fails, nothing is kept."""
+    """Call the service with the profile; if that fails, the profile is not saved."""
     configuration = flowhunt.Configuration(**checked_profile(name, settings).settings)
     with flowhunt.ApiClient(configuration) as client:
         flowhunt.CreditsApi(client).get_workspace_credit_balance(settings["workspace_id"])

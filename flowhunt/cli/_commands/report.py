@@ -50,4 +50,4 @@ def command(
         )
         yield {"workspace_id": origin.workspace_id, "file": str(written)}
 
-    show(session, COLUMNS, History(**asked).each(session, work, by_transaction=True))
+    show(session, COLUMNS, History(**asked).rows(session, work, by_transaction=True))

@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 import flowhunt
-from flowhunt.cli._commands.check import limit as positive_number
 from flowhunt.cli._errors import note
 from flowhunt.cli._history import History, Origin, budget_period, budget_units, reads_history
-from flowhunt.cli._options import ALL, Command, format_options, shared
+from flowhunt.cli._options import ALL, Command, format_options, non_negative, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._period import midnight, now_in, when
 from flowhunt.cli._session import Session, current_session
@@ -159,11 +158,11 @@ def changes(session: Session, /, by: Any, week: datetime | None, limit: int, **a
 
     history = History(**asked)
     first = None if week is None else midnight(_in_zone(session, week)) - timedelta(weeks=1)
-    show(session, CHANGES, history.each(session, work, by_transaction=by != "type", first=first))
+    show(session, CHANGES, history.rows(session, work, by_transaction=by != "type", first=first))
 
 
 def _in_zone(session: Session, timestamp: datetime) -> datetime:
-    """The timestamp with the zone of the days, of which its date is one."""
+    """The timestamp with the zone of the days: its date is one of these days."""
     return timestamp.replace(tzinfo=session.zone)
 
 
@@ -196,7 +195,7 @@ def odd_days(session: Session, /, weeks: int, **asked: Any) -> None:
 @command.command(cls=Command)
 @click.option(
     "--balance",
-    type=positive_number,
+    type=non_negative,
     callback=_units,
     metavar="CREDITS",
     help="What is left.  [default: asked of the service]",
@@ -215,7 +214,7 @@ def runway(session: Session, /, balance: int | None, **asked: Any) -> None:
             rows = _rows(session, spending.runway(left))
             yield from ({"workspace_id": origin.workspace_id, **row} for row in rows)
 
-    show(session, RUNWAY, History(**asked).each(session, work))
+    show(session, RUNWAY, History(**asked).rows(session, work))
 
 
 @command.command(cls=Command)
@@ -240,12 +239,12 @@ def _show(
     columns: tuple[Column, ...],
     asked: dict[str, Any],
     question: Callable[[flowhunt.spend.Spending], flowhunt.spend.Result],
-    **reading: Any,
+    **options: Any,
 ) -> None:
     def work(spending: flowhunt.spend.Spending, _: Origin) -> Iterable[Row]:
         return _rows(session, question(spending))
 
-    show(session, columns, History(**asked).each(session, work, **reading))
+    show(session, columns, History(**asked).rows(session, work, **options))
 
 
 def _rows(session: Session, result: flowhunt.spend.Result) -> Sequence[Row]:

@@ -14,7 +14,7 @@ from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show, timestamp
 from flowhunt.cli._period import bounds, period
 from flowhunt.cli._session import Session
-from flowhunt.cli._workspaces import rows_of
+from flowhunt.cli._workspaces import rows_of_workspaces
 
 COLUMNS = (
     Column("created_at"),
@@ -66,4 +66,4 @@ def command(
                     "created_at": timestamp(at) if session.output == "table" else at,
                 }
 
-    show(session, COLUMNS, rows_of(session, ask))
+    show(session, COLUMNS, rows_of_workspaces(session, ask))

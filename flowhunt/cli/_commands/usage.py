@@ -15,9 +15,9 @@ from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._period import bounds, now_in_utc, period
 from flowhunt.cli._session import Session
-from flowhunt.cli._workspaces import rows_of
+from flowhunt.cli._workspaces import rows_of_workspaces
 
-# What a group is, by the value of --by.
+# The columns that identify a group, by the value of --by.
 _GROUPS = {
     "type": (Column("transaction_type"),),
     "day": (Column("day"), Column("partial")),
@@ -32,7 +32,10 @@ _FIGURES = (Column("amount", "credits"), Column("transactions", "number"))
 
 @dataclass
 class Group:
-    """The total of one group."""
+    """The total of one group.
+
+    :ivar facts: the columns that identify it
+    """
 
     facts: dict[str, Any] = field(default_factory=dict)
     amount: int = 0
@@ -66,8 +69,8 @@ def command(
     """Show what was spent by type, time, context or user.
 
     Types, contexts and users are shown by their amount, the largest first; days, weeks and months
-    in order, the newest of them with --limit. A period that is cut
-    off or not over is partial.
+    in order, the newest of them with --limit. A period is partial if it is not over, or if only a
+    part of it is shown.
     """
     asked = bounds(since, until)
     add_up = _by_period if by in _GROUPINGS else _by_kind
@@ -79,7 +82,7 @@ def command(
             groups = groups[-limit:] if add_up is _by_period else groups[:limit]
         yield from (group.row() for group in groups)
 
-    show(session, (*_GROUPS[by], *_FIGURES), rows_of(session, ask))
+    show(session, (*_GROUPS[by], *_FIGURES), rows_of_workspaces(session, ask))
 
 
 def _by_kind(
@@ -97,7 +100,7 @@ def _by_kind(
             facts = _FACTS[by](row)
             group = groups.setdefault(facts[f"{by}_id"], Group())
             group.add(row.amount)
-            group.facts = facts  # the newest name of a context counts
+            group.facts = facts  # with the newest name of a context
     return sorted(groups.values(), key=lambda group: -abs(group.amount))
 
 
