@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from threading import Thread
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+from flowhunt._proxies import proxy_from_environment
 
 T = TypeVar("T")
 
@@ -51,11 +52,8 @@ class Certificate:
 
 def proxy_for(endpoint: Endpoint) -> tuple[str, Endpoint] | None:
     """The variable of the environment that names a proxy for an endpoint, and the proxy."""
-    proxies: dict[str, str] = getproxies_environment()
-    for kind in (endpoint.scheme, "all"):
-        if proxies.get(kind) and not proxy_bypass_environment(str(endpoint), proxies):
-            return f"{kind.upper()}_PROXY", Endpoint.of(proxies[kind])
-    return None
+    found = proxy_from_environment(endpoint.scheme, endpoint.host, endpoint.port)
+    return found and (found.variable, Endpoint.of(found.url))
 
 
 def addresses_of(endpoint: Endpoint) -> list[str]:
