@@ -52,7 +52,7 @@ def _mark(ax: Axes, odd_days: Result) -> None:
 
 
 def days_svg(spending: Spending) -> str:
-    """The same as an SVG element, to put into a page. It holds dates and numbers alone."""
+    """The picture of ``plot_days`` as an SVG element for a page, without text of the service."""
     figure: Any = plot_days(spending).figure
     text = StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})

@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Write one HTML file of what was spent, to open or to mail.
 
-    With --all-profiles the name of FILE holds {profile}, and each profile has a file of its own.
+    With --all-profiles the name of FILE has {profile} in it, and each profile has its own file.
     It states how long the balance lasts, unless --from is given.
     """
     from flowhunt.report import write_report

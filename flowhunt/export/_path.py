@@ -1,14 +1,8 @@
-"""Atomic writes: a file is replaced only by a complete one."""
+"""The path of the file to export to, checked."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from flowhunt._tables.locations import (
     Location,
@@ -21,7 +15,7 @@ from flowhunt.exceptions import ApiValueError
 
 
 def file_path(path: Location) -> Path:
-    """Where to write: a file of this machine, as an absolute path.
+    """The absolute path of a file on this machine.
 
     :raises ApiValueError: it cannot be written there
     """
@@ -50,25 +44,3 @@ def _check(file: Path) -> None:
     folder = target_of(file).parent
     if not folder.is_dir():
         raise ApiValueError(f"there is no folder {folder}: make it, or choose another one")
-
-
-@contextmanager
-def replacing(file: Path) -> Generator[BinaryIO, None, None]:
-    """A new file that replaces another one once it is complete.
-
-    A symbolic link stays: what it points to is replaced. So do the permissions of a file.
-    """
-    file = target_of(file)
-    temporary = file.with_name(f".flowhunt-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as out:
-            with suppress(FileNotFoundError):
-                shutil.copymode(file, temporary)
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(file)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
