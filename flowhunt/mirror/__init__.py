@@ -121,7 +121,7 @@ def sync_credit_transactions(
         before ``until``
     :param until: the timestamp after the last, and all of its day is read; ``None`` for all
         transactions up to now
-    :param on_error: if a workspace fails, ``"continue"`` with the others and report it, or
+    :param on_error: if a workspace fails: ``"continue"`` with the others and report it, or
         ``"raise"`` a ``WorkspaceError``
     :param workers: how many threads send requests
     :param page_size: the ``limit`` to ask for transactions with
@@ -148,9 +148,9 @@ def sync_credit_transactions(
         progress,
     ) as run:
         sync = Sync(run)
-        sync.carry_out()
+        sync.replace_changed_days()
         return SyncReport(
-            **_facts(run),
+            **_common_fields(run),
             changed=tuple(sorted(sync.changed)),
             rows_written=sync.rows_written,
             commits=sync.commits,
@@ -193,7 +193,7 @@ def verify(
         progress,
     ) as run:
         differences = differences_in(run)
-        return VerifyReport(**_facts(run), differences=tuple(differences))
+        return VerifyReport(**_common_fields(run), differences=tuple(differences))
 
 
 def compact(
@@ -246,7 +246,7 @@ def _run(
     on_error: OnError,
     progress: bool | Callback,
 ) -> Generator[Run, None, None]:
-    ids, source = _asked(workspaces, configuration)
+    ids, source = _ids_and_source(workspaces, configuration)
     with Clients(source) as clients, progress_callback(progress, "mirror") as report:
         sources: dict[str, Source] = {}
         failures: list[Failure] = []
@@ -269,7 +269,7 @@ def _run(
         )
 
 
-def _asked(
+def _ids_and_source(
     workspaces: Workspaces, configuration: Authentication | None
 ) -> tuple[list[str], Source | Configurations]:
     """The workspace IDs, and the client or the configurations for their requests."""
@@ -280,11 +280,12 @@ def _asked(
     return ids_of(workspaces), workspaces
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def _common_fields(run: Run) -> dict[str, Any]:
+    """The fields that all reports have."""
     return {
         "table": run.table.name,
         "version": run.table.version,
-        "workspaces": run.in_all,
+        "workspaces": run.workspace_count,
         "failures": tuple(run.failures),
         "sums_differ": tuple(run.sums_differ),
         "rows_read": run.rows_read,
