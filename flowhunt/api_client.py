@@ -285,13 +285,13 @@ class ApiClient:
 
     def __copy__(self) -> Self:
         twin = self._twin(copy.deepcopy(self.configuration))
-        twin.__dict__.update(self._added())
+        twin.__dict__.update(self._added_attributes())
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = self._twin(copy.deepcopy(self.configuration, memo))
         memo[id(self)] = twin
-        twin.__dict__.update(copy.deepcopy(self._added(), memo))
+        twin.__dict__.update(copy.deepcopy(self._added_attributes(), memo))
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -301,25 +301,25 @@ class ApiClient:
             "configuration": self.configuration,
             "headers": headers,
             "left_behind": len(headers) < len(self.default_headers),
-            "added": self._added(),
+            "added": self._added_attributes(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._fill(state["configuration"], Headers(state["headers"]))
+        self._initialize(state["configuration"], Headers(state["headers"]))
         self.configuration.credentials_left_behind |= state["left_behind"]
         self.__dict__.update(state["added"])
 
     def _twin(self, configuration: Configuration) -> Self:
         twin = object.__new__(type(self))  # a subclass may take other arguments
-        twin._fill(configuration, Headers(self.default_headers))
+        twin._initialize(configuration, Headers(self.default_headers))
         return twin
 
-    def _fill(self, configuration: Configuration, headers: Headers) -> None:
+    def _initialize(self, configuration: Configuration, headers: Headers) -> None:
         self.configuration = configuration
         self.rest_client = RESTClientObject(configuration)
         self.default_headers = headers
 
-    def _added(self) -> dict[str, Any]:
+    def _added_attributes(self) -> dict[str, Any]:
         """The attributes that a subclass or a program added."""
         own = ("configuration", "rest_client", "default_headers")
         return {name: value for name, value in vars(self).items() if name not in own}

@@ -171,11 +171,11 @@ class Configuration:
     @classmethod
     @scrubs_traceback
     def from_env(cls, **settings: Any) -> Self:
-        """A configuration as the environment says.
+        """A configuration from environment variables.
 
         Reads ``FLOWHUNT_API_KEY``, ``FLOWHUNT_ACCESS_TOKEN``, ``FLOWHUNT_BASE_URL`` and
-        ``FLOWHUNT_WORKSPACE_ID``. Space or a byte order mark around a value is no part of it, so
-        that it can come from a file; a blank variable counts as none.
+        ``FLOWHUNT_WORKSPACE_ID``. Space or a byte order mark around a value is removed, since it
+        may come from a file; a blank variable counts as none.
 
         :param settings: parameters of ``Configuration``, which win over the environment
         :raises ApiValueError: a variable that cannot be used, named in the message
@@ -190,10 +190,10 @@ class Configuration:
     @classmethod
     @scrubs_traceback
     def from_profile(cls, name: str | None = None, **settings: Any) -> Self:
-        """A configuration as a profile of the configuration file says.
+        """A configuration from a profile of the configuration file.
 
-        A profile is complete: of the environment it takes the proxy alone. A key that is kept
-        elsewhere is read when a call first needs it.
+        Host, credential and workspace are those of the profile, never of the environment. A key
+        that is stored elsewhere is read when a call first needs it.
 
         :param name: by default ``FLOWHUNT_PROFILE``, or else ``default``
         :param settings: parameters of ``Configuration``, which win over the profile

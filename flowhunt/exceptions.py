@@ -126,7 +126,7 @@ class ClientClosedError(OpenApiException, RuntimeError):
 
 
 class ReceivedResponse(Protocol):
-    """What an exception reads of a response; ``RESTResponse`` has more."""
+    """The attributes of a response that an exception needs; ``RESTResponse`` has more."""
 
     status: int
     reason: str | None
@@ -139,7 +139,7 @@ class ApiException(OpenApiException):
     """A call did not succeed.
 
     ``str()`` is one line for a log: request, response, remedy. It holds no credential,
-    also when the service echoes one. Everything received stays on the attributes.
+    also when the service echoes one. The attributes keep everything received.
 
     :ivar status: HTTP status of the response, ``None`` if there was none
     :ivar reason: reason phrase of the response, or what failed

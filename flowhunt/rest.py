@@ -19,6 +19,7 @@ from flowhunt._transport.log import LOGGER, log_call
 from flowhunt._transport.pool import NO_RETRY, RawResponse, Transport, open_transport
 from flowhunt._transport.rate_limit import RateLimitGate
 from flowhunt._transport.retry import Retry, RetryBudget, next_attempt
+from flowhunt._waits import wait_for
 from flowhunt.exceptions import (
     ApiException,
     ApiTimeoutException,
@@ -35,7 +36,6 @@ __all__ = ["ApiException", "RESTClientObject", "RESTResponse", "RESTResponseType
 RESTResponseType = RawResponse
 
 _CLOSED = "this client is closed: make a new ApiClient"
-_LONGEST_UNINTERRUPTED = 0.5  # seconds: Ctrl-C does not end a wait on Windows
 
 
 class RESTResponse:
@@ -293,8 +293,7 @@ class RESTClientObject:
         if self.clock.sleep is not None:
             self.clock.sleep(seconds)
         else:
-            while seconds > 0 and not self._closed.wait(min(seconds, _LONGEST_UNINTERRUPTED)):
-                seconds -= _LONGEST_UNINTERRUPTED
+            wait_for(self._closed, seconds)
         if self._closed.is_set():
             raise ClientClosedError(_CLOSED)
 

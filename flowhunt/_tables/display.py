@@ -120,22 +120,22 @@ def plan_sheet(plan: Plan) -> Sheet:
     )
 
 
-def reconciliation_sheet(found: Reconciliation) -> Sheet:
+def reconciliation_sheet(reconciliation: Reconciliation) -> Sheet:
     """The differences of a reconciliation, or its days where there are none."""
-    if found.differences:
+    if reconciliation.differences:
         return Sheet(
-            f"Reconciliation: {counted(len(found.differences), 'difference')}",
+            f"Reconciliation: {counted(len(reconciliation.differences), 'difference')}",
             ("day", "type", "rows read", "rows summed", "amount read", "amount summed"),
             [
                 (day, code, read.rows, summed.rows, read.amount, summed.amount)
-                for day, code, read, summed in found.differences[:HEAD]
+                for day, code, read, summed in reconciliation.differences[:HEAD]
             ],
         )
-    days = sorted(found.verified_by)
+    days = sorted(reconciliation.verified_by)
     return Sheet(
         f"Reconciliation: no differences in {counted(len(days), 'day')}",
         ("day", "verified by"),
-        [(day, ", ".join(found.verified_by[day])) for day in days[:HEAD]],
+        [(day, ", ".join(reconciliation.verified_by[day])) for day in days[:HEAD]],
     )
 
 

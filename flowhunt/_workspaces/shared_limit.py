@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from threading import Event, Lock, Semaphore
 from typing import Any
 
+from flowhunt._waits import wait_for
 from flowhunt.api_client import ApiClient
 from flowhunt.api_response import ApiResponse
 from flowhunt.configuration import Configuration
@@ -41,8 +42,7 @@ SHORTEST_INTERVAL = 0.001
 """Seconds; a shorter interval counts as none."""
 LONGEST_RETRY_AFTER = 300.0
 """Seconds; a client gives up if the service asks for a longer wait."""
-LONGEST_UNINTERRUPTED = 0.5
-"""Seconds: Ctrl-C does not end a wait on Windows."""
+
 
 Sleep = Callable[[float], object]
 
@@ -157,7 +157,7 @@ class SharedLimit:
         if self._sleep:
             self._sleep(seconds)
         else:
-            _sleep_until(closing, seconds)
+            wait_for(closing, seconds)
         if not closing.is_set():
             self._skipped_seconds += max(0.0, end - self._now())
 
@@ -196,10 +196,3 @@ class SharedLimitClient(ApiClient):
         """Close all connections and end all waits."""
         self._closing.set()
         super().close()
-
-
-def _sleep_until(closing: Event, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        if closing.wait(min(left, LONGEST_UNINTERRUPTED)):
-            return

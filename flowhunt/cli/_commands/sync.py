@@ -42,8 +42,8 @@ def command(session: Session, table: str, since: datetime | None, until: datetim
 
     def rows() -> Iterator[Row]:
         if synced := call_for_workspaces(session, sync, table, since, until):
-            found, _ = synced
-            counts = {"failed": len(found.failures), "changed": len(found.changed)}
-            yield {**vars(found), **counts}
+            report, _ = synced
+            counts = {"failed": len(report.failures), "changed": len(report.changed)}
+            yield {**vars(report), **counts}
 
     show(session, COLUMNS, rows(), by_profile=False)

@@ -41,8 +41,8 @@ def command(session: Session, table: str, since: datetime | None, until: datetim
         verified = call_for_workspaces(session, verify, table, since, until)
         if verified is None:
             return
-        found, profiles = verified
-        for each in found.differences:
+        report, profiles = verified
+        for each in report.differences:
             yield {
                 "profile": profiles[each.workspace_id],
                 "workspace_id": each.workspace_id,
