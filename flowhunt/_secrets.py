@@ -49,7 +49,7 @@ _PACKAGES_WITH_REQUESTS = frozenset(
 )
 # Modules that call the caller's code: credentials, hooks and retry policies.
 _MODULES_THAT_CALL_BACK = frozenset({"flowhunt.configuration", "flowhunt._transport.retry"})
-# Tools that fail themselves where the arguments of a frame are cleared.
+# Tools that fail if the arguments of a frame are cleared.
 _TOOLS_THAT_READ_ARGUMENTS = frozenset({"IPython", "cgitb"})
 # The function that calls urllib3. A frame right below it may be of a tool that observes urllib3,
 # which has the headers among its arguments.
@@ -64,7 +64,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def redacted_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers, with each value redacted that may be a secret."""
+    """Headers, with a placeholder for each value that may be a secret."""
     return {name: value if _is_public(name) else REDACTED for name, value in headers.items()}
 
 

@@ -90,14 +90,14 @@ class ApiClient:
 
     @classmethod
     def get_default(cls) -> ApiClient:
-        """The client of every ``CreditsApi`` made with none."""
+        """The client of each ``CreditsApi`` that is made without one."""
         if ApiClient._default is None:
             ApiClient._default = cls()
         return ApiClient._default
 
     @classmethod
     def set_default(cls, default: ApiClient | None) -> None:
-        """Set what ``get_default`` returns; ``None`` makes it a new one."""
+        """Set the client that ``get_default`` returns; ``None`` lets it make a new one."""
         ApiClient._default = default
 
     @property
@@ -326,7 +326,7 @@ class ApiClient:
 
 
 def _json(body: Any, adapter: pydantic.TypeAdapter[RequestModel] | None = None) -> bytes:
-    """A body as JSON text; an adapter knows its model already."""
+    """A body as JSON text, written by the adapter of its model if one is given."""
     try:
         if adapter is not None:
             return adapter.serializer.to_json(body, by_alias=True, exclude_unset=True)

@@ -136,7 +136,7 @@ class Configuration:
         """Check request bodies before sending; false sends a dict as it is."""
 
         self.verify_ssl = True
-        """Check certificates; false accepts any, and so anyone between here and the service."""
+        """Check certificates; false accepts any, also of someone who intercepts the connection."""
         self.ssl_ca_cert = ssl_ca_cert
         self.ca_cert_data = ca_cert_data
         self.cert_file: str | None = None
@@ -153,7 +153,7 @@ class Configuration:
         self.proxy = None
         self.proxy_headers = None
         self.connection_pool_maxsize = max(16, (os.cpu_count() or 1) * 5)
-        """Most connections of one client; more calls at once wait for a free one."""
+        """The most connections of one client; further calls wait for a free one."""
         self.socket_options: list[tuple[int, int, int | bytes]] | None = None
         """``setsockopt`` arguments for new connections, instead of urllib3's ``TCP_NODELAY``."""
 
@@ -205,12 +205,12 @@ class Configuration:
 
     @classmethod
     def set_default(cls, default: Configuration | None) -> None:
-        """Set what ``get_default`` returns; ``None`` goes back to the environment."""
+        """Set what ``get_default`` returns; ``None`` lets it read the environment again."""
         Configuration._default = default
 
     @classmethod
     def get_default(cls) -> Configuration:
-        """The configuration of clients made with none: ``from_env()`` unless another was set."""
+        """The configuration of clients made without one: ``from_env()`` unless another was set."""
         if Configuration._default is None:
             Configuration._default = cls.from_env()
         return Configuration._default
@@ -347,7 +347,7 @@ class Configuration:
 
     @property
     def logger_file(self) -> str | None:
-        """Path of a file that gets what this configuration's calls log, and nothing else."""
+        """Path of a file for the log records of this configuration's calls."""
         return self._logger_file
 
     @logger_file.setter
@@ -373,7 +373,7 @@ class Configuration:
             self.logger_file_handler.setFormatter(self.logger_formatter)
 
     def to_debug_report(self) -> str:
-        """Versions, for the report of a problem; nothing of this configuration."""
+        """Versions, to report a problem with; no setting of this configuration."""
         return (
             "Python SDK Debug Report:\n"
             f"OS: {sys.platform}\n"

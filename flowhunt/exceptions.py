@@ -211,7 +211,7 @@ class ApiException(OpenApiException):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait, from the ``Retry-After`` header; ``None`` if it has none."""
+        """Seconds to wait, from the ``Retry-After`` header; ``None`` if missing or malformed."""
         return seconds_to_wait(self.headers.get("Retry-After")) if self.headers else None
 
     @property
@@ -397,7 +397,7 @@ def kind_of(value: object) -> str:
 
 
 def seconds_to_wait(retry_after: str | None) -> float | None:
-    """The seconds of a ``Retry-After`` header, ``None`` if it is malformed."""
+    """The seconds of a ``Retry-After`` header, ``None`` if it is missing or malformed."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER:
         return float(text)

@@ -61,7 +61,7 @@ class RESTResponse:
         self.pieces: list[bytes] = []
         self._call = call
         if self.status < 200:
-            self.close()  # the actual response may follow: no other call may read it as its own
+            self.close()  # the final response may follow: another call must not read it as its own
 
     @property
     def request(self) -> str:

@@ -32,7 +32,7 @@ _timezone_of = attrgetter("tzinfo")
 
 
 def pyarrow() -> Any:
-    """The module.
+    """The module ``pyarrow``.
 
     :raises ImportError: it is not installed
     """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HEAD = 10
 """How many rows are shown."""
 
-# Spaces, characters newer than Python's tables, private ones, and the two that join letters.
+# Spaces, characters that Python's Unicode tables lack, and characters for private use.
 _HARMLESS_CATEGORIES = frozenset({"Zs", "Cn", "Co"})
 _JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _NUMBERS = (int, float, Decimal)
@@ -190,7 +190,7 @@ def value_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, _NUMBERS):
-        return f"{value or abs(value):,}"  # no zero has a sign
+        return f"{value or abs(value):,}"  # a negative zero without its sign
     if isinstance(value, datetime):
         return value.isoformat(" ")
     return plain(str(value))

@@ -76,7 +76,7 @@ def _is_encodable(text: str) -> bool:
 
 
 def local_path(location: str) -> Path | None:
-    """The path of a location on this machine; ``None`` of a remote one."""
+    """The path of a location on this machine, ``None`` if it is remote."""
     if not _URI(location):
         return Path(location)
     parts = urlsplit(location)

@@ -1,4 +1,4 @@
-"""Looking up the addresses of a host within a time limit."""
+"""Looks up the addresses of a host within a time limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib3.util import connection as urllib3_connection
 
 MAX_LOOK_UPS = 32
-"""Look-ups that may run at once in a process; each has a thread until the resolver responds."""
+"""The most look-ups at once in a process; each has a thread until the resolver responds."""
 
 
 class Address(NamedTuple):

@@ -1,4 +1,4 @@
-"""Reading the body of a response within a limit of bytes."""
+"""Reads the body of a response within a limit of bytes."""
 
 from __future__ import annotations
 

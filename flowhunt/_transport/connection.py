@@ -63,7 +63,7 @@ class DeadlineConnection(HTTPConnection, metaclass=_AnyInstance):
 
     @property
     def destination(self) -> str:
-        """The host that is called: through a proxy, the one behind it if that is known."""
+        """The host of the call; with a proxy, the host behind it if the connection knows it."""
         return self._tunnel_host or self.host
 
     def _connect(self, host: str, port: int) -> socket.socket:

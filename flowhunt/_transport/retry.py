@@ -1,4 +1,4 @@
-"""Whether a call gets another attempt, and how long to wait before it."""
+"""The retry policy: whether to retry a call, how long to wait before, and the budget for it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def next_attempt(
     response: BaseHTTPResponse | None = None,
     error: BaseException | None = None,
 ) -> NextAttempt | None:
-    """The attempt after a response or an error, ``None`` if there is none."""
+    """The next attempt after a response or an error, ``None`` if it is not retried."""
     retry_after = None
     if response is not None:
         header = response.headers.get("Retry-After")

@@ -19,7 +19,7 @@ DEFAULT_PORT = 1080
 
 
 class _SOCKSSocket(socks.socksocket):
-    """Talks to the proxy within a deadline."""
+    """A socket that exchanges the messages of SOCKS within a deadline."""
 
     deadline: Deadline | None = None
 
@@ -101,7 +101,7 @@ class _SOCKSHTTPSPool(urllib3_socks.SOCKSHTTPSConnectionPool):
 
 
 class SOCKSProxyManager(urllib3_socks.SOCKSProxyManager):
-    """urllib3's, over connections that keep to a deadline."""
+    """The manager of urllib3, with connections that keep a deadline."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

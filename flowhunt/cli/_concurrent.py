@@ -1,4 +1,4 @@
-"""Iterates over several iterables at once, in threads, and yields their results in order."""
+"""Reads several iterables at once, in threads, and yields their results in order."""
 
 from __future__ import annotations
 

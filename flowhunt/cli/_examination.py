@@ -60,7 +60,7 @@ class _StepFailed(Exception):
 
 
 def versions() -> Finding:
-    """What is installed."""
+    """The versions of Python and of the packages in use."""
     parts = [f"{name} {version(name)}" for name in ("urllib3", "pydantic", "click", "rich")]
     return Finding(
         "versions",

@@ -155,7 +155,7 @@ class History:
         if self.path is not None:
             check_from(session)
             return self._of_relation(session, work, self.path)
-        # Sums are those of the days of UTC.
+        # The days of the service's sums are taken to be days in UTC.
         read = _transactions if by_transaction or session.zone else _sums
         default = midnight(now_in(session.zone)) - timedelta(weeks=WEEKS)
         since = self.since or min(default, first or default)

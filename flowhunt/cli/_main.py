@@ -39,7 +39,7 @@ COMMANDS = (
     "demo",
 )
 
-_EXACT = Context(prec=60)  # a program that calls `main` may have few digits
+_EXACT = Context(prec=60)  # the context of a program that calls `main` may have too few digits
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -59,7 +59,7 @@ class Program(click.Group):
         return command
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands first, which most readers of the help look for."""
+        """Write the commands before the options."""
         self.format_commands(ctx, formatter)
         format_options(self, ctx, formatter)
 

@@ -1,4 +1,4 @@
-"""What `sync` and `verify` share: the workspaces, their errors, and the exit code."""
+"""Calls `flowhunt.mirror` for `sync` and `verify`, and reports errors and differences."""
 
 from __future__ import annotations
 

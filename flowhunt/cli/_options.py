@@ -111,7 +111,7 @@ def shared(*options: SharedOption) -> Callable[[F], F]:
 
 
 class Command(click.Command):
-    """A command whose help lists the shared options apart from its own."""
+    """A command whose help lists the shared options after its own."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write both lists."""

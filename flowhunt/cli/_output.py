@@ -31,7 +31,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of what a command returns.
+    """A column of the rows that a command shows.
 
     :ivar kind: ``credits`` are integers of the API, shown as credits unless ``--raw`` is given
     :ivar in_table: whether a table has it without ``--fields``
@@ -63,7 +63,7 @@ def show(
     values: Iterator[list[Any]] = (
         [_value(session, column, row) for column in columns] for row in rows
     )
-    first = next(values, None)  # after an error in it, nothing is on standard output
+    first = next(values, None)  # before any output: after an error, standard output is empty
     if first is None and session.exit_code:
         return
     values = chain([] if first is None else [first], values)

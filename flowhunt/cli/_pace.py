@@ -46,7 +46,7 @@ class Pace:
 
 
 def tenths(days: Fraction) -> float:
-    """Days to show, rounded down, so that they never look like more."""
+    """Days to show, rounded down to tenths."""
     return floor(days * 10) / 10
 
 

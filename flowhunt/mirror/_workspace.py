@@ -141,12 +141,12 @@ class WorkspaceReader:
         return to_read
 
     def _changed_days(self, inside: Interval) -> set[Interval]:
-        """The days in covered time whose sums differ from the table."""
+        """The covered days whose sums differ from the table."""
         known = self._known_months(inside)
         sums = self._sums(inside)
         found = sums.tallies(inside, GroupingPeriod.MONTH, strict=False)
         charted = self._charted(sums, inside)
-        if (known.keys() | charted) - found.keys():  # a response may have lacked sums
+        if (known.keys() | charted) - found.keys():  # some sums may be missing in the response
             found = sums.tallies(inside, GroupingPeriod.MONTH)
         only_charted = {first_day for first_day, _ in charted - known.keys() - found.keys()}
         changed = {*map(_month, only_charted)}
@@ -187,7 +187,7 @@ class WorkspaceReader:
         try:
             found = sums.charted(periods_in(inside, GroupingPeriod.MONTH), GroupingPeriod.MONTH)
         except ApiException:
-            return set()  # then the sums alone decide
+            return set()  # without a chart, the sums alone decide
         return {key for key in found if inside.covers(_month(key[0]))}
 
     def _sums(self, days: Interval) -> SumsReader:

@@ -1,4 +1,4 @@
-"""What all models share: strict requests, open responses, and the methods of the models."""
+"""The base classes of models: strict for requests, open for responses, with their methods."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class RequestModel(Model):
         cls._defaults = frozenset(name for name, field in fields if field.default is not None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Count defaults as set, so that they are sent and the service's own never apply."""
+        """Count defaults as set, so that they are sent in place of those of the service."""
         self.__pydantic_fields_set__.update(self._defaults)
 
 

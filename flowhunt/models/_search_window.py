@@ -1,4 +1,4 @@
-"""What the three searches have in common: a window in time and a transaction type."""
+"""SearchWindow: the fields of all three searches, a window in time and a transaction type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The days of a history as bars, the odd ones marked."""
+"""The picture of a report: the days of a history as bars, the odd ones marked."""
 
 from __future__ import annotations
 

@@ -156,6 +156,6 @@ def _text_format(suffix: str) -> Any:
     if suffix == ".jsonl":
         return pyarrow.dataset.JsonFileFormat()
     nulls = pyarrow.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
-    dataset: Any = pyarrow.dataset  # its types want every option
+    dataset: Any = pyarrow.dataset  # its stubs require every option
     options = dataset.CsvFragmentScanOptions(convert_options=nulls)
     return dataset.CsvFileFormat(default_fragment_scan_options=options)
