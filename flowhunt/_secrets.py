@@ -163,7 +163,7 @@ def _scrub(error: BaseException, handled_by_caller: BaseException | None) -> Non
             seen.add(id(current))
             cleared = _clear_frames(current.__traceback__)
             if _TOOLS_THAT_READ_ARGUMENTS.intersection(sys.modules):
-                current.__traceback__ = _without(current.__traceback__, cleared)
+                current.__traceback__ = _without_frames(current.__traceback__, cleared)
             pending += current.__cause__, current.__context__
 
 
@@ -192,11 +192,13 @@ def _clear_frames(traceback: TracebackType | None) -> set[FrameType]:
     return cleared
 
 
-def _without(traceback: TracebackType | None, frames: set[FrameType]) -> TracebackType | None:
+def _without_frames(
+    traceback: TracebackType | None, frames: set[FrameType]
+) -> TracebackType | None:
     """A traceback without some of its frames."""
     if traceback is None:
         return None
-    rest = _without(traceback.tb_next, frames)
+    rest = _without_frames(traceback.tb_next, frames)
     if traceback.tb_frame in frames:
         return rest
     return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)

@@ -20,8 +20,8 @@ class _CompletedStream:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         for name in ("encoding", "errors", "fileno", "flush", "isatty"):
-            if (given := getattr(stream, name, None)) is not None:
-                setattr(self, name, given)
+            if (attribute := getattr(stream, name, None)) is not None:
+                setattr(self, name, attribute)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

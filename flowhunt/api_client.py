@@ -284,12 +284,12 @@ class ApiClient:
             raise ApiAttributeError(text)
 
     def __copy__(self) -> Self:
-        twin = self._twin(copy.deepcopy(self.configuration))
+        twin = self._copy_with(copy.deepcopy(self.configuration))
         twin.__dict__.update(self._added_attributes())
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin = self._twin(copy.deepcopy(self.configuration, memo))
+        twin = self._copy_with(copy.deepcopy(self.configuration, memo))
         memo[id(self)] = twin
         twin.__dict__.update(copy.deepcopy(self._added_attributes(), memo))
         return twin
@@ -309,7 +309,7 @@ class ApiClient:
         self.configuration.credentials_left_behind |= state["left_behind"]
         self.__dict__.update(state["added"])
 
-    def _twin(self, configuration: Configuration) -> Self:
+    def _copy_with(self, configuration: Configuration) -> Self:
         twin = object.__new__(type(self))  # a subclass may take other arguments
         twin._initialize(configuration, Headers(self.default_headers))
         return twin
@@ -321,8 +321,8 @@ class ApiClient:
 
     def _added_attributes(self) -> dict[str, Any]:
         """The attributes that a subclass or a program added."""
-        own = ("configuration", "rest_client", "default_headers")
-        return {name: value for name, value in vars(self).items() if name not in own}
+        standard = ("configuration", "rest_client", "default_headers")
+        return {name: value for name, value in vars(self).items() if name not in standard}
 
 
 def _json(body: Any, adapter: pydantic.TypeAdapter[RequestModel] | None = None) -> bytes:

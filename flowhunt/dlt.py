@@ -248,8 +248,8 @@ def _bounds(loaded: LoadedState, zone: tzinfo) -> Period:
 
 def _period(since: Timestamp, until: Timestamp | None, zone: tzinfo) -> Period:
     """The beginning of the first month, and the end."""
-    asked = half_open(since, until or datetime.now(zone).date(), zone)
-    first, last = (_in_zone(asked.zone.sent(bound), zone) for bound in asked.interval)
+    requested = half_open(since, until or datetime.now(zone).date(), zone)
+    first, last = (_in_zone(requested.zone.sent(bound), zone) for bound in requested.interval)
     return _midnight(first).replace(day=1), last
 
 

@@ -411,7 +411,7 @@ def _draw_bars(
 ) -> None:
     """Draw periods over their days, or at equal distances if their days are unknown."""
     if lengths:
-        _draw_time(ax, periods, lengths)
+        _set_time_axis(ax, periods, lengths)
     elif not periods:
         ax.set_xticks([])
     filled = 1.0 if len(periods) > _MOST_BARS_WITH_GAPS else 0.9
@@ -435,7 +435,7 @@ def _draw_bars(
         _draw_legend(ax, entries)
 
 
-def _draw_time(ax: Axes, days: Sequence[date], lengths: Sequence[int]) -> None:
+def _set_time_axis(ax: Axes, days: Sequence[date], lengths: Sequence[int]) -> None:
     label_days(ax)
     end = days[-1] + timedelta(days=lengths[-1])
     # An axis of less than a week would be labelled by hours.

@@ -270,10 +270,10 @@ def _disjoint(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
             )
         ids_of([each.workspace_id])
         _check_type(each.transaction_type)
-        asked = half_open(each.since, each.until, zone)
-        sends_offset |= asked.zone.sends_offset
+        requested = half_open(each.since, each.until, zone)
+        sends_offset |= requested.zone.sends_offset
         by_type = by_workspace.setdefault(each.workspace_id, {})
-        by_type.setdefault(each.transaction_type, []).append(asked.interval)
+        by_type.setdefault(each.transaction_type, []).append(requested.interval)
     sent = Zone(zone_of(zone), sends_offset).sent
     return [
         Slice(

@@ -43,24 +43,24 @@ class Measured:
         return Fraction(self.change, self.amount) if self.amount else None
 
     def __str__(self) -> str:
-        what = (
+        effect = (
             f"{self.transactions} transactions with an amount of {_credits(self.amount)} moved "
             f"the balance by {_credits(self.change)}"
         )
         if self.factor == -1:
-            return f"{what}: the unit is the same, and an amount that is spent is positive"
+            return f"{effect}: the unit is the same, and an amount that is spent is positive"
         if self.factor == 1:
-            return f"{what}: the unit is the same, and an amount that is spent is negative"
-        return f"{what}: the unit differs, or something else moved the balance too"
+            return f"{effect}: the unit is the same, and an amount that is spent is negative"
+        return f"{effect}: the unit differs, or something else moved the balance too"
 
 
 def snapshot(api: flowhunt.CreditsApi, workspace_id: str) -> Snapshot | None:
     """The balance with its transactions; ``None`` where it moved while they were read."""
     for _ in range(_ATTEMPTS):
         before = _balance(api, workspace_id)
-        asked = {"created_at_from": now_in_utc() - _RECENT}
+        criteria = {"created_at_from": now_in_utc() - _RECENT}
         rows = flowhunt.history.iter_credit_transactions(
-            api, workspace_id, asked, on_difference="ignore"
+            api, workspace_id, criteria, on_difference="ignore"
         )
         amounts = {row.transaction_id: row.amount for row in rows}
         if _balance(api, workspace_id) == before:

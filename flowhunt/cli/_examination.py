@@ -153,12 +153,12 @@ def _resolver(endpoint: Endpoint) -> Generator[Finding, None, list[str]]:
 def _connection(endpoint: Endpoint, addresses: list[str]) -> Iterator[Finding]:
     outcome = connect(endpoint, addresses)
     shown = ", ".join(
-        f"{address} {_reason(taken)}"
-        if isinstance(taken, OSError)
-        else f"{address} in {taken * 1000:.0f} ms"
-        for address, taken in outcome.items()
+        f"{address} {_reason(result)}"
+        if isinstance(result, OSError)
+        else f"{address} in {result * 1000:.0f} ms"
+        for address, result in outcome.items()
     )
-    errors = [taken for taken in outcome.values() if isinstance(taken, OSError)]
+    errors = [result for result in outcome.values() if isinstance(result, OSError)]
     if not errors:
         yield Finding("connection", "ok", shown)
     elif len(errors) < len(outcome):

@@ -122,7 +122,7 @@ class Origin:
         return units * self.unit // UNITS_PER_CREDIT
 
 
-Work = Callable[["flowhunt.spend.Spending", Origin], Iterable[Row]]
+MakeRows = Callable[["flowhunt.spend.Spending", Origin], Iterable[Row]]
 
 
 @dataclass(frozen=True)
@@ -140,40 +140,40 @@ class History:
     def rows(
         self,
         session: Session,
-        work: Work,
+        make_rows: MakeRows,
         *,
         by_transaction: bool = False,
         first: datetime | None = None,
     ) -> Iterator[Row]:
-        """The rows of ``work`` for each workspace, or for the relation of `--from`.
+        """The rows of ``make_rows`` for each workspace, or for the relation of `--from`.
 
-        :param by_transaction: whether ``work`` needs transactions, not only sums of days
+        :param by_transaction: whether ``make_rows`` needs transactions, not only sums of days
         :param first: the latest start, unless `--since` is given
         """
         from flowhunt import spend as _spend  # noqa: F401  fails without its extra, before a request
 
         if self.path is not None:
             check_from(session)
-            return self._of_relation(session, work, self.path)
+            return self._of_relation(session, make_rows, self.path)
         # The days of the service's sums are taken to be days in UTC.
         read = _transactions if by_transaction or session.zone else _sums
         default = midnight(now_in(session.zone)) - timedelta(weeks=WEEKS)
         since = self.since or min(default, first or default)
         return rows_of_sources(
-            session, lambda source: self._of_source(session, source, work, read, since)
+            session, lambda source: self._of_source(session, source, make_rows, read, since)
         )
 
-    def _of_relation(self, session: Session, work: Work, path: str) -> Iterator[Row]:
+    def _of_relation(self, session: Session, make_rows: MakeRows, path: str) -> Iterator[Row]:
         until = None if self.until is None else _not_after_now(self.until)
         bounds = half_open(self.since, until)
         with self._spending(session, path, *bounds, session.workspace_id) as spending:
-            yield from work(spending, Origin(Source(None), session.workspace_id, session.unit))
+            yield from make_rows(spending, Origin(Source(None), session.workspace_id, session.unit))
 
     def _of_source(
         self,
         session: Session,
         source: Source,
-        work: Work,
+        make_rows: MakeRows,
         read: Callable[..., Any],
         since: datetime,
     ) -> Iterator[Row]:
@@ -184,7 +184,7 @@ class History:
             api = flowhunt.CreditsApi(client)
             relation = read(api, workspace_id, since, until)
             with self._spending(session, relation, *half_open(since, until)) as spending:
-                yield from work(spending, Origin(source, workspace_id, session.unit, api))
+                yield from make_rows(spending, Origin(source, workspace_id, session.unit, api))
 
     def _spending(
         self,

@@ -70,8 +70,8 @@ def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
     :raises flowhunt.OpenApiException: the sums cannot be read, or differ from the chart
     """
     today = midnight(now_in_utc())
-    asked = bounds(today - timedelta(days=DAYS), today)
-    sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, asked))
+    criteria = bounds(today - timedelta(days=DAYS), today)
+    sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, criteria))
     if not sums:
         return Pace(0, DAYS)
     amount = sum(row.amount for row in sums)

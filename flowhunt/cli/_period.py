@@ -50,8 +50,8 @@ def _timestamp(text: str) -> datetime:
             earlier = datetime.now(UTC) - timedelta(hours=number)
             return earlier.astimezone(zone) if zone else earlier.replace(tzinfo=None)
         return today - timedelta(days=number * (7 if unit == "w" else 1))
-    given = datetime.fromisoformat(text.upper())
-    return given if given.tzinfo else given.replace(tzinfo=zone)
+    timestamp = datetime.fromisoformat(text.upper())
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=zone)
 
 
 def now_in_utc() -> datetime:

@@ -16,7 +16,7 @@ from flowhunt.cli._errors import EXPECTED, CredentialMissingError, report
 from flowhunt.cli._output import Row
 from flowhunt.cli._session import PROGRAM, Session
 
-Ask = Callable[[flowhunt.CreditsApi, str], Iterable[Row]]
+ReadWorkspace = Callable[[flowhunt.CreditsApi, str], Iterable[Row]]
 
 _CREDENTIALS = ("FLOWHUNT_API_KEY", "FLOWHUNT_ACCESS_TOKEN")
 _OTHERS = ("FLOWHUNT_BASE_URL", "FLOWHUNT_WORKSPACE_ID")
@@ -106,19 +106,19 @@ def _is_set(name: str) -> bool:
     return bool(os.environ.get(name, "").strip())
 
 
-def rows_of_workspaces(session: Session, ask: Ask) -> Iterator[Row]:
+def rows_of_workspaces(session: Session, read_workspace: ReadWorkspace) -> Iterator[Row]:
     """The rows of each workspace, in the order of the profiles."""
 
-    def asked(source: Source) -> Iterator[Row]:
+    def read(source: Source) -> Iterator[Row]:
         configuration = source.configuration()
         workspace_id = source.workspace_of(configuration)
         with flowhunt.ApiClient(configuration) as client:
-            yield from ask(flowhunt.CreditsApi(client), workspace_id)
+            yield from read_workspace(flowhunt.CreditsApi(client), workspace_id)
 
-    return rows_of_sources(session, asked)
+    return rows_of_sources(session, read)
 
 
-def rows_of_sources(session: Session, work: Callable[[Source], Iterable[Row]]) -> Iterator[Row]:
+def rows_of_sources(session: Session, read: Callable[[Source], Iterable[Row]]) -> Iterator[Row]:
     """The rows of each source, in order.
 
     With ``--all-profiles`` all are read at once. A source that fails is reported, its rows so far
@@ -127,11 +127,11 @@ def rows_of_sources(session: Session, work: Callable[[Source], Iterable[Row]]) -
     chosen = sources(session)
     if not session.all_profiles:
         try:
-            yield from work(chosen[0])
+            yield from read(chosen[0])
         except EXPECTED as error:
             report(session, error)
         return
-    starts = [partial(work, source) for source in chosen]
+    starts = [partial(read, source) for source in chosen]
     for source, results in zip(chosen, run_concurrently(starts), strict=True):
         for result in results:
             if not isinstance(result, Failure):

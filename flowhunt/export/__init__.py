@@ -156,15 +156,15 @@ def export_table(
     """
     with extra("mirror"):
         from flowhunt.mirror._table import MirrorTable
-    asked = half_open(since, until, zone)
+    requested = half_open(since, until, zone)
     ids = None if workspace_id is None else ids_of(workspace_id)
     target = _Target(path, format, columns, unit, spreadsheet=spreadsheet)
-    snapshot = MirrorTable(table, asked.zone, storage_options).snapshot(ids)
+    snapshot = MirrorTable(table, requested.zone, storage_options).snapshot(ids)
     listed = sorted(snapshot.months) if ids is None else ids
 
     def read() -> WorkspaceRows:
         for each in listed:
-            for rows in snapshot.in_order(each, asked.interval):
+            for rows in snapshot.in_order(each, requested.interval):
                 yield each, rows
 
     return target.write(read, len(listed), progress)

@@ -29,16 +29,18 @@ class Columns:
         if isinstance(names, str):
             raise ApiValueError(f"columns must be several names, not the text {names!r}")
         known = dict(zip(TRANSACTION_SCHEMA.names, TRANSACTION_SCHEMA.types, strict=True))
-        asked = list(known if names is None else names)
+        requested = list(known if names is None else names)
         if unit == "credits":
             known[CREDITS] = CREDITS_TYPE
-            if CREDITS not in asked:
-                asked.insert(asked.index(AMOUNT) + 1 if AMOUNT in asked else len(asked), CREDITS)
-        if unknown := [name for name in asked if name not in known]:
+            if CREDITS not in requested:
+                requested.insert(
+                    requested.index(AMOUNT) + 1 if AMOUNT in requested else len(requested), CREDITS
+                )
+        if unknown := [name for name in requested if name not in known]:
             raise ApiValueError(f"there is no column {unknown[0]!r}; there are {', '.join(known)}")
-        if not asked or len(set(asked)) < len(asked):
-            raise ApiValueError(f"columns must be different names, at least one: {asked}")
-        self.schema = pa.schema([(name, known[name]) for name in asked])
+        if not requested or len(set(requested)) < len(requested):
+            raise ApiValueError(f"columns must be different names, at least one: {requested}")
+        self.schema = pa.schema([(name, known[name]) for name in requested])
 
     def of(self, rows: pa.Table) -> pa.Table:
         """These columns of some rows."""

@@ -28,13 +28,13 @@ def file_path(path: Location) -> Path:
             "in an object store with flowhunt.mirror"
         )
     try:
-        _check(file)
+        _check_file(file)
     except OSError as error:
         raise ApiValueError(f"no file can be written to {file}: {error}") from error
     return file
 
 
-def _check(file: Path) -> None:
+def _check_file(file: Path) -> None:
     if file.is_dir():
         raise ApiValueError(f"{file} is a folder, and an export is one file: add a name to it")
     if file.exists() and not file.is_file():

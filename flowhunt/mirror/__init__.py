@@ -227,13 +227,13 @@ def _settings(
 ) -> Settings:
     check_count("workers", workers)
     check_count("page_size", page_size)
-    asked = half_open(since, until, zone)
-    if asked.zone.varies and not isinstance(asked.zone.info, ZoneInfo):
+    requested = half_open(since, until, zone)
+    if requested.zone.varies and not isinstance(requested.zone.info, ZoneInfo):
         raise ApiValueError(
             f"the days of a mirror need a zone that has a name, not {zone!r}: "
             "pass a ZoneInfo, or the name"
         )
-    return Settings(asked.interval.touched_days, asked.zone, page_size, workers, sleep)
+    return Settings(requested.interval.touched_days, requested.zone, page_size, workers, sleep)
 
 
 @contextmanager

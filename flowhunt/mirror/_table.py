@@ -115,14 +115,14 @@ class Snapshot:
         if workspace_ids is not None:
             partitions = list(set(map(partition_of, workspace_ids)))
             where = pc.field(WORKSPACE).isin(pa.array(partitions, pa.string()))
-        rows = self._stored(where)
+        rows = self._stored_rows(where)
         for workspace_id, key, total, newest in self._totals(rows, "month"):
             self.months.setdefault(workspace_id, {})[key] = total
             self.newest[workspace_id] = max(newest, self.newest.get(workspace_id, newest))
 
     def days(self, workspace_id: str, interval: Interval) -> dict[Key, Tally]:
         """The total of each day and transaction type in an interval of whole days."""
-        rows = self._stored(self._where(workspace_id, interval))
+        rows = self._stored_rows(self._filter_for(workspace_id, interval))
         return {key: total for _, key, total, _ in self._totals(rows, "day")}
 
     def rows(self, workspace_id: str, interval: Interval) -> pa.Table:
@@ -131,7 +131,7 @@ class Snapshot:
         rounded = Interval(interval.start // 1000 * 1000, interval.end)
         with _store_errors({}):
             found = self._dataset.to_table(
-                columns=TRANSACTION_SCHEMA.names, filter=self._where(workspace_id, rounded)
+                columns=TRANSACTION_SCHEMA.names, filter=self._filter_for(workspace_id, rounded)
             )
         if rounded != interval:
             found = found.filter(pc.field("created_at") >= self._utc(interval.start))
@@ -156,7 +156,7 @@ class Snapshot:
         version = self._table.transaction_version(_APPLICATION + workspace_id)
         return None if version is None else _decoded_covered(version, self._zone)
 
-    def _where(self, workspace_id: str, interval: Interval) -> Any:
+    def _filter_for(self, workspace_id: str, interval: Interval) -> Any:
         where = pc.field(WORKSPACE) == partition_of(workspace_id)
         where &= pc.field("workspace_id") == workspace_id
         if interval.start > ALL_TIME.start:
@@ -174,7 +174,7 @@ class Snapshot:
         found = self._totals(acero.Declaration("table_source", source), "day")
         return {key: total for _, key, total, _ in found}
 
-    def _stored(self, where: Any) -> Any:
+    def _stored_rows(self, where: Any) -> Any:
         """The rows of the table for which a condition is true."""
         names = ("workspace_id", "transaction_type", "created_at", "amount", WORKSPACE, MONTH)
         columns = {name: pc.field(name) for name in names}
@@ -268,7 +268,7 @@ class MirrorTable:
                     raise ApiValueError(f"there is no Delta table at {self.name}")
                 self._create()
             self.delta = DeltaTable(self._uri, storage_options=self._options)
-        self._check()
+        self._check_columns()
 
     @property
     def version(self) -> int:
@@ -369,7 +369,7 @@ class MirrorTable:
         store = pyarrow.fs.PyFileSystem(handler)
         return bool(store.get_file_info(pyarrow.fs.FileSelector("")))
 
-    def _check(self) -> None:
+    def _check_columns(self) -> None:
         """Check that it is the table of a mirror.
 
         :raises ApiValueError: it is another table

@@ -112,12 +112,12 @@ class WorkspaceReader:
         :raises ApiException: a call failed
         """
         covered = self._snapshot.covered(self.workspace_id)
-        asked = self._settings.period
-        if covered and not (covered.start <= asked.end and asked.start <= covered.end):
+        requested = self._settings.period
+        if covered and not (covered.start <= requested.end and requested.start <= covered.end):
             covered = None
         for days in self._days_to_read(covered):
             for interval, rows in self._read(days):
-                extended = _extended(covered, interval, asked)
+                extended = _extended(covered, interval, requested)
                 is_changed = extended != covered or self._differs(interval, rows)
                 covered = extended
                 yield DaysRead(Replacement(self.workspace_id, interval, rows, extended), is_changed)
@@ -125,25 +125,25 @@ class WorkspaceReader:
     # Choosing the days
 
     def _days_to_read(self, covered: Interval | None) -> list[DaysToRead]:
-        asked = self._settings.period
+        requested = self._settings.period
         if covered is None:
-            return [DaysToRead(asked)]
-        inside = asked.within(covered)
+            return [DaysToRead(requested)]
+        inside = requested.within(covered)
         days = self._changed_days(inside) if inside.length else set[Interval]()
         newest = self._snapshot.newest.get(self.workspace_id, covered.start - 1)
-        after = Interval(min(newest + 1, covered.end), asked.end)
+        after = Interval(min(newest + 1, covered.end), requested.end)
         if after.length > 0 and not self._is_empty(after):
-            days.add(Interval(max(after.start // DAY * DAY, asked.start), asked.end))
+            days.add(Interval(max(after.start // DAY * DAY, requested.start), requested.end))
         to_read = [DaysToRead(interval) for interval in neighbours_joined(days)]
-        if asked.start < covered.start:
-            before = Interval(asked.start, covered.start)
+        if requested.start < covered.start:
+            before = Interval(requested.start, covered.start)
             to_read.append(DaysToRead(before, newest_first=True))
         return to_read
 
     def _changed_days(self, inside: Interval) -> set[Interval]:
         """The covered days whose sums differ from the table."""
         known = self._known_months(inside)
-        sums = self._sums(inside)
+        sums = self._sums_reader(inside)
         found = sums.tallies(inside, GroupingPeriod.MONTH, strict=False)
         charted = self._charted(sums, inside)
         if (known.keys() | charted) - found.keys():  # some sums may be missing in the response
@@ -161,7 +161,7 @@ class WorkspaceReader:
         known = self._snapshot.days(self.workspace_id, days)
         sums: dict[Key, Tally] = {}
         for strict in False, True:
-            sums = self._sums(days).tallies(days, GroupingPeriod.DATE, strict=strict)
+            sums = self._sums_reader(days).tallies(days, GroupingPeriod.DATE, strict=strict)
             if by_month(sums) == of_month:
                 return _differing(known, sums, days)
         is_complete_month = days == periods_in(days, GroupingPeriod.MONTH)
@@ -190,7 +190,7 @@ class WorkspaceReader:
             return set()  # without a chart, the sums alone decide
         return {key for key in found if inside.covers(_month(key[0]))}
 
-    def _sums(self, days: Interval) -> SumsReader:
+    def _sums_reader(self, days: Interval) -> SumsReader:
         first = days.start or -1
         last = days.end - (days.end < ALL_TIME.end)
         reader = SumsReader(self._requests(), self._settings.zone, None, SUMS_AT_ONCE)
@@ -243,10 +243,10 @@ class WorkspaceReader:
         return requests
 
 
-def _extended(covered: Interval | None, interval: Interval, asked: Interval) -> Interval:
+def _extended(covered: Interval | None, interval: Interval, requested: Interval) -> Interval:
     """Covered days, extended by an interval that adjoins or overlaps them."""
     if covered is None:
-        return Interval(asked.start, interval.end)
+        return Interval(requested.start, interval.end)
     if interval.start > covered.end or interval.end < covered.start:
         return covered
     return Interval(min(covered.start, interval.start), max(covered.end, interval.end))
@@ -267,9 +267,9 @@ def _without_sums(
     """
     summed = sorted({period(first_day, grouping) for first_day, _ in sums})
     found: set[Interval] = set()
-    for lacking in {period(first_day, grouping) for first_day, _ in known} - set(summed):
-        start = max((each.end for each in summed if each < lacking), default=days.start)
-        end = min((each.start for each in summed if each > lacking), default=days.end)
+    for missing in {period(first_day, grouping) for first_day, _ in known} - set(summed):
+        start = max((each.end for each in summed if each < missing), default=days.start)
+        end = min((each.start for each in summed if each > missing), default=days.end)
         found.add(Interval(start, end))
     return found
 

@@ -67,12 +67,10 @@ def calibrate(relation: Any, balances: Iterable[tuple[datetime, int]]) -> Calibr
     ]
     ratio, agreeing = Counter(ratios).most_common(1)[0] if ratios else (Fraction(), 0)
     unit = UNITS_PER_CREDIT / abs(ratio) if ratio else Fraction()
-    seen = f"{agreeing} of {len(intervals.to_dicts())} intervals agree"
+    agreement = f"{agreeing} of {len(intervals.to_dicts())} intervals agree"
     if agreeing < LEAST_AGREEING or 2 * agreeing <= len(ratios):
-        note = (
-            f"not measured: {seen}, {LEAST_AGREEING} and more than half of those with amounts are "
-            "needed"
-        )
+        needed = f"{LEAST_AGREEING} and more than half of those with amounts are needed"
+        note = f"not measured: {agreement}, {needed}"
         return Calibration(None, None, agreeing, intervals, note)
     if unit.denominator != 1 or not is_power_of_ten(unit.numerator):
         note = f"not measured: an amount of 1 moves the balance by {-ratio}, no power of ten"
@@ -80,7 +78,7 @@ def calibrate(relation: Any, balances: Iterable[tuple[datetime, int]]) -> Calibr
     sign = 1 if ratio > 0 else -1
     note = (
         f"measured: {'positive' if sign == 1 else 'negative'} amounts are spending and "
-        f"{unit.numerator:,} units are one credit; {seen}"
+        f"{unit.numerator:,} units are one credit; {agreement}"
     )
     return Calibration(sign, unit.numerator, agreeing, intervals, note)
 

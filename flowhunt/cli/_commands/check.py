@@ -52,7 +52,7 @@ def command(
     if below is None and days_below is None:
         raise click.UsageError("give a limit: --below CREDITS, --days-below DAYS, or both")
 
-    def ask(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
+    def read_workspace(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
         credits = api.get_workspace_credit_balance(workspace_id).credits
         crossed: dict[str, Any] = {}
         error: Exception | None = None
@@ -70,7 +70,7 @@ def command(
         if error is not None:
             raise error
 
-    if crossed := list(rows_of_workspaces(session, ask)):
+    if crossed := list(rows_of_workspaces(session, read_workspace)):
         session.exit_code = ExitCode.LIMIT
         _report(session, crossed)
 

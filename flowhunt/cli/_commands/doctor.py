@@ -46,7 +46,7 @@ def command(session: Session, wait: float) -> None:
                 session.set_exit_code(exit_code_of(error) if error else ExitCode.FAILED)
             yield {name: getattr(finding, name) for name in ("check", "result", "found", "remedy")}
 
-    def work(source: Source) -> Iterator[Row]:
+    def read(source: Source) -> Iterator[Row]:
         return rows(examine(source, wait))
 
     try:
@@ -54,7 +54,7 @@ def command(session: Session, wait: float) -> None:
     except (CredentialMissingError, flowhunt.ProfileError) as error:
         found = rows([versions(), without_credential(error)])
     else:
-        found = chain(rows([versions()]), rows_of_sources(session, work))
+        found = chain(rows([versions()]), rows_of_sources(session, read))
     if session.output == "table" and not session.fields:
         for row in found:
             write(sys.stdout, _lines(row))

@@ -86,8 +86,10 @@ def command(
         _keep_in_keyring(name, settings.pop("api_key"))
         settings["keyring"] = True
     file = save_profile(name, settings)
-    given = "" if name == "default" else f" --profile {name}"
-    write_message(sys.stderr, f"Profile {name} is kept in {file}. Try: {PROGRAM} balance{given}")
+    profile_option = "" if name == "default" else f" --profile {name}"
+    write_message(
+        sys.stderr, f"Profile {name} is kept in {file}. Try: {PROGRAM} balance{profile_option}"
+    )
 
 
 def _workspace_id() -> str:
