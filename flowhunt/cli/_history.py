@@ -98,7 +98,7 @@ def check_from(session: Session) -> None:
     :raises click.UsageError: one is
     """
     if session.all_profiles or session.profile:
-        raise click.UsageError("--from asks no service: it excludes --profile and --all-profiles")
+        raise click.UsageError("--from calls no service: it excludes --profile and --all-profiles")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Origin:
     """The origin of a history.
 
     :ivar unit: units of an amount that are one credit
-    :ivar api: the endpoints to call; ``None`` if no service is asked
+    :ivar api: the endpoints to call; ``None`` if no service is called
     """
 
     source: Source
@@ -115,7 +115,7 @@ class Origin:
     api: flowhunt.CreditsApi | None = None
 
     def balance(self) -> int | None:
-        """The balance in the unit of amounts, if the service is asked."""
+        """The balance in the unit of amounts, ``None`` if no service is called."""
         if self.api is None or self.workspace_id is None:
             return None
         units = self.api.get_workspace_credit_balance(self.workspace_id).credits

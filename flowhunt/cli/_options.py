@@ -67,15 +67,13 @@ PROFILE = _option(
     shell_complete=_profile_names,
     help="Use this profile of the configuration file.",
 )
-ALL_PROFILES = _option(
-    "-a", "--all-profiles", is_flag=True, help="Ask with every profile, at once."
-)
+ALL_PROFILES = _option("-a", "--all-profiles", is_flag=True, help="Use every profile, all at once.")
 WORKSPACE = _option(
     "-w",
     "--workspace",
     "workspace_id",
     metavar="ID",
-    help="Ask for this workspace instead of the profile's.",
+    help="Read this workspace instead of the profile's.",
 )
 OUTPUT = _option(
     "-o",

@@ -50,9 +50,7 @@ class Source:
         :raises click.UsageError: none is named
         """
         if not configuration.workspace_id:
-            other = (
-                "set FLOWHUNT_WORKSPACE_ID" if self.profile is None else "keep it in the profile"
-            )
+            other = "set FLOWHUNT_WORKSPACE_ID" if self.profile is None else "add it to the profile"
             raise click.UsageError(f"which workspace? Give --workspace ID, or {other}")
         return configuration.workspace_id
 

@@ -87,8 +87,8 @@ class Questions(click.Group):
 def command(ctx: click.Context) -> None:
     """Show what was spent, what changed and how long it lasts.
 
-    The service is asked, or with --from a table of `sync`, an exported file or a folder of files.
-    The history is taken to be complete between --since and --until.
+    The history is read from the service, or with --from from a table of `sync`, an exported file or
+    a folder of files. It is taken to be complete between --since and --until.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -206,7 +206,7 @@ def odd_days(session: Session, /, weeks: int, **history_options: Any) -> None:
     type=non_negative,
     callback=_units,
     metavar="CREDITS",
-    help="What is left.  [default: asked of the service]",
+    help="What is left.  [default: the balance from the service]",
 )
 @reads_history
 @shared(*ALL)
