@@ -135,9 +135,10 @@ class Secret(Generic[V]):
 def scrubs_traceback(method: Callable[P, R]) -> Callable[P, R]:
     """Remove headers, credentials and bodies from the tracebacks of a method's errors.
 
-    A crash reporter sends the local variables of every frame in a traceback. So the frames below
-    this one lose theirs, also those of urllib3 and of tools that observe it. File names and lines
-    are kept. Frames of the caller's code, a callable credential for example, keep their variables.
+    A crash reporter sends the local variables of every frame in a traceback. So the variables of
+    the frames below this one are cleared, also in urllib3 and in tools that observe it. File names
+    and lines are kept, and so are the variables of the caller's code, a callable credential for
+    example.
     """
 
     @wraps(method)

@@ -31,7 +31,7 @@ def credits_text(units: int, unit: int) -> str:
 
 
 def readable(credits: Decimal) -> Decimal:
-    """Credits with two decimals; amounts below 0.01 with all of theirs."""
+    """Credits with two decimals; amounts below 0.01 with all decimals."""
     if credits.copy_abs() >= _CENT:
         return credits.quantize(_CENT, context=_EXACT)
     return credits.normalize(_EXACT)
