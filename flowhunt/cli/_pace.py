@@ -1,4 +1,4 @@
-"""How fast credits are spent, and how long they last at that pace."""
+"""The pace of spending, and how long a balance lasts at that pace."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DAYS = 28
 
 
 class PaceUnknownError(click.ClickException):
-    """The amounts do not show the spending."""
+    """The sum of the amounts has the sign of credits returned, so the pace is unknown."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What was spent in the last complete days.
+    """The spending of the last complete days.
 
     :ivar spent: units of the API
     :ivar days: how many days, from the first that has a transaction
@@ -46,7 +46,7 @@ class Pace:
 
 
 def tenths(days: Fraction) -> float:
-    """Days to show, rounded down, so that they never look like more."""
+    """Days to show, rounded down to tenths."""
     return floor(days * 10) / 10
 
 
@@ -62,7 +62,7 @@ def sign(command: F) -> F:
 
 
 def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
-    """What was spent in the last 28 complete days of UTC, by the sums of the service.
+    """The spending of the last 28 complete days of UTC, from the sums of the service.
 
     Amounts are taken to be in the unit of the balance, which the API does not state.
 
@@ -70,8 +70,8 @@ def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
     :raises flowhunt.OpenApiException: the sums cannot be read, or differ from the chart
     """
     today = midnight(now_in_utc())
-    asked = bounds(today - timedelta(days=DAYS), today)
-    sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, asked))
+    criteria = bounds(today - timedelta(days=DAYS), today)
+    sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, criteria))
     if not sums:
         return Pace(0, DAYS)
     amount = sum(row.amount for row in sums)
