@@ -6,7 +6,7 @@ import sys
 
 
 def run() -> None:
-    """Run the command line and exit; where its extra is missing, say how to install it."""
+    """Run the command line and exit; if its extra is missing, the error says how to install it."""
     try:
         from flowhunt.cli import main
     except ImportError as error:

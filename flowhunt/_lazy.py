@@ -16,8 +16,8 @@ def resolver(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
     :param modules: the module of each lazy name; a name that is its own module is that module
     """
 
-    def __getattr__(name: str) -> Any:  # noqa: N807  it becomes one
-        if name not in modules or _is_clock_stopper():
+    def __getattr__(name: str) -> Any:  # noqa: N807  the package uses it as its own
+        if name not in modules or _is_called_by_freezegun():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module
 
@@ -26,7 +26,7 @@ def resolver(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
         except ImportError as error:
             if modules[name] != name:
                 raise
-            # `hasattr` and `help` only look: without the extra, the name is not there.
+            # `hasattr` and `help` must not fail: without the extra, the name does not exist.
             raise AttributeError(str(error), name=name) from error
         value = module if modules[name] == name else getattr(module, name)
         setattr(sys.modules[package], name, value)
@@ -35,10 +35,10 @@ def resolver(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
     return __getattr__
 
 
-def _is_clock_stopper() -> bool:
-    """Whether freezegun searches all modules, with its own classes in place of ``datetime``.
+def _is_called_by_freezegun() -> bool:
+    """Whether freezegun asks, which then has its own classes in place of ``datetime``.
 
-    A module imported during that search, pydantic for example, would keep those classes.
+    A module imported at that time, pydantic for example, would keep those classes.
     """
     caller = sys._getframe(2)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
     return str(caller.f_globals.get("__name__")).startswith("freezegun.")

@@ -1,4 +1,4 @@
-"""One endpoint as data."""
+"""Operation: one endpoint of the API as data."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from flowhunt.models._base import RequestModel
 T = TypeVar("T")
 D = TypeVar("D")
 
-# Values of a response are other people's data: they stay out of error texts. Only its keys repeat
-# often enough to be worth caching while it is read.
+# Values of a response may be private, so error texts do not show them. Only keys are cached: values
+# do not repeat often enough.
 _RESPONSE_CONFIG = CoreConfig(hide_input_in_errors=True, cache_strings="keys")
 
 
@@ -45,7 +45,7 @@ class Operation(Generic[T]):
 
     @cached_property
     def decode(self) -> Callable[[bytes | str], T]:
-        """The response's JSON text to its models, in one step."""
+        """Decodes the JSON text of a response into models, in one step."""
         return SchemaValidator(self._schema(), _RESPONSE_CONFIG).validate_json
 
     def decoded_by(self, decode: Callable[[bytes | str], D]) -> Operation[D]:

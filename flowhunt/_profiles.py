@@ -65,7 +65,7 @@ class Profile:
 
 
 class StoredKey:
-    """An API key that is kept elsewhere: read when a call first needs it, then remembered."""
+    """An API key that is stored elsewhere: read when a call first needs it, then cached."""
 
     _key = Secret["str | None"]()
     _read = Secret["Callable[[], str]"]()
@@ -91,23 +91,23 @@ def profiles() -> list[str]:
     :return: none where there is no file
     :raises ProfileError: the file cannot be used
     """
-    return list(_tables(location()))
+    return list(_tables(configuration_file()))
 
 
-def chosen_name() -> str:
-    """The profile that counts where none is named."""
+def default_name() -> str:
+    """The name of the profile to use if the caller names none."""
     return os.environ.get("FLOWHUNT_PROFILE", "").strip() or _DEFAULT
 
 
-def location() -> Path:
-    """Where the configuration file is, whether it exists or not.
+def configuration_file() -> Path:
+    """The path of the configuration file, whether it exists or not.
 
     ``FLOWHUNT_CONFIG_FILE``, or else ``flowhunt/config.toml`` in the user's folder for settings:
     ``%APPDATA%`` on Windows, ``~/Library/Application Support`` on macOS, and elsewhere
     ``$XDG_CONFIG_HOME`` or ``~/.config``.
     """
-    if given := os.environ.get("FLOWHUNT_CONFIG_FILE", "").strip():
-        return Path(given)
+    if path := os.environ.get("FLOWHUNT_CONFIG_FILE", "").strip():
+        return Path(path)
     try:
         return _settings_folder() / "flowhunt" / "config.toml"
     except RuntimeError:
@@ -122,7 +122,7 @@ def _settings_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support"
     configured = os.environ.get("XDG_CONFIG_HOME", "")
-    # A relative one is to be ignored, says the XDG Base Directory Specification.
+    # The XDG Base Directory Specification requires programs to ignore a relative path.
     return Path(configured) if os.path.isabs(configured) else Path.home() / ".config"  # noqa: PTH117
 
 
@@ -132,19 +132,19 @@ def profile(name: str | None = None) -> Profile:
     :param name: by default ``FLOWHUNT_PROFILE``, or else ``default``
     :raises ProfileError: it does not exist or cannot be used
     """
-    name = name or chosen_name()
-    file = location()
+    name = name or default_name()
+    file = configuration_file()
     tables = _tables(file)
     if name not in tables:
         others = f"the profiles there are {', '.join(tables)}" if tables else "it has none"
         raise ProfileError(f"there is no profile {name!r} in {file}: {others}")
-    return checked(name, tables[name], f"[{name}] in {file}")
+    return checked_profile(name, tables[name], f"[{name}] in {file}")
 
 
 def _tables(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as source:
-            _refuse_if_others_may_use(file, os.fstat(source.fileno()))
+            _check_owner_and_mode(file, os.fstat(source.fileno()))
             text = source.read().decode("utf-8-sig")
         tables = tomllib.loads(text)
     except FileNotFoundError:
@@ -152,19 +152,22 @@ def _tables(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ProfileError(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
-        raise ProfileError(f"{file} is not UTF-8") from None  # the cause would hold its text
+        raise ProfileError(f"{file} is not UTF-8") from None  # the cause would show its text
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{file} is not TOML: {error.args[0]}") from None
-    if strays := [name for name, table in tables.items() if not isinstance(table, dict)]:
+    if outside := [name for name, table in tables.items() if not isinstance(table, dict)]:
         raise ProfileError(
-            f"{file}: {', '.join(strays)} must stand below the name of a profile, such as "
+            f"{file}: {', '.join(outside)} must stand below the name of a profile, such as "
             f"[{_DEFAULT}]"
         )
     return tables
 
 
-def _refuse_if_others_may_use(file: Path, status: os.stat_result) -> None:
-    """On Windows the mode does not show this; a user's folder is closed to others there."""
+def _check_owner_and_mode(file: Path, status: os.stat_result) -> None:
+    """Refuse a file that other users can read or change.
+
+    Not checked on Windows, where the mode does not show this. The default folder is private there.
+    """
     if sys.platform == "win32":
         return
     if status.st_uid not in (os.geteuid(), 0):
@@ -180,35 +183,40 @@ def _refuse_if_others_may_use(file: Path, status: os.stat_result) -> None:
         )
 
 
-def checked(name: str, table: Mapping[str, Any], where: str = "the profile") -> Profile:
-    """A profile with these settings.
+def checked_profile(name: str, table: Mapping[str, Any], where: str = "the profile") -> Profile:
+    """The profile of these settings, checked.
 
-    :param where: what the settings are of, for errors
-    :raises ProfileError: they are not those of a profile
+    :param where: where the settings are, for errors
+    :raises ProfileError: a setting is unknown or cannot be used, or there is not one credential
     """
     for setting, value in table.items():
-        kind = SETTINGS.get(setting)
-        if kind is None:
+        required_type = SETTINGS.get(setting)
+        if required_type is None:
             (meant,) = difflib.get_close_matches(setting, SETTINGS, 1) or [", ".join(SETTINGS)]
             raise ProfileError(f"{where} has an unknown setting {setting!r}: did you mean {meant}?")
-        if not _is_of(kind, value):
-            raise ProfileError(f"{where}: write {setting} = {_EXAMPLES[kind]}")
-    given = [setting for setting in CREDENTIALS if setting in table]
-    if len(given) != 1:
-        found = " and ".join(given) or "no credential"
+        if not _is_usable(required_type, value):
+            raise ProfileError(f"{where}: write {setting} = {_EXAMPLES[required_type]}")
+    credentials = [setting for setting in CREDENTIALS if setting in table]
+    if len(credentials) != 1:
+        found = " and ".join(credentials) or "no credential"
         raise ProfileError(f"{where} has {found}: give one of {', '.join(CREDENTIALS)}")
     settings: dict[str, Any] = {"workspace_id": table.get("workspace_id")}
     if "base_url" in table:
         settings["host"] = table["base_url"]
-    parameter = "access_token" if given == ["access_token"] else "api_key"
-    settings[parameter] = _credential(name, given[0], table[given[0]])
-    return Profile(name, given[0], settings)
+    (credential,) = credentials
+    parameter = "access_token" if credential == "access_token" else "api_key"
+    settings[parameter] = _credential(name, credential, table[credential])
+    return Profile(name, credential, settings)
 
 
-def _is_of(kind: type, value: Any) -> bool:
+def _is_usable(required_type: type, value: Any) -> bool:
+    """Whether a value has a type, and is not empty."""
     if isinstance(value, list):
-        return kind is list and bool(value) and all(_is_of(str, part) for part in value)
-    return isinstance(value, kind) and bool(value.strip() if isinstance(value, str) else value)
+        is_filled = required_type is list and bool(value)
+        return is_filled and all(_is_usable(str, each) for each in value)
+    return isinstance(value, required_type) and bool(
+        value.strip() if isinstance(value, str) else value
+    )
 
 
 def _credential(name: str, setting: str, value: Any) -> Credential:
@@ -220,13 +228,13 @@ def _credential(name: str, setting: str, value: Any) -> Credential:
 
 
 def _from_command(name: str, command: list[str]) -> str:
-    """The first line that a command prints, and nothing of what else it prints.
+    """The first line that a command prints.
 
-    Neither its output nor its arguments may be shown: both may hold the key.
+    No error shows its output or its arguments: both may have the key in them.
     """
-    what = f"the api_key_command of profile {name!r}, {command[0]!r},"
+    described = f"the api_key_command of profile {name!r}, {command[0]!r},"
     try:
-        done = subprocess.run(  # noqa: S603  the owner of the file chose it; no shell reads it
+        process = subprocess.run(  # noqa: S603  the owner of the file chose it; no shell reads it
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -235,20 +243,22 @@ def _from_command(name: str, command: list[str]) -> str:
             check=False,
         )
     except OSError as error:
-        raise ProfileError(f"{what} cannot be run: {error.strerror}") from None
-    except (subprocess.SubprocessError, ValueError) as error:
-        late = isinstance(error, subprocess.TimeoutExpired)
-        why = f"did not end within {_COMMAND_SECONDS:g} s" if late else "cannot be run"
-        raise ProfileError(f"{what} {why}") from None
-    if done.returncode:
-        raise ProfileError(f"{what} failed with exit status {done.returncode}: run it to see why")
-    first, *_ = done.stdout.splitlines() or [b""]
+        raise ProfileError(f"{described} cannot be run: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise ProfileError(f"{described} did not finish within {_COMMAND_SECONDS:g} s") from None
+    except (subprocess.SubprocessError, ValueError):
+        raise ProfileError(f"{described} cannot be run") from None
+    if process.returncode:
+        raise ProfileError(
+            f"{described} failed with exit status {process.returncode}: run it to see why"
+        )
+    first_line, *_ = process.stdout.splitlines() or [b""]
     try:
-        key = first.decode().strip()
+        key = first_line.decode().strip()
     except UnicodeDecodeError:
-        raise ProfileError(f"{what} did not print text") from None
+        raise ProfileError(f"{described} did not print text") from None
     if not key:
-        raise ProfileError(f"{what} printed no key on its first line")
+        raise ProfileError(f"{described} printed no key on its first line")
     return key
 
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: a sandbox for tests, and no calls of the service by mistake.
+"""The pytest plugin: a sandbox for tests, and a guard against calls to the service.
 
 Where the package is installed, each run of pytest loads this module. So it imports everything but
 `Configuration` only for tests that use its fixtures.
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from flowhunt.sandbox import Sandbox
 
 _SERVICE = "flowhunt.io"
-_INI = "flowhunt_refused_hosts"
-_REFUSED = "FLOWHUNT_REFUSED_HOSTS"
+_INI_OPTION = "flowhunt_refused_hosts"
+_VARIABLE = "FLOWHUNT_REFUSED_HOSTS"
 _MARKER = """\
 flowhunt(fault={...}, faults=[{...}], live=False, **parameters): faults of the sandbox of a test, \
 and parameters of flowhunt.sandbox.Sandbox. live=True allows the test to call the service."""
@@ -33,7 +33,7 @@ The fixtures flowhunt_sandbox and flowhunt_api give it a local one."""
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
-        _INI,
+        _INI_OPTION,
         "hosts that tests must not call, * for all but this machine "
         "(default: flowhunt.io, and the host in FLOWHUNT_BASE_URL)",
         type="args",
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
-    hosts = config.getini(_INI)
+    hosts = config.getini(_INI_OPTION)
     stack = ExitStack()
     stack.enter_context(_refusing(_service_hosts() if hosts is None else hosts))
     config.add_cleanup(stack.close)
@@ -60,20 +60,22 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     from flowhunt import ApiValueError
 
     error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, ApiValueError) and _REFUSED in str(error):
+    if isinstance(error, ApiValueError) and _VARIABLE in str(error):
         error.add_note(_HINT)
 
 
 @pytest.fixture(scope="session")
-def _flowhunt_running() -> Iterator[_Running]:
-    running = _Running()
-    yield running
-    running.stop()
+def _flowhunt_shared_sandbox() -> Iterator[_SharedSandbox]:
+    shared = _SharedSandbox()
+    yield shared
+    shared.stop()
 
 
 @pytest.fixture
 def flowhunt_sandbox(
-    request: pytest.FixtureRequest, _flowhunt_running: _Running, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    _flowhunt_shared_sandbox: _SharedSandbox,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Sandbox:
     """A local FlowHunt with the data of the test's marker.
 
@@ -81,10 +83,10 @@ def flowhunt_sandbox(
     """
     import flowhunt
 
-    parameters = _marked(request.node)
+    parameters = _marker_arguments(request.node)
     parameters.pop("live", None)
     faults = parameters.pop("faults")
-    sandbox = _flowhunt_running.sandbox(parameters)
+    sandbox = _flowhunt_shared_sandbox.with_parameters(parameters)
     for fault in faults:
         sandbox.faults.add(**fault)
     for variable, value in sandbox.environment().items():
@@ -93,7 +95,7 @@ def flowhunt_sandbox(
         others = os.environ.get(variable)
         monkeypatch.setenv(variable, f"{others},127.0.0.1" if others else "127.0.0.1")
     for defaults in (flowhunt.Configuration, flowhunt.ApiClient):
-        monkeypatch.setattr(defaults, "_default", None)  # they may be those of another test
+        monkeypatch.setattr(defaults, "_default", None)  # another test may have set it
     return sandbox
 
 
@@ -118,20 +120,20 @@ def flowhunt_workspace_id(flowhunt_sandbox: Sandbox) -> str:
     return flowhunt_sandbox.workspace_id
 
 
-class _Running:
+class _SharedSandbox:
     """The sandbox of this process. Tests with the same parameters share it, one after another."""
 
     def __init__(self) -> None:
         self._parameters: dict[str, Any] = {}
         self._sandbox: Sandbox | None = None
 
-    def sandbox(self, parameters: dict[str, Any]) -> Sandbox:
-        """A sandbox with these parameters, as it is when it starts."""
+    def with_parameters(self, parameters: dict[str, Any]) -> Sandbox:
+        """The sandbox with these parameters, reset."""
         try:
             from flowhunt.sandbox import Sandbox
         except ImportError as error:
             pytest.fail(str(error), pytrace=False)
-        # By the hour, so that tests share it, unless a test has stopped the clock.
+        # Rounded to the hour, so that tests share a sandbox, unless one has stopped the clock.
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         parameters = {"until": now, **parameters}
         if self._sandbox is None or parameters != self._parameters:
@@ -147,8 +149,8 @@ class _Running:
             self._sandbox = None
 
 
-def _marked(item: pytest.Item) -> dict[str, Any]:
-    """The arguments of all markers of a test, the closest first; their faults are added up."""
+def _marker_arguments(item: pytest.Item) -> dict[str, Any]:
+    """The arguments of a test's markers: the closest marker wins, and all faults are collected."""
     merged: dict[str, Any] = {}
     faults: list[dict[str, Any]] = []
     for marker in reversed(list(item.iter_markers("flowhunt"))):
@@ -162,14 +164,14 @@ def _marked(item: pytest.Item) -> dict[str, Any]:
 
 
 def _is_live(item: pytest.Item) -> bool:
-    given = [m.kwargs["live"] for m in item.iter_markers("flowhunt") if "live" in m.kwargs]
-    return bool(given and given[0])
+    values = [m.kwargs["live"] for m in item.iter_markers("flowhunt") if "live" in m.kwargs]
+    return bool(values and values[0])
 
 
 def _service_hosts() -> list[str]:
     try:
         configured = urlsplit(os.environ.get("FLOWHUNT_BASE_URL", "").strip()).hostname
-    except ValueError:  # a client that is made from it says what is wrong
+    except ValueError:  # a client made from the environment reports it
         configured = None
     return [_SERVICE, configured] if configured else [_SERVICE]
 
@@ -181,7 +183,7 @@ def _refusing(hosts: list[str]) -> Generator[None, None, None]:
 
     before = Configuration.set_refused_hosts(hosts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(_REFUSED, ",".join(hosts))
+        patch.setenv(_VARIABLE, ",".join(hosts))
         try:
             yield
         finally:

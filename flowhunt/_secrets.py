@@ -1,4 +1,4 @@
-"""Keeping secrets out of texts, ``repr``, ``vars``, tracebacks and whatever else shows objects."""
+"""Keeps secrets out of texts, ``repr``, ``vars`` and tracebacks."""
 
 from __future__ import annotations
 
@@ -43,13 +43,16 @@ _PUBLIC_HEADERS = frozenset(
 _WORDS = re.compile(r"[^\s;,=]+").findall
 _SHORTEST_SECRET = 4  # characters; shorter ones would hide half of every text
 
-# Packages whose frames hold requests, wherever they are.
-_HOLD_REQUESTS = frozenset({"flowhunt", "http", "pydantic", "socket", "socks", "ssl", "urllib3"})
+# Packages whose frames have requests in their variables.
+_PACKAGES_WITH_REQUESTS = frozenset(
+    {"flowhunt", "http", "pydantic", "socket", "socks", "ssl", "urllib3"}
+)
 # Modules that call the caller's code: credentials, hooks and retry policies.
-_CALL_THE_CALLER = frozenset({"flowhunt.configuration", "flowhunt._transport.retry"})
-# Tools that fail themselves where the arguments of a frame are cleared.
-_NEED_ARGUMENTS = frozenset({"IPython", "cgitb"})
-# What fails right below it may be an observer, which has the headers among its arguments.
+_MODULES_THAT_CALL_BACK = frozenset({"flowhunt.configuration", "flowhunt._transport.retry"})
+# Tools that fail if the arguments of a frame are cleared.
+_TOOLS_THAT_READ_ARGUMENTS = frozenset({"IPython", "cgitb"})
+# The function that calls urllib3. A frame right below it may be of a tool that observes urllib3,
+# which has the headers among its arguments.
 _CALLS_URLLIB3 = "RESTClientObject.request"
 
 
@@ -61,7 +64,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def redacted_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers, with each value redacted that may be a secret."""
+    """Headers, with a placeholder for each value that may be a secret."""
     return {name: value if _is_public(name) else REDACTED for name, value in headers.items()}
 
 
@@ -71,11 +74,11 @@ def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def secrets_in(*headers: Mapping[str, str]) -> list[str]:
-    """What in headers may be a secret, the longest first: values and their longer words."""
+    """The texts in headers that may be secrets, the longest first: values, and their words."""
     found: set[str] = set()
     for name, value in chain.from_iterable(each.items() for each in headers):
         if not _is_public(name):
-            found.update(part for part in (value, *_WORDS(value)) if len(part) >= _SHORTEST_SECRET)
+            found.update(text for text in (value, *_WORDS(value)) if len(text) >= _SHORTEST_SECRET)
     found.update([json.dumps(secret)[1:-1] for secret in found])
     return sorted(found, key=len, reverse=True)
 
@@ -101,9 +104,9 @@ class Secrets(dict[str, V]):
 
 
 class Hidden:
-    """Values by name, which nothing that dumps or prints objects looks into.
+    """Values by name, which tools that print or dump objects do not see.
 
-    A dict would be written by ``json.dumps(vars(x))``, whatever its ``repr``.
+    ``json.dumps(vars(x))`` would write a dict, whatever its ``repr``.
     """
 
     __slots__ = ("values",)
@@ -141,9 +144,10 @@ class Secret(Generic[V]):
 def scrubs_traceback(method: Callable[P, R]) -> Callable[P, R]:
     """Remove headers, credentials and bodies from the tracebacks of a method's errors.
 
-    A crash reporter sends the local variables of every frame in a traceback. The frames below this
-    one are cleared, those of urllib3 and of tools that observe it included; file names and lines
-    stay. Frames of the caller's code, a callable credential for example, keep their variables.
+    A crash reporter sends the local variables of every frame in a traceback. So the variables of
+    the frames below this one are cleared, also in urllib3 and in tools that observe it. File names
+    and lines are kept, and so are the variables of the caller's code, a callable credential for
+    example.
     """
 
     @wraps(method)
@@ -159,48 +163,52 @@ def scrubs_traceback(method: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def _scrub(error: BaseException | None, stop: BaseException | None) -> None:
-    seen: set[int] = set()
-    waiting: list[Any] = [error]
-    while waiting:
-        error = waiting.pop()
-        if error is not None and error is not stop and id(error) not in seen:
-            seen.add(id(error))
-            cleared = _clear_frames(error.__traceback__)
-            if _NEED_ARGUMENTS.intersection(sys.modules):
-                error.__traceback__ = _without(error.__traceback__, cleared)
-            waiting += error.__cause__, error.__context__
+def _scrub(error: BaseException, handled_by_caller: BaseException | None) -> None:
+    """Clear the frames of an error, of its causes and of their contexts."""
+    seen = {id(handled_by_caller)}
+    pending: list[Any] = [error]
+    while pending:
+        current = pending.pop()
+        if current is not None and id(current) not in seen:
+            seen.add(id(current))
+            cleared = _clear_frames(current.__traceback__)
+            if _TOOLS_THAT_READ_ARGUMENTS.intersection(sys.modules):
+                current.__traceback__ = _without_frames(current.__traceback__, cleared)
+            pending += current.__cause__, current.__context__
 
 
 def _clear_frames(traceback: TracebackType | None) -> set[FrameType]:
-    """Clear the frames that hold a request, and no others of the caller's; return those cleared.
+    """Clear the frames that have a request, and no frames of the caller; return those cleared.
 
-    Tools that observe urllib3 have their frames between ours and urllib3's. The caller's own code,
-    a signal handler for example, has no frame of urllib3 below it.
+    The frames of a tool that observes urllib3 are between those of this package and of urllib3. The
+    caller's own code, a signal handler for example, has no frame of urllib3 below it.
     """
     frames = [frame for frame, _ in walk_tb(traceback)]
     modules = [str(frame.f_globals.get("__name__")) for frame in frames]
-    holders = {i for i, name in enumerate(modules) if name.partition(".")[0] in _HOLD_REQUESTS}
-    sent_by_us = calls_urllib3 = False
+    packages = [module.partition(".")[0] for module in modules]
+    with_request = {i for i, name in enumerate(packages) if name in _PACKAGES_WITH_REQUESTS}
+    is_sending = calls_urllib3 = False
     cleared: set[FrameType] = set()
-    for index, (frame, module) in enumerate(zip(frames, modules, strict=True)):
-        if module.partition(".")[0] == "flowhunt":
-            sent_by_us = module not in _CALL_THE_CALLER
-        if index in holders:
+    for index, frame in enumerate(frames):
+        if packages[index] == "flowhunt":
+            is_sending = modules[index] not in _MODULES_THAT_CALL_BACK
+        if index in with_request:
             calls_urllib3 = frame.f_code.co_qualname == _CALLS_URLLIB3
-        observes = sent_by_us and (calls_urllib3 or index < max(holders))
-        if index in holders or observes:
+        observes = is_sending and (calls_urllib3 or index < max(with_request))
+        if index in with_request or observes:
             cleared.add(frame)
-            with suppress(RuntimeError):  # it still runs
+            with suppress(RuntimeError):  # it is still running
                 frame.clear()
     return cleared
 
 
-def _without(traceback: TracebackType | None, frames: set[FrameType]) -> TracebackType | None:
+def _without_frames(
+    traceback: TracebackType | None, frames: set[FrameType]
+) -> TracebackType | None:
     """A traceback without some of its frames."""
     if traceback is None:
         return None
-    rest = _without(traceback.tb_next, frames)
+    rest = _without_frames(traceback.tb_next, frames)
     if traceback.tb_frame in frames:
         return rest
     return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)

@@ -1,4 +1,4 @@
-"""Standard streams that a program has replaced by objects of its own."""
+"""Completes standard streams that a program has replaced by objects of its own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, NoReturn, TypeVar
 S = TypeVar("S")
 
 
-class _Complete:
-    """A stream that may know no more than ``write``, with what writers expect of one."""
+class _CompletedStream:
+    """A stream that may only have ``write``, with the attributes that writers expect."""
 
     encoding = "utf-8"
     errors = "strict"
@@ -20,21 +20,21 @@ class _Complete:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         for name in ("encoding", "errors", "fileno", "flush", "isatty"):
-            if (given := getattr(stream, name, None)) is not None:
-                setattr(self, name, given)
+            if (attribute := getattr(stream, name, None)) is not None:
+                setattr(self, name, attribute)
         if not _encodes_text(self.encoding):
-            self.encoding = _Complete.encoding
+            self.encoding = _CompletedStream.encoding
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> object:
-        if not isinstance(text, str):  # click asks so whether it has to encode
+        if not isinstance(text, str):  # click writes bytes to find out whether it has to encode
             raise TypeError(f"write takes a str, not a {type(text)}")
         return self._stream.write(text)
 
     def flush(self) -> None:
-        """Do nothing: the stream keeps nothing back that it could be told to write."""
+        """Do nothing: the stream has no ``flush``."""
 
     def isatty(self) -> bool:
         return False
@@ -44,12 +44,12 @@ class _Complete:
 
 
 def complete(stream: S) -> S:
-    """The stream, with the methods of one where it lacks them; ``None`` stays ``None``."""
+    """The stream, with the attributes of one that it lacks; ``None`` stays ``None``."""
     found = (getattr(stream, name, None) for name in ("flush", "isatty"))
     encoding = getattr(stream, "encoding", "")
     if stream is None or (all(map(callable, found)) and _encodes_text(encoding)):
         return stream
-    return _Complete(stream)  # type: ignore[return-value]
+    return _CompletedStream(stream)  # type: ignore[return-value]
 
 
 def _encodes_text(encoding: Any) -> bool:
@@ -62,6 +62,6 @@ def _encodes_text(encoding: Any) -> bool:
 
 @contextmanager
 def complete_standard_streams() -> Generator[None, None, None]:
-    """Give the standard streams the methods of one while a program runs."""
+    """Give the standard streams the attributes they lack while a program runs."""
     with redirect_stdout(complete(sys.stdout)), redirect_stderr(complete(sys.stderr)):
         yield

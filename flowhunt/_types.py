@@ -23,7 +23,7 @@ HostIndex: TypeAlias = int
 
 
 class CallOptions(NamedTuple):
-    """What a call may set for itself; ``CreditsApi`` says what each means."""
+    """The options of one call; ``CreditsApi`` documents them."""
 
     timeout: RequestTimeout | None = None
     auth: RequestAuth | None = None

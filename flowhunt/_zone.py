@@ -1,4 +1,4 @@
-"""A time zone by whatever a caller has of it."""
+"""A time zone, by its name or as an object of Python."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def time_zone(zone: str | tzinfo) -> ZoneInfo | timezone:
 
     :raises ApiValueError: it is none of them
     """
-    if zone == "UTC":  # is known without a database too
+    if zone == "UTC":  # needs no time zone database
         return UTC
     if isinstance(zone, timezone) or (isinstance(zone, ZoneInfo) and zone.key):
         return zone
     try:
-        return ZoneInfo(zone)  # type: ignore[arg-type]  # what is no text is refused
+        return ZoneInfo(zone)  # type: ignore[arg-type]  # it refuses other types
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise ApiValueError(
             'zone must be the name of a time zone such as "Europe/Prague", a ZoneInfo with a name '

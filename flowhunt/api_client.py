@@ -39,7 +39,7 @@ USER_AGENT = f"flowhunt-python/{__version__} python/{platform.python_version()} 
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+").fullmatch
 _CHARSET = re.compile(r"charset=\"?([\w.:-]+)", re.IGNORECASE).search
-# Python has codecs that are no charsets, and some that take quadratic time.
+# Some codecs of Python are not charsets, and some take quadratic time.
 _CODECS = re.compile(r"utf-(16|32)(-[bl]e)?|iso8859-\d+|cp125\d").fullmatch
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _UTF_8_BOM = b"\xef\xbb\xbf"
@@ -90,14 +90,14 @@ class ApiClient:
 
     @classmethod
     def get_default(cls) -> ApiClient:
-        """The client of every ``CreditsApi`` made with none."""
+        """The client of each ``CreditsApi`` that is made without one."""
         if ApiClient._default is None:
             ApiClient._default = cls()
         return ApiClient._default
 
     @classmethod
     def set_default(cls, default: ApiClient | None) -> None:
-        """Set what ``get_default`` returns; ``None`` makes it a new one."""
+        """Set the client that ``get_default`` returns; ``None`` lets it make a new one."""
         ApiClient._default = default
 
     @property
@@ -275,7 +275,7 @@ class ApiClient:
             reason=f"was not sent, it has no credential: {why}", request=request
         )
 
-    if not TYPE_CHECKING:  # type checkers are to find names that do not exist
+    if not TYPE_CHECKING:  # or type checkers would accept names that do not exist
 
         def __getattr__(self, name: str) -> NoReturn:
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
@@ -284,14 +284,14 @@ class ApiClient:
             raise ApiAttributeError(text)
 
     def __copy__(self) -> Self:
-        twin = self._twin(copy.deepcopy(self.configuration))
-        twin.__dict__.update(self._added())
+        twin = self._copy_with(copy.deepcopy(self.configuration))
+        twin.__dict__.update(self._added_attributes())
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin = self._twin(copy.deepcopy(self.configuration, memo))
+        twin = self._copy_with(copy.deepcopy(self.configuration, memo))
         memo[id(self)] = twin
-        twin.__dict__.update(copy.deepcopy(self._added(), memo))
+        twin.__dict__.update(copy.deepcopy(self._added_attributes(), memo))
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -301,32 +301,32 @@ class ApiClient:
             "configuration": self.configuration,
             "headers": headers,
             "left_behind": len(headers) < len(self.default_headers),
-            "added": self._added(),
+            "added": self._added_attributes(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._fill(state["configuration"], Headers(state["headers"]))
+        self._initialize(state["configuration"], Headers(state["headers"]))
         self.configuration.credentials_left_behind |= state["left_behind"]
         self.__dict__.update(state["added"])
 
-    def _twin(self, configuration: Configuration) -> Self:
+    def _copy_with(self, configuration: Configuration) -> Self:
         twin = object.__new__(type(self))  # a subclass may take other arguments
-        twin._fill(configuration, Headers(self.default_headers))
+        twin._initialize(configuration, Headers(self.default_headers))
         return twin
 
-    def _fill(self, configuration: Configuration, headers: Headers) -> None:
+    def _initialize(self, configuration: Configuration, headers: Headers) -> None:
         self.configuration = configuration
         self.rest_client = RESTClientObject(configuration)
         self.default_headers = headers
 
-    def _added(self) -> dict[str, Any]:
+    def _added_attributes(self) -> dict[str, Any]:
         """The attributes that a subclass or a program added."""
-        own = ("configuration", "rest_client", "default_headers")
-        return {name: value for name, value in vars(self).items() if name not in own}
+        standard = ("configuration", "rest_client", "default_headers")
+        return {name: value for name, value in vars(self).items() if name not in standard}
 
 
 def _json(body: Any, adapter: pydantic.TypeAdapter[RequestModel] | None = None) -> bytes:
-    """A body as JSON text; an adapter knows its model already."""
+    """A body as JSON text, written by the adapter of its model if one is given."""
     try:
         if adapter is not None:
             return adapter.serializer.to_json(body, by_alias=True, exclude_unset=True)
@@ -402,15 +402,15 @@ def _json_text(response: RESTResponse) -> bytes | str:
 
 
 def _describe_mismatch(error: Exception, response: RESTResponse) -> str:
-    """Where the body does not fit and why, without any value of it."""
-    kind = response.headers.get("Content-Type", "no Content-Type")
+    """Where the body does not fit the model and why, without any value of the body."""
+    content_type = response.headers.get("Content-Type", "no Content-Type")
     if not response.data:
         return "an empty body"
     if not isinstance(error, pydantic.ValidationError):
-        return f"a body that is not text as its {kind} says"
+        return f"a body that does not match its content type ({content_type})"
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        return f"a body that is not JSON ({kind}): {first['msg']}"
+        return f"a body that is not JSON ({content_type}): {first['msg']}"
     where = ".".join(map(str, first["loc"])) or "the body"
     more = f", and {error.error_count() - 1} more" if error.error_count() > 1 else ""
     return f"a body that does not fit at {where}: {first['msg']}{more}"
@@ -425,5 +425,5 @@ def _error_for(response: RESTResponse) -> ApiException:
         try:
             data = HTTPValidationError.from_json(response.data or b"")
         except pydantic.ValidationError:
-            data = None  # body and detail hold what was received instead
+            data = None  # the exception still has the body as received
     return ApiException.from_response(http_resp=response, data=data)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from flowhunt import __version__
 from flowhunt._secrets import Hidden, Secret, Secrets, scrubs_traceback
-from flowhunt._transport import hosts as refused_hosts
+from flowhunt._transport import refused_hosts
 from flowhunt._transport.proxy import split_proxy_url
 from flowhunt._types import AuthSetting, AuthSettings, Credential, HostSetting, RequestTimeout
 from flowhunt.exceptions import ApiAttributeError, ApiTypeError, ApiValueError, kind_of
@@ -32,7 +32,7 @@ DEFAULT_LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 API_KEY = "APIKeyHeader"
 
-_LONGEST = 365 * 24 * 3600.0  # seconds; the system's own limits lie beyond
+_LONGEST_TIMEOUT = 365 * 24 * 3600.0  # seconds; less than any operating system allows
 _MOST_CONNECTIONS = 65_535  # more than the ports of one address
 
 _API_VERSION = "2.0.0"
@@ -117,11 +117,11 @@ class Configuration:
         pickle_credentials: bool = False,
     ) -> None:
         self.server_index = 0 if host is None and server_index is None else server_index
-        self.server_variables = dict(_texts("server_variables", server_variables))
+        self.server_variables = dict(_checked_texts("server_variables", server_variables))
         self._base_path = _HOSTS[0]["url"] if host is None else _checked_host(host)
 
         self.api_key = api_key
-        self.api_key_prefix = dict(_texts("api_key_prefix", api_key_prefix))
+        self.api_key_prefix = dict(_checked_texts("api_key_prefix", api_key_prefix))
         self.refresh_api_key_hook: Callable[[Configuration], None] | None = None
         """Called with the configuration before each use of the API key, to renew it."""
         self.access_token = access_token
@@ -140,7 +140,7 @@ class Configuration:
         """Check request bodies before sending; false sends a dict as it is."""
 
         self.verify_ssl = True
-        """Check certificates; false accepts any, and so anyone between here and the service."""
+        """Check certificates; false accepts any, also of someone who intercepts the connection."""
         self.ssl_ca_cert = ssl_ca_cert
         self.ca_cert_data = ca_cert_data
         self.cert_file: str | None = None
@@ -157,7 +157,7 @@ class Configuration:
         self.proxy = None
         self.proxy_headers = None
         self.connection_pool_maxsize = max(16, (os.cpu_count() or 1) * 5)
-        """Most connections of one client; more calls at once wait for a free one."""
+        """The most connections of one client; further calls wait for a free one."""
         self.socket_options: list[tuple[int, int, int | bytes]] | None = None
         """``setsockopt`` arguments for new connections, instead of urllib3's ``TCP_NODELAY``."""
 
@@ -166,7 +166,7 @@ class Configuration:
             "package_logger": logging.getLogger("flowhunt"),
             "urllib3_logger": logging.getLogger("urllib3"),
         }
-        """The loggers, for programs that set them up here; nothing in here does."""
+        """The loggers, for programs that configure them here. This package changes neither."""
         self.logger_file_handler: logging.FileHandler | None = None
         self.logger_format = DEFAULT_LOG_FORMAT
         self.logger_file = None
@@ -175,11 +175,11 @@ class Configuration:
     @classmethod
     @scrubs_traceback
     def from_env(cls, **settings: Any) -> Self:
-        """A configuration as the environment says.
+        """A configuration from environment variables.
 
         Reads ``FLOWHUNT_API_KEY``, ``FLOWHUNT_ACCESS_TOKEN``, ``FLOWHUNT_BASE_URL`` and
-        ``FLOWHUNT_WORKSPACE_ID``. Space or a byte order mark around a value is no part of it, so
-        that it can come from a file; a blank variable counts as none.
+        ``FLOWHUNT_WORKSPACE_ID``. Space or a byte order mark around a value is removed, since it
+        may come from a file; a blank variable counts as none.
 
         :param settings: parameters of ``Configuration``, which win over the environment
         :raises ApiValueError: a variable that cannot be used, named in the message
@@ -194,10 +194,10 @@ class Configuration:
     @classmethod
     @scrubs_traceback
     def from_profile(cls, name: str | None = None, **settings: Any) -> Self:
-        """A configuration as a profile of the configuration file says.
+        """A configuration from a profile of the configuration file.
 
-        A profile is complete: of the environment it takes the proxy alone. A key that is kept
-        elsewhere is read when a call first needs it.
+        Host, credential and workspace are those of the profile, never of the environment. A key
+        that is stored elsewhere is read when a call first needs it.
 
         :param name: by default ``FLOWHUNT_PROFILE``, or else ``default``
         :param settings: parameters of ``Configuration``, which win over the profile
@@ -209,12 +209,12 @@ class Configuration:
 
     @classmethod
     def set_default(cls, default: Configuration | None) -> None:
-        """Set what ``get_default`` returns; ``None`` goes back to the environment."""
+        """Set what ``get_default`` returns; ``None`` lets it read the environment again."""
         Configuration._default = default
 
     @classmethod
     def get_default(cls) -> Configuration:
-        """The configuration of clients made with none: ``from_env()`` unless another was set."""
+        """The configuration of clients made without one: ``from_env()`` unless another was set."""
         if Configuration._default is None:
             Configuration._default = cls.from_env()
         return Configuration._default
@@ -226,11 +226,11 @@ class Configuration:
 
     @staticmethod
     def set_refused_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
-        """Refuse calls to these hosts in this process, by any client; return those so far.
+        """Refuse calls to these hosts by any client of this process; return those refused before.
 
-        A call to one raises ``ApiValueError`` before it connects. Tests use it, so that none
-        reaches the service by mistake. At first, the hosts in ``FLOWHUNT_REFUSED_HOSTS`` are
-        refused, by commas, and none without it.
+        A call to one raises ``ApiValueError`` before it connects, so that a test does not call the
+        service by mistake. Until this method is called, the hosts in ``FLOWHUNT_REFUSED_HOSTS``
+        are refused, a list separated by commas.
 
         :param hosts: names, each with all names below it; ``*`` for all. This machine is never
             refused
@@ -326,7 +326,7 @@ class Configuration:
         if token := self._secrets.values["access_token"]:
             token = token.strip() if isinstance(token, str) else _text_of(token, "access_token")
         if token:
-            _bearer_token("access_token", token)
+            _check_bearer_token("access_token", token)
             headers["Authorization"] = f"Bearer {token}"
         if not headers and self._from_environment and self._read_credentials():
             return self.auth_headers()
@@ -341,17 +341,17 @@ class Configuration:
         """
         connect, read, deadline = self.connect_timeout, self.read_timeout, self.deadline
         if isinstance(request_timeout, tuple) and len(request_timeout) == 2:
-            connect = _seconds("the connect part of _request_timeout", request_timeout[0])
-            read = _seconds("the read part of _request_timeout", request_timeout[1])
+            connect = _check_seconds("the connect part of _request_timeout", request_timeout[0])
+            read = _check_seconds("the read part of _request_timeout", request_timeout[1])
         elif request_timeout is not None:
-            deadline = read = _seconds("_request_timeout", request_timeout)
+            deadline = read = _check_seconds("_request_timeout", request_timeout)
         if deadline is None:
             deadline = max(DEFAULT_DEADLINE, connect + read)
         return connect, read, deadline
 
     @property
     def logger_file(self) -> str | None:
-        """Path of a file that gets what this configuration's calls log, and nothing else."""
+        """Path of a file for the log records of this configuration's calls."""
         return self._logger_file
 
     @logger_file.setter
@@ -381,7 +381,7 @@ class Configuration:
             self.logger_file_handler.setFormatter(self.logger_formatter)
 
     def to_debug_report(self) -> str:
-        """Versions, for the report of a problem; nothing of this configuration."""
+        """Versions, to report a problem with; no setting of this configuration."""
         return (
             "Python SDK Debug Report:\n"
             f"OS: {sys.platform}\n"
@@ -395,19 +395,19 @@ class Configuration:
         if check := _CHECKS.get(name):
             check(name, value)
         if "_complete" in vars(self) and not hasattr(self, name):
-            _check_unknown(name, self._settings())
+            _check_unknown(name, self._setting_names())
         object.__setattr__(self, name, value)
 
-    def _settings(self) -> list[str]:
-        kind = type(self)
-        of_class = [name for name in dir(kind) if not callable(getattr(kind, name))]
+    def _setting_names(self) -> list[str]:
+        cls = type(self)
+        of_class = [name for name in dir(cls) if not callable(getattr(cls, name))]
         return [name for name in (*vars(self), *of_class) if not name.startswith("_")]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.host}>"
 
     def _read_credentials(self) -> bool:
-        """Take from the environment what is not set; whether there was anything."""
+        """Read credentials that are not set from the environment; whether it has any."""
         key = _from_environment("FLOWHUNT_API_KEY")
         token = _from_environment("FLOWHUNT_ACCESS_TOKEN")
         if key:
@@ -454,9 +454,9 @@ class Configuration:
 
 
 def _from_environment(name: str) -> str | None:
-    """A variable, without what files and shells leave around a value.
+    """A variable, without space and byte order mark around its value.
 
-    :raises ApiValueError: it is in quotes, which only a shell takes away
+    :raises ApiValueError: it is in quotes, which only a shell removes
     """
     value = os.environ.get(name, "").strip().strip("\ufeff").strip()
     if value and value[0] == value[-1] and value[0] in "\"'":
@@ -469,7 +469,7 @@ def _setting(kind: Literal["api_key", "bearer"], header: str, value: str) -> Aut
 
 
 def _text_of(credential: Any, name: str) -> str | None:
-    """What a callable credential returns, stripped."""
+    """The text of a credential, which may be a callable, stripped."""
     text = credential() if callable(credential) else credential
     if text is not None and not isinstance(text, str):
         raise ApiTypeError(f"{name} must be a str, or a callable that returns one")
@@ -486,7 +486,7 @@ def _checked_host(url: str) -> str:
             "host must not hold a user or password: set api_key or access_token instead"
         )
     if not _is_base_url(url):
-        # Shown only where it looks like one: a value in the wrong place may be a key.
+        # Shown only if it looks like a host: it may be a key, passed by mistake.
         given = repr(re.split("[?#]", url)[0]) if re.search("[.:/]", url) else "as given"
         raise ApiValueError(
             f"host {given} is not the URL of a server: write it as {_HOSTS[0]['url']!r}, "
@@ -508,33 +508,33 @@ def _is_base_url(url: str) -> bool:
     )
 
 
-def _seconds(name: str, value: Any) -> float:
+def _check_seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ApiTypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not 0 < value <= _LONGEST:
+    if not 0 < value <= _LONGEST_TIMEOUT:
         raise ApiValueError(f"{name} must be more than 0 and at most a year, not {value!r}")
     return value
 
 
-def _seconds_or_default(name: str, value: Any) -> None:
+def _check_seconds_or_none(name: str, value: Any) -> None:
     if value is not None:
-        _seconds(name, value)
+        _check_seconds(name, value)
 
 
-def _count(name: str, value: Any) -> None:
+def _check_count(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ApiTypeError(f"{name} must be an int, not {value!r}")
     if value < 1:
         raise ApiValueError(f"{name} must be at least 1, not {value!r}")
 
 
-def _connections(name: str, value: Any) -> None:
-    _count(name, value)
+def _check_connections(name: str, value: Any) -> None:
+    _check_count(name, value)
     if value > _MOST_CONNECTIONS:
         raise ApiValueError(f"{name} must be at most {_MOST_CONNECTIONS}, not {value!r}")
 
 
-def _retries(name: str, value: Any) -> None:
+def _check_retries(name: str, value: Any) -> None:
     if isinstance(value, int) and value is not True:
         if value < 0:
             raise ApiValueError(f"{name} must be 0 or more, not {value!r}")
@@ -545,7 +545,7 @@ def _retries(name: str, value: Any) -> None:
             raise ApiTypeError(f"{name} must be an int or a urllib3.Retry, not {value!r}")
 
 
-def _bearer_token(name: str, value: Any) -> None:
+def _check_bearer_token(name: str, value: Any) -> None:
     if not (isinstance(value, str | None) or callable(value)):
         raise ApiTypeError(
             f"{name} must be a str, or a callable that returns one, not {_shown(value)}"
@@ -554,18 +554,18 @@ def _bearer_token(name: str, value: Any) -> None:
         raise ApiValueError(f"{name} must be the token alone: the client adds 'Bearer '")
 
 
-def _hook(name: str, value: Any) -> None:
+def _check_hook(name: str, value: Any) -> None:
     if value is not None and not callable(value):
         raise ApiTypeError(f"{name} must be a callable, or None, not {_shown(value)}")
 
 
-def _switch(name: str, value: Any) -> None:
+def _check_switch(name: str, value: Any) -> None:
     # A text such as "false" would count as true.
     if not isinstance(value, int) or value not in (0, 1):
         raise ApiTypeError(f"{name} must be True or False, not {value!r}")
 
 
-def _texts(name: str, value: Mapping[str, str] | None) -> Mapping[str, str]:
+def _checked_texts(name: str, value: Mapping[str, str] | None) -> Mapping[str, str]:
     """A mapping of texts, empty for ``None``."""
     value = {} if value is None else value
     if not isinstance(value, Mapping):
@@ -576,7 +576,7 @@ def _texts(name: str, value: Mapping[str, str] | None) -> Mapping[str, str]:
     return value
 
 
-def _server_name(name: str, value: Any) -> None:
+def _check_server_name(name: str, value: Any) -> None:
     _TEXT(name, value)
     try:
         fits = value is None or bool(value.encode("idna"))
@@ -586,7 +586,7 @@ def _server_name(name: str, value: Any) -> None:
         raise ApiValueError(f"{name} must be the name of a host, or None, not {value!r}")
 
 
-def _socket_options(name: str, value: Any) -> None:
+def _check_socket_options(name: str, value: Any) -> None:
     if value is None:
         return
     example = "such as [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]"
@@ -597,7 +597,7 @@ def _socket_options(name: str, value: Any) -> None:
             raise ApiTypeError(f"{name} must be a list of tuples {example}, not of {option!r}")
 
 
-def _log_path(name: str, value: Any) -> None:
+def _check_log_path(name: str, value: Any) -> None:
     _PATH(name, value)
     if not value:
         return
@@ -606,7 +606,7 @@ def _log_path(name: str, value: Any) -> None:
         raise ApiValueError(f"{name} must be a file in a folder that exists, not {value!r}")
 
 
-def _log_format(name: str, value: Any) -> None:
+def _check_log_format(name: str, value: Any) -> None:
     _TEXT(name, value)
     try:
         logging.Formatter(value)
@@ -621,7 +621,7 @@ def _shown(value: object) -> str:
     return repr(value) if isinstance(value, int | float) else kind_of(value)
 
 
-def _kind(expected: str, *kinds: type) -> Callable[[str, Any], None]:
+def _check_type(expected: str, *kinds: type) -> Callable[[str, Any], None]:
     """A check for values of some types."""
 
     def check(name: str, value: Any) -> None:
@@ -632,19 +632,19 @@ def _kind(expected: str, *kinds: type) -> Callable[[str, Any], None]:
 
 
 def _check_unknown(name: str, settings: Sequence[str]) -> None:
-    """Refuse an attribute that looks like a typo. Others are a program's own, and allowed."""
+    """Refuse an attribute that looks like a typo. A program may add others of its own."""
     from difflib import get_close_matches
 
-    if name.startswith("_") or name in _OF_PUBLISHED_PACKAGE:
+    if name.startswith("_") or name in _PUBLISHED_ATTRIBUTES:
         return
-    meant = _OFTEN_MEANT.get(name.lower()) or get_close_matches(name.lower(), settings, 1, 0.8)
+    meant = _SYNONYMS.get(name.lower()) or get_close_matches(name.lower(), settings, 1, 0.8)
     if meant:
         named = " or ".join(map(repr, meant))
         raise ApiAttributeError(f"Configuration has no {name!r}: did you mean {named}?")
 
 
 # Attributes of the published package that have no meaning here.
-_OF_PUBLISHED_PACKAGE = frozenset(
+_PUBLISHED_ATTRIBUTES = frozenset(
     {
         "date_format",
         "datetime_format",
@@ -659,8 +659,8 @@ _OF_PUBLISHED_PACKAGE = frozenset(
     }
 )
 
-# Names that other clients have for these settings.
-_OFTEN_MEANT = {
+# Names of these settings in other clients.
+_SYNONYMS = {
     "base_url": ["host"],
     "bearer_token": ["access_token"],
     "key": ["api_key"],
@@ -674,42 +674,42 @@ _OFTEN_MEANT = {
     "workspace": ["workspace_id"],
 }
 
-_TEXT = _kind("a str", str, NoneType)
-_PATH = _kind("a path as a str", str, bytes, os.PathLike, NoneType)
+_TEXT = _check_type("a str", str, NoneType)
+_PATH = _check_type("a path as a str", str, bytes, os.PathLike, NoneType)
 
 # What each setting may be. ``host`` and ``api_key`` have setters.
 _CHECKS: dict[str, Callable[[str, Any], object]] = {
-    "server_index": _kind("an int, or None for the host that is set", int, NoneType),
-    "server_variables": _texts,
-    "api_key_prefix": _texts,
-    "access_token": _bearer_token,
-    "refresh_api_key_hook": _hook,
+    "server_index": _check_type("an int, or None for the host that is set", int, NoneType),
+    "server_variables": _checked_texts,
+    "api_key_prefix": _checked_texts,
+    "access_token": _check_bearer_token,
+    "refresh_api_key_hook": _check_hook,
     "workspace_id": _TEXT,
-    "connect_timeout": _seconds,
-    "read_timeout": _seconds,
-    "deadline": _seconds_or_default,
-    "max_response_bytes": _count,
-    "connection_pool_maxsize": _connections,
-    "retries": _retries,
+    "connect_timeout": _check_seconds,
+    "read_timeout": _check_seconds,
+    "deadline": _check_seconds_or_none,
+    "max_response_bytes": _check_count,
+    "connection_pool_maxsize": _check_connections,
+    "retries": _check_retries,
     "ssl_ca_cert": _PATH,
-    "ca_cert_data": _kind("PEM as a str or DER as bytes", str, bytes, bytearray, NoneType),
+    "ca_cert_data": _check_type("PEM as a str or DER as bytes", str, bytes, bytearray, NoneType),
     "cert_file": _PATH,
     "key_file": _PATH,
-    "assert_hostname": _kind("a str, or False for no check", str, bool, NoneType),
-    "tls_server_name": _server_name,
-    "proxy": _kind("a URL as a str", str, NoneType),
-    "proxy_headers": _kind("a dict of str, or None", Mapping, NoneType),
-    "socket_options": _socket_options,
-    "logger": _kind("a dict of loggers", Mapping, NoneType),
-    "logger_file": _log_path,
-    "logger_file_handler": _kind("a logging.Handler, or None", logging.Handler, NoneType),
-    "logger_format": _log_format,
-    "logger_formatter": _kind("a logging.Formatter, or None", logging.Formatter, NoneType),
-    "debug": _switch,
-    "verify_ssl": _switch,
-    "trust_env": _switch,
-    "allow_plain_http": _switch,
-    "client_side_validation": _switch,
-    "pickle_credentials": _switch,
-    "credentials_left_behind": _switch,
+    "assert_hostname": _check_type("a str, or False for no check", str, bool, NoneType),
+    "tls_server_name": _check_server_name,
+    "proxy": _check_type("a URL as a str", str, NoneType),
+    "proxy_headers": _check_type("a dict of str, or None", Mapping, NoneType),
+    "socket_options": _check_socket_options,
+    "logger": _check_type("a dict of loggers", Mapping, NoneType),
+    "logger_file": _check_log_path,
+    "logger_file_handler": _check_type("a logging.Handler, or None", logging.Handler, NoneType),
+    "logger_format": _check_log_format,
+    "logger_formatter": _check_type("a logging.Formatter, or None", logging.Formatter, NoneType),
+    "debug": _check_switch,
+    "verify_ssl": _check_switch,
+    "trust_env": _check_switch,
+    "allow_plain_http": _check_switch,
+    "client_side_validation": _check_switch,
+    "pickle_credentials": _check_switch,
+    "credentials_left_behind": _check_switch,
 }

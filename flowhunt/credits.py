@@ -1,4 +1,4 @@
-"""From the integers of responses to a number of credits to show.
+"""Converts the integers of responses to credits.
 
 The API documents no unit. FlowHunt's own clients, its WordPress plugin and its desktop app, divide
 balances by 1,000,000 to show credits. That ``amount`` of a transaction has the same unit is only
@@ -12,11 +12,11 @@ from operator import index
 from typing import SupportsIndex
 
 UNITS_PER_CREDIT = 1_000_000
-"""What FlowHunt's own clients divide balances by."""
+"""The divisor that FlowHunt's own clients use for balances."""
 
 
 def to_decimal(units: SupportsIndex, unit: int = UNITS_PER_CREDIT) -> Decimal:
-    """Credits to show for an integer of a response, exactly, whatever the caller's decimal context.
+    """The credits of an integer of a response, exact in any decimal context of the caller.
 
     >>> to_decimal(1_250_000)
     Decimal('1.25')

@@ -38,7 +38,7 @@ with extra("dlt"):
     import pyarrow.compute as pc
     from dlt.common.schema.typing import TColumnSchema
 
-    from flowhunt.history._columns import by_clock
+    from flowhunt.history._columns import local_times
     from flowhunt.slices import (
         SUM_SCHEMA,
         TRANSACTION_SCHEMA,
@@ -53,8 +53,8 @@ __all__ = ["flowhunt_source"]
 
 Period = tuple[datetime, datetime]
 """Two timestamps in the zone, so that arithmetic uses its local time."""
-Loaded = dict[str, Any]
-"""What was loaded of a workspace: ``since`` and ``until`` in local time of the ``zone``, and a
+LoadedState = dict[str, Any]
+"""The state of a loaded workspace: ``since`` and ``until`` in local time of the ``zone``, and a
 digest of the sums of each month."""
 
 _LOGGER = logging.getLogger("flowhunt")
@@ -65,7 +65,7 @@ _HINTS: dict[str, TColumnSchema] = {"deleted": {"hard_delete": True}}
 
 
 def _keyed(fields: Iterable[pa.Field[Any]], key: Sequence[str]) -> pa.Schema:
-    """A schema in which the columns of a key are never null, as dlt has them."""
+    """A schema in which the columns of a key are never null, as dlt requires."""
     return pa.schema([field.with_nullable(field.name not in key) for field in fields])
 
 
@@ -109,8 +109,8 @@ def flowhunt_source(
     """
     listed_ids = ids_of(workspaces)
     first, end = _period(since, until, zone_of(zone))
-    found = configurations(credentials) if credentials else _by_key(api_keys, base_url)
-    read_transactions((), found, on_difference=on_difference)  # it is checked, and nothing is read
+    configured = configurations(credentials) if credentials else _from_keys(api_keys, base_url)
+    read_transactions((), configured, on_difference=on_difference)  # checks, and reads nothing
 
     @dlt.resource(name="workspaces", selected=False)
     def listed() -> Iterator[str]:
@@ -118,52 +118,52 @@ def flowhunt_source(
         yield from listed_ids
 
     @dlt.transformer(data_from=listed, name="workspace_sums", selected=False, parallelized=True)
-    def asked(workspace_id: str) -> Iterator[_Asked]:
-        yield _ask(workspace_id, first, end, _loaded().get(workspace_id), found)
+    def monthly(workspace_id: str) -> Iterator[_MonthlySums]:
+        yield _read_sums(workspace_id, first, end, _loaded().get(workspace_id), configured)
 
     @dlt.transformer(
-        data_from=asked, name="credit_sums", write_disposition="merge", merge_key=_SUMS_KEY
+        data_from=monthly, name="credit_sums", write_disposition="merge", merge_key=_SUMS_KEY
     )
-    def credit_sums(asked: _Asked) -> Iterator[Any]:
-        if asked.error:
-            yield _failure("credit_sums", asked.workspace_id, asked.error)
+    def credit_sums(monthly: _MonthlySums) -> Iterator[Any]:
+        if monthly.error:
+            yield _failure("credit_sums", monthly.workspace_id, monthly.error)
         else:
-            yield asked.sums.select(_SUMS.names).cast(_SUMS)
+            yield monthly.table.select(_SUMS.names).cast(_SUMS)
 
     @dlt.transformer(
-        data_from=asked,
+        data_from=monthly,
         name="credit_transactions",
         write_disposition="merge",
         merge_key=_KEY,
         columns=_HINTS,
         parallelized=True,
     )
-    def credit_transactions(asked: _Asked) -> Iterator[Any]:
+    def credit_transactions(monthly: _MonthlySums) -> Iterator[Any]:
         try:
-            if asked.error:
-                raise asked.error
-            yield from _changed_rows(asked, found, on_difference)
+            if monthly.error:
+                raise monthly.error
+            yield from _changed_rows(monthly, configured, on_difference)
         except OpenApiException as error:
-            yield _failure("credit_transactions", asked.workspace_id, error)
+            yield _failure("credit_transactions", monthly.workspace_id, error)
 
     return credit_transactions, credit_sums
 
 
-# What is asked for
+# Sums and periods
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """The sums of a workspace.
+class _MonthlySums:
+    """The monthly sums of a workspace.
 
-    :ivar sums: its monthly sums
-    :ivar error: why there are none
+    :ivar table: the sums, with the columns of ``SUM_SCHEMA``
+    :ivar error: why they could not be read
     """
 
     workspace_id: str
     since: datetime
     until: datetime
-    sums: pa.Table
+    table: pa.Table
     error: OpenApiException | None = None
 
     @property
@@ -173,16 +173,18 @@ class _Asked:
 
     @property
     def digests(self) -> dict[str, str]:
-        """Six bytes for the sums of each month, as text."""
+        """A digest of the sums of each month, six bytes as text."""
         months: dict[str, list[Any]] = {}
-        for row in self.sums.to_pylist():
+        for row in self.table.to_pylist():
             if row["cnt"] or row["amount"]:
                 total = row["transaction_type"], row["cnt"], row["amount"]
                 months.setdefault(row["period"].isoformat(), []).append(total)
         return {month: _digest(totals) for month, totals in months.items()}
 
-    def changed(self, loaded: Loaded | None, found: Configurations) -> list[Period]:
-        """The periods to read: time that was never loaded, and months whose sums have changed.
+    def changed_periods(
+        self, loaded: LoadedState | None, configured: Configurations
+    ) -> list[Period]:
+        """The periods to read: those never loaded, and months whose sums have changed.
 
         Of the month in which the last run finished, only later days, if the sums of the earlier
         days have not changed.
@@ -196,14 +198,14 @@ class _Asked:
             month = start.date().isoformat()
             if now.get(month) == before.get(month):
                 continue
-            if start < known_until < min(_next(start), self.until):
-                cut = _ask(self.workspace_id, start, known_until, None, found)
-                if cut.digests.get(month) == before.get(month):
+            if start < known_until < min(_next_month(start), self.until):
+                earlier_days = _read_sums(self.workspace_id, start, known_until, None, configured)
+                if earlier_days.digests.get(month) == before.get(month):
                     start = _midnight(known_until)
-            periods.append((start, min(_next(start), self.until)))
+            periods.append((start, min(_next_month(start), self.until)))
         return [(start, end) for start, end in periods if start < end]
 
-    def state(self) -> Loaded:
+    def state(self) -> LoadedState:
         """The state that the next run compares with."""
         return {
             "since": self.since.replace(tzinfo=None).isoformat(),
@@ -213,86 +215,88 @@ class _Asked:
         }
 
 
-def _ask(
+def _read_sums(
     workspace_id: str,
     since: datetime,
     until: datetime,
-    loaded: Loaded | None,
-    found: Configurations,
-) -> _Asked:
-    if loaded:  # loaded periods are kept up to date
+    loaded: LoadedState | None,
+    configured: Configurations,
+) -> _MonthlySums:
+    """The monthly sums of a period, and of the period that is loaded."""
+    if loaded:
         known_since, known_until = _bounds(loaded, _zone_of(since))
         since, until = min(since, known_since), max(until, known_until)
     batches: list[pa.RecordBatch] = []
     failure: OpenApiException | None = None
     try:
         piece = _slice(workspace_id, since, until)
-        batches += read_sums([piece], found, zone=_zone_of(since))
+        batches += read_sums([piece], configured, zone=_zone_of(since))
     except OpenApiException as error:
         failure = error
-    sums = pa.Table.from_batches(batches, SUM_SCHEMA)
-    return _Asked(workspace_id, since, until, sums, failure)
+    table = pa.Table.from_batches(batches, SUM_SCHEMA)
+    return _MonthlySums(workspace_id, since, until, table, failure)
 
 
 def _slice(workspace_id: str, since: datetime, until: datetime) -> Slice:
-    """A period by the clock as a slice; computed bounds may be times that the clock skips."""
+    """A period in local time as a slice; computed bounds may be times that the clock skips."""
     zone = _zone_of(since)
     since, until = (in_zone(bound.replace(tzinfo=None), zone) for bound in (since, until))
     return Slice(workspace_id, since, until)
 
 
-def _loaded() -> dict[str, Loaded]:
-    """What was loaded of each workspace; dlt keeps it with the rows."""
-    state: dict[str, Loaded] = dlt.current.resource_state("credit_transactions")
+def _loaded() -> dict[str, LoadedState]:
+    """The state of each loaded workspace, which dlt stores with the rows."""
+    state: dict[str, LoadedState] = dlt.current.resource_state("credit_transactions")
     return state
 
 
-def _bounds(loaded: Loaded, zone: tzinfo) -> Period:
+def _bounds(loaded: LoadedState, zone: tzinfo) -> Period:
     since, until = (datetime.fromisoformat(loaded[name]) for name in ("since", "until"))
     return since.replace(tzinfo=zone), until.replace(tzinfo=zone)
 
 
 def _period(since: Timestamp, until: Timestamp | None, zone: tzinfo) -> Period:
     """The beginning of the first month, and the end."""
-    asked = half_open(since, until or datetime.now(zone).date(), zone)
-    first, last = (_in_zone(asked.zone.sent(bound), zone) for bound in asked.interval)
+    requested = half_open(since, until or datetime.now(zone).date(), zone)
+    first, last = (_in_zone(requested.zone.sent(bound), zone) for bound in requested.interval)
     return _midnight(first).replace(day=1), last
 
 
-def _by_key(api_keys: object, base_url: str | None) -> Configurations:
+def _from_keys(api_keys: object, base_url: str | None) -> Configurations:
+    """A function that returns the configuration of a workspace, with its API key."""
     if not isinstance(api_keys, Mapping) or not api_keys:
         raise ApiValueError(
             "there is no API key: set sources.flowhunt.api_keys in secrets.toml to a key for each "
             "workspace ID, or credentials to 'package.module:function'"
         )
 
-    def found(workspace_id: str) -> Configuration:
+    def configuration_of(workspace_id: str) -> Configuration:
         return Configuration(base_url, api_key=api_keys[workspace_id])
 
-    return found
+    return configuration_of
 
 
 # Rows
 
 
 def _changed_rows(
-    asked: _Asked, found: Configurations, on_difference: OnDifference
+    monthly: _MonthlySums, configured: Configurations, on_difference: OnDifference
 ) -> Iterator[pa.Table]:
-    """The rows of the periods that have changed; what was loaded is kept once they all are."""
+    """The rows of the periods that have changed. Once all are read, the state is updated."""
     loaded = _loaded()
-    periods = asked.changed(loaded.get(asked.workspace_id), found)
-    pieces = [_slice(asked.workspace_id, *period) for period in periods]
-    rows = read_transactions(pieces, found, on_difference=on_difference, zone=asked.zone)
+    periods = monthly.changed_periods(loaded.get(monthly.workspace_id), configured)
+    slices = [_slice(monthly.workspace_id, *period) for period in periods]
+    rows = read_transactions(slices, configured, on_difference=on_difference, zone=monthly.zone)
     days = [day for period in periods for day in _days(*period)]
-    with_day = (_with_day(batch, asked.zone) for batch in rows)
-    yield from _complete_days(asked.workspace_id, days, with_day)
-    loaded[asked.workspace_id] = asked.state()
+    with_day = (_with_day(batch, monthly.zone) for batch in rows)
+    yield from _complete_days(monthly.workspace_id, days, with_day)
+    loaded[monthly.workspace_id] = monthly.state()
 
 
 def _check_that_days_are_replaced() -> None:
-    """Rows of days that changed must not be appended, nor take the place of a complete table.
+    """Check that dlt replaces the rows of changed days.
 
-    :raises ApiValueError: dlt would do that
+    :raises ApiValueError: dlt would append them, or replace the complete table with them
     """
     for resource in dlt.current.source().selected_resources.values():
         if resource.write_disposition != "merge":
@@ -302,7 +306,7 @@ def _check_that_days_are_replaced() -> None:
                 "with refresh='drop_resources'"
             )
     destination: Any = dlt.current.pipeline().destination
-    if destination is None:  # what is read is not loaded now
+    if destination is None:  # a pipeline that only extracts
         return
     strategies = destination.capabilities().supported_merge_strategies or ()
     if "delete-insert" not in strategies:
@@ -319,28 +323,28 @@ def _complete_days(
 
     :param days: the days of the rows, in order
     """
-    held = _TRANSACTIONS.empty_table()
+    pending = _TRANSACTIONS.empty_table()
     for batch in batches:
-        held = pa.concat_tables([held, batch])
-        last = held["day"][-1]
-        if held["day"][0] != last:
-            is_last = pc.equal(held["day"], last)
-            done = bisect_left(days, last.as_py())
-            removed, days = _removed(workspace_id, days[:done]), days[done:]
-            yield pa.concat_tables([removed, held.filter(pc.invert(is_last))])
-            held = held.filter(is_last)
+        pending = pa.concat_tables([pending, batch])
+        last = pending["day"][-1]
+        if pending["day"][0] != last:
+            is_last = pc.equal(pending["day"], last)
+            complete = bisect_left(days, last.as_py())
+            removals, days = _removals(workspace_id, days[:complete]), days[complete:]
+            yield pa.concat_tables([removals, pending.filter(pc.invert(is_last))])
+            pending = pending.filter(is_last)
     if days:
-        yield pa.concat_tables([_removed(workspace_id, days), held])
+        yield pa.concat_tables([_removals(workspace_id, days), pending])
 
 
-def _removed(workspace_id: str, days: Iterable[date]) -> pa.Table:
+def _removals(workspace_id: str, days: Iterable[date]) -> pa.Table:
     """Rows that make dlt remove the rows of these days from a destination."""
     rows = [{"workspace_id": workspace_id, "day": day, "deleted": True} for day in days]
     return pa.Table.from_pylist(rows, _TRANSACTIONS)
 
 
 def _with_day(batch: pa.RecordBatch, zone: tzinfo) -> pa.Table:
-    day = pc.floor_temporal(by_clock(batch["created_at"], Zone(zone)), unit="day")
+    day = pc.floor_temporal(local_times(batch["created_at"], Zone(zone)), unit="day")
     columns = [*batch.columns, day.cast(pa.date32()), pa.nulls(batch.num_rows, pa.bool_())]
     return pa.table(columns, schema=_TRANSACTIONS)
 
@@ -365,22 +369,22 @@ def _failure(resource: str, workspace_id: str, error: OpenApiException) -> Any:
 
 
 def _days(since: datetime, until: datetime) -> list[date]:
-    """The days that a period has a part of."""
+    """The days of a period, a partly included one too."""
     count = -(-(until - _midnight(since)) // timedelta(days=1))
     return [since.date() + timedelta(days=number) for number in range(count)]
 
 
 def _months(since: datetime, until: datetime) -> list[datetime]:
-    """The beginnings of the months that a period has a part of."""
+    """The beginnings of the months of a period, a partly included one too."""
     months: list[datetime] = []
     start = _midnight(since).replace(day=1)
     while start < until:
         months.append(start)
-        start = _next(start)
+        start = _next_month(start)
     return months
 
 
-def _next(month: datetime) -> datetime:
+def _next_month(month: datetime) -> datetime:
     """The beginning of the month after."""
     return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
 

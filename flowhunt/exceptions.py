@@ -126,7 +126,7 @@ class ClientClosedError(OpenApiException, RuntimeError):
 
 
 class ReceivedResponse(Protocol):
-    """What an exception reads of a response; ``RESTResponse`` has more."""
+    """The attributes of a response that an exception needs; ``RESTResponse`` has more."""
 
     status: int
     reason: str | None
@@ -139,7 +139,7 @@ class ApiException(OpenApiException):
     """A call did not succeed.
 
     ``str()`` is one line for a log: request, response, remedy. It holds no credential,
-    also when the service echoes one. Everything received stays on the attributes.
+    also when the service echoes one. The attributes keep everything received.
 
     :ivar status: HTTP status of the response, ``None`` if there was none
     :ivar reason: reason phrase of the response, or what failed
@@ -147,7 +147,7 @@ class ApiException(OpenApiException):
     :ivar body: body of the response, as text, or as bytes if it is not text
     :ivar data: body of the response as a model, ``HTTPValidationError`` for a 422
     :ivar request: method and URL of the call, without its query
-    :ivar tries: how many attempts were made, those that could not connect included
+    :ivar tries: how many attempts were made, those without a connection included
     """
 
     retryable: ClassVar[bool] = False
@@ -192,8 +192,9 @@ class ApiException(OpenApiException):
         cls, *, http_resp: ReceivedResponse, body: str | bytes | None = None, data: Any = None
     ) -> ApiException:
         """The exception for the status of a response."""
-        kind = _BY_STATUS.get(http_resp.status) or _BY_HUNDRED.get(http_resp.status // 100)
-        return (kind or ApiException)(http_resp=http_resp, body=body, data=data)
+        status = http_resp.status
+        exception_class = _BY_STATUS.get(status) or _BY_STATUS_CLASS.get(status // 100)
+        return (exception_class or ApiException)(http_resp=http_resp, body=body, data=data)
 
     @property
     def detail(self) -> str | None:
@@ -210,12 +211,12 @@ class ApiException(OpenApiException):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds the service asked to wait, ``None`` when it did not say."""
+        """Seconds to wait, from the ``Retry-After`` header; ``None`` if missing or malformed."""
         return seconds_to_wait(self.headers.get("Retry-After")) if self.headers else None
 
     @property
     def request_id(self) -> str | None:
-        """ID of the request as the response names it; quote it when you report a problem."""
+        """The ID of the request, from the response; quote it when you report a problem."""
         return request_id_of(self.headers or {})
 
     def __str__(self) -> str:
@@ -297,7 +298,7 @@ class UnprocessableEntityException(ApiException):
 
 
 class RateLimitException(ApiException):
-    """429: too many requests; ``retry_after`` holds the seconds to wait, if the response says."""
+    """429: too many requests; ``retry_after`` is how long to wait, if the response states it."""
 
     retryable = True
     remedy = "Send fewer requests"
@@ -381,7 +382,7 @@ _BY_STATUS: dict[int, type[ApiException]] = {
     422: UnprocessableEntityException,
     429: RateLimitException,
 }
-_BY_HUNDRED: dict[int, type[ApiException]] = {
+_BY_STATUS_CLASS: dict[int, type[ApiException]] = {
     1: InvalidResponseException,
     3: RedirectException,
     5: ServiceException,
@@ -389,14 +390,14 @@ _BY_HUNDRED: dict[int, type[ApiException]] = {
 
 
 def kind_of(value: object) -> str:
-    """What a wrong argument is, without its value, which may be a secret."""
+    """The type of a wrong argument, without its value, which may be a secret."""
     if isinstance(value, type):
         return f"the class {value.__name__} itself"
     return f"an object of type {type(value).__name__}"
 
 
 def seconds_to_wait(retry_after: str | None) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for, ``None`` where it makes no sense."""
+    """The seconds of a ``Retry-After`` header, ``None`` if it is missing or malformed."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER:
         return float(text)
@@ -410,12 +411,12 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """ID of the request as the headers of its response name it."""
+    """The ID of the request, from the headers of its response."""
     return next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
 
 
 def text_or_bytes(body: bytes) -> str | bytes:
-    """The body as text if it is UTF-8, else as received: nothing is lost."""
+    """The body as text if it is UTF-8, or else as received."""
     try:
         return body.decode()
     except UnicodeDecodeError:
@@ -423,7 +424,7 @@ def text_or_bytes(body: bytes) -> str | bytes:
 
 
 def _readable(body: str | bytes | None, secrets: Iterable[str]) -> str:
-    """The body as text without secrets; the same object where nothing had to be replaced."""
+    """The body as text without secrets; the same object if it has none."""
     if isinstance(body, bytes):
         short = body if len(body) <= _LONGEST_ERROR else b""
         body = short.decode(json.detect_encoding(short), "replace")

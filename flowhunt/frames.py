@@ -33,7 +33,7 @@ from flowhunt._tables.arrow import (
     json_text,
     pyarrow,
 )
-from flowhunt._tables.axes import label_amounts, label_days, say
+from flowhunt._tables.axes import label_amounts, label_days, write_centred
 from flowhunt._tables.display import HEAD, Sheet, counted, plain, rows_sheet
 from flowhunt._zone import time_zone
 from flowhunt.api_response import ApiResponse
@@ -61,8 +61,8 @@ def __dir__() -> list[str]:
 Unit = Literal["credits"]
 
 _DATE, _CREDITS = "date", "credits"
-_MOST_APART = 60
-"""Bars with a gap between them; more stand close, since gaps narrower than a pixel flicker."""
+_MOST_BARS_WITH_GAPS = 60
+"""With more bars, a gap would be narrower than a pixel, and visible between some bars only."""
 
 _COLOURS = (  # Paul Tol's scheme "muted", which colour-blind people can distinguish
     "#332288",
@@ -79,7 +79,7 @@ _OTHER_COLOUR = "#bbbbbb"
 
 
 class Table:
-    """Columns, for every library that reads Arrow's PyCapsules.
+    """Columns, for every library that reads the PyCapsules of Arrow.
 
     ``polars.DataFrame(table)``, ``pyarrow.table(table)``, ``pandas.DataFrame.from_arrow(table)``
     since pandas 3 and DuckDB's ``SELECT ... FROM table`` accept it directly.
@@ -200,7 +200,7 @@ def chart(chart: CreditDailyChartResponse, *, unit: Unit | None = None) -> Table
     """
     pa = pyarrow()
     _checked_unit(unit)
-    periods, amounts = _wide(_checked_chart("chart", chart))
+    periods, amounts = _amounts_by_type(_checked_chart("chart", chart))
     days = _days(periods)
     dates = pa.array(periods, pa.string()) if days is None else pa.array(days, pa.date32())
     renamed = {_DATE: _free_name(_DATE, amounts)}
@@ -237,16 +237,17 @@ def plot_daily_chart(
     """
     with extra("plot"):
         from matplotlib import pyplot
-    periods, amounts = _wide(_checked_chart("plot_daily_chart", chart))
+    periods, amounts = _amounts_by_type(_checked_chart("plot_daily_chart", chart))
     divisor = UNITS_PER_CREDIT if _checked_unit(unit) else 1
     days = _days(periods)
-    lengths = _lengths(days or [], None if grouping is None else _checked_grouping(grouping))
+    checked_grouping = None if grouping is None else _checked_grouping(grouping)
+    lengths = _period_lengths(days or [], checked_grouping)
     if ax is None:
         _, ax = pyplot.subplots(figsize=(10, 5), layout="constrained")
 
     _draw_bars(ax, days or periods, lengths, amounts, divisor)
     if not any(any(values) for values in amounts.values()):
-        say(ax, "no amounts in this chart")
+        write_centred(ax, "no amounts in this chart")
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_title("Amounts by period and transaction type")
     ax.set_ylabel("credits, if 1,000,000 are one" if unit else "amount, in the service's own unit")
@@ -266,7 +267,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """``%unload_ext flowhunt.frames``: show them as before."""
+    """``%unload_ext flowhunt.frames``: show these lists as IPython does."""
     _html_formatter(shell).pop(list, None)
 
 
@@ -361,7 +362,7 @@ def _table(
 # Charts
 
 
-def _wide(chart: CreditDailyChartResponse) -> tuple[list[str], dict[str, list[int]]]:
+def _amounts_by_type(chart: CreditDailyChartResponse) -> tuple[list[str], dict[str, list[int]]]:
     """The periods in order, and for each transaction type the amounts in them."""
     for index, row in enumerate(chart.per_day):
         for code, amount in row.transaction_types.items():
@@ -408,12 +409,12 @@ def _draw_bars(
     amounts: dict[str, list[int]],
     divisor: int,
 ) -> None:
-    """Draw periods that are days from their first day on, and others side by side."""
+    """Draw periods over their days, or at equal distances if their days are unknown."""
     if lengths:
-        _draw_time(ax, periods, lengths)
+        _set_time_axis(ax, periods, lengths)
     elif not periods:
         ax.set_xticks([])
-    filled = 1.0 if len(periods) > _MOST_APART else 0.9
+    filled = 1.0 if len(periods) > _MOST_BARS_WITH_GAPS else 0.9
     widths = [filled * length for length in lengths] or [0.8] * len(periods)
     align: Literal["edge", "center"] = "edge" if lengths else "center"
     rising: dict[Any, float] = defaultdict(float)
@@ -424,7 +425,8 @@ def _draw_bars(
         bottoms = []
         for period, height in zip(periods, heights, strict=True):
             stack = falling if height < 0 else rising
-            bottoms.append(stack[period] if height else 0.0)  # no margin is kept above a bottom
+            # 0 for a bar without height: matplotlib leaves no margin at the bottom of a bar.
+            bottoms.append(stack[period] if height else 0.0)
             stack[period] += height
         bars = ax.bar(periods, heights, widths, bottoms, align=align, color=colour, linewidth=0)
         if label:
@@ -433,24 +435,24 @@ def _draw_bars(
         _draw_legend(ax, entries)
 
 
-def _draw_time(ax: Axes, days: Sequence[date], lengths: Sequence[int]) -> None:
+def _set_time_axis(ax: Axes, days: Sequence[date], lengths: Sequence[int]) -> None:
     label_days(ax)
     end = days[-1] + timedelta(days=lengths[-1])
-    # A view of less than a week would have hours on its axis.
+    # An axis of less than a week would be labelled by hours.
     margin = timedelta(days=3 if end - days[0] < timedelta(days=8) else 1)
-    view: list[Any] = [days[0] - margin, end + margin]
-    ax.set_xlim(*view)
+    limits: list[Any] = [days[0] - margin, end + margin]
+    ax.set_xlim(*limits)
 
 
-def _lengths(days: Sequence[date], grouping: GroupingPeriod | None) -> list[int]:
+def _period_lengths(days: Sequence[date], grouping: GroupingPeriod | None) -> list[int]:
     """How many days each period has."""
-    grouping = grouping or _guessed(days)
+    grouping = grouping or _guessed_grouping(days)
     if grouping == GroupingPeriod.MONTH:
         return [monthrange(day.year, day.month)[1] - day.day + 1 for day in days]
     return [7 if grouping == GroupingPeriod.WEEK else 1] * len(days)
 
 
-def _guessed(days: Sequence[date]) -> GroupingPeriod:
+def _guessed_grouping(days: Sequence[date]) -> GroupingPeriod:
     distinct = set(days)
     if len(distinct) > 1 and {day.day for day in distinct} == {1}:
         return GroupingPeriod.MONTH
@@ -467,12 +469,13 @@ def _series(amounts: dict[str, list[int]]) -> Iterator[tuple[str, str, Sequence[
     others = [amounts[code] for code in largest[len(_COLOURS) :]]
     if others:
         periods = list(zip(*others, strict=True))
-        for label, sign in (f"other ({len(others)})", 1), ("", -1):  # apart, or they cancel out
+        # Amounts of each sign are a series of their own: in one, they would cancel out.
+        for label, sign in (f"other ({len(others)})", 1), ("", -1):
             yield label, _OTHER_COLOUR, [sum(v for v in vs if v * sign > 0) for vs in periods]
 
 
 def _draw_legend(ax: Axes, entries: list[tuple[Any, str]]) -> None:
-    """A legend beside the axes, top first as the bars are stacked."""
+    """A legend at the right of the axes, in the order of the stacked bars from the top."""
     bars, labels = zip(*reversed(entries), strict=True)
     legend = ax.legend(
         bars, [""] * len(bars), title="transaction type", loc="upper left", bbox_to_anchor=(1, 1)

@@ -1,4 +1,4 @@
-"""Sends one request: attempt, decide, wait, attempt again. ``_transport`` has the parts."""
+"""Sends one request: attempt, decide on a retry, wait, retry. ``_transport`` has the details."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from queue import Empty
 from threading import Event, RLock
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from flowhunt._secrets import scrubs_traceback
@@ -19,6 +19,7 @@ from flowhunt._transport.log import LOGGER, log_call
 from flowhunt._transport.pool import NO_RETRY, RawResponse, Transport, open_transport
 from flowhunt._transport.rate_limit import RateLimitGate
 from flowhunt._transport.retry import Retry, RetryBudget, next_attempt
+from flowhunt._waits import wait_for
 from flowhunt.exceptions import (
     ApiException,
     ApiTimeoutException,
@@ -35,7 +36,6 @@ __all__ = ["ApiException", "RESTClientObject", "RESTResponse", "RESTResponseType
 RESTResponseType = RawResponse
 
 _CLOSED = "this client is closed: make a new ApiClient"
-_LONGEST_UNSEEN = 0.5  # seconds of a wait in which Windows does not see Ctrl-C
 
 
 class RESTResponse:
@@ -46,8 +46,8 @@ class RESTResponse:
     :ivar reason: its reason phrase
     :ivar headers: all headers; names compare without case
     :ivar data: the complete body, decompressed; ``None`` before ``read()``
-    :ivar tries: how many attempts it took
-    :ivar pieces: the part of the body that was received
+    :ivar tries: how many attempts were made
+    :ivar pieces: the pieces of the body received so far
     """
 
     def __init__(self, resp: RESTResponseType, max_bytes: int, call: Call) -> None:
@@ -61,7 +61,7 @@ class RESTResponse:
         self.pieces: list[bytes] = []
         self._call = call
         if self.status < 200:
-            self.close()  # the actual response may follow, and belongs to no other call
+            self.close()  # the final response may follow: another call must not read it as its own
 
     @property
     def request(self) -> str:
@@ -69,7 +69,7 @@ class RESTResponse:
         return self._call.request
 
     def secrets(self) -> list[str]:
-        """The parts of the request that no text may show."""
+        """The texts of the request that may be secrets."""
         return self._call.secrets()
 
     @scrubs_traceback
@@ -99,7 +99,7 @@ class RESTResponse:
         return self.headers.get(name, default)
 
     def close(self) -> None:
-        """Give the connection back; an unread rest of the body is lost."""
+        """Return the connection to the pool; an unread rest of the body is lost."""
         self.response.close()
         self.response.release_conn()
 
@@ -133,12 +133,12 @@ class RESTClientObject:
         only_reads: bool = False,
         operation: str | None = None,
     ) -> RESTResponse:
-        """Send a request, with retries where they may help; the last response, of any status.
+        """Send a request and retry it where that may help; the last response, of any status.
 
         :param url: below ``Configuration.host``
         :param post_params: accepted and not used: the API takes no forms
         :param preload_content: read the body here, so that an incomplete one can be retried
-        :param only_reads: the request changes nothing, so it may be sent again
+        :param only_reads: the request changes nothing, so it may be retried
         :param operation: name of the endpoint, for the log
         :raises ApiConnectionException: no complete response was received, or not in time
         :raises ApiValueError: the URL is not below ``Configuration.host``
@@ -147,7 +147,7 @@ class RESTClientObject:
         seconds, begin = self.configuration.limits(_request_timeout), self.clock.monotonic()
         transport = self._transport
         if transport is None or not url.startswith(transport.origin):
-            transport = self._connect(url)
+            transport = self._open(url)
         call = Call(
             method=method,
             url=url,
@@ -162,6 +162,7 @@ class RESTClientObject:
             policy=transport.retries,
         )
         max_bytes = self.configuration.max_response_bytes
+        # An attempt is not a method of its own: test_costs.py limits the Python calls of a request.
         while True:
             response: RESTResponse | None = None
             outcome: RESTResponse | ApiException
@@ -188,20 +189,22 @@ class RESTClientObject:
                 outcome = to_api_exception(error, call, response)
             finally:
                 transport.connection_limit.put(None)
-            wait = self._decide_retry(call, outcome, response) if only_reads else None
+            wait = self._decide_retry(call, outcome) if only_reads else None
             if wait is None:
                 break
             self._wait(wait)
         if self.configuration.debug or LOGGER.isEnabledFor(logging.DEBUG):
             log_call(self.configuration, call, outcome)
         if isinstance(outcome, ApiException):
-            self._raise(outcome)
+            if self._closed.is_set():
+                raise ClientClosedError(_CLOSED) from outcome
+            raise outcome
         if outcome.status < 400 and self._budget.spent:
             self._budget.refund()
         return outcome
 
     def after_fork(self) -> None:
-        """Leave to the parent its connections, and the locks that its threads hold."""
+        """Use no connection of the parent process, and no lock that one of its threads acquired."""
         self._transport = None
         self._budget = RetryBudget()
         self._lock = RLock()
@@ -218,7 +221,12 @@ class RESTClientObject:
             transport.close()
             transport.connection_limit.put(None)  # wakes one waiting call, which wakes the next
 
-    def _connect(self, url: str) -> Transport:
+    def _open(self, url: str) -> Transport:
+        """The connection pool for a URL.
+
+        :raises ApiValueError: the URL is not below ``Configuration.host``
+        :raises ClientClosedError: the client is closed
+        """
         with self._lock:
             if self._closed.is_set():
                 raise ClientClosedError(_CLOSED)
@@ -257,9 +265,7 @@ class RESTClientObject:
             transport.connection_limit.put(None)
             raise
 
-    def _decide_retry(
-        self, call: Call, outcome: RESTResponse | ApiException, response: RESTResponse | None
-    ) -> float | None:
+    def _decide_retry(self, call: Call, outcome: RESTResponse | ApiException) -> float | None:
         """The seconds to wait before the next attempt, ``None`` if there is none."""
         if isinstance(outcome, RESTResponse):
             retry = next_attempt(call.policy, call.method, call.url, response=outcome.response)
@@ -269,13 +275,13 @@ class RESTClientObject:
             return None
         if retry is None or call.clock.monotonic() + retry.wait >= call.end:
             return None
-        # A policy of the caller's own is followed as it is, without a budget.
+        # The caller's own policy has no budget.
         if isinstance(call.policy, Retry) and not self._budget.acquire():
             return None
-        if response is not None:
-            response.close()
-            if response.status == 429:
-                self._gate.hold(call.headers, call.clock.monotonic() + retry.wait)
+        if isinstance(outcome, RESTResponse):
+            outcome.close()
+        if outcome.status == 429:
+            self._gate.close_until(call.clock.monotonic() + retry.wait, call.headers)
         call.policy = retry.policy
         return retry.wait
 
@@ -287,15 +293,9 @@ class RESTClientObject:
         if self.clock.sleep is not None:
             self.clock.sleep(seconds)
         else:
-            while seconds > 0 and not self._closed.wait(min(seconds, _LONGEST_UNSEEN)):
-                seconds -= _LONGEST_UNSEEN
+            wait_for(self._closed, seconds)
         if self._closed.is_set():
             raise ClientClosedError(_CLOSED)
-
-    def _raise(self, error: ApiException) -> NoReturn:
-        if self._closed.is_set():
-            raise ClientClosedError(_CLOSED) from error
-        raise error
 
 
 _CLIENTS: WeakSet[RESTClientObject] = WeakSet()

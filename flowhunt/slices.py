@@ -88,7 +88,7 @@ PAGE_SIZE = 100
 SUMS_PAGE_SIZE = 1000
 """One response of this size holds the monthly sums of years."""
 MOST_CONNECTIONS = 1000
-"""A pool takes memory for each connection that it may have. More workers wait for one."""
+"""Each connection that a pool may have takes memory. Further workers wait for a free one."""
 
 
 class Slice(NamedTuple):
@@ -113,7 +113,7 @@ def configurations(path: str) -> Callable[[str], Configuration]:
     :param path: ``"package.module:function"``; the function is called with a workspace ID
     :raises ApiValueError: the path is not of that form
     """
-    return _Named(path)
+    return _NamedFunction(path)
 
 
 def from_environment(workspace_id: str) -> Configuration:
@@ -152,7 +152,7 @@ def read_transactions(
     check_count("workers", workers)
     check_count("page_size", page_size)
     check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
-    pieces = _joined(slices, zone)
+    disjoint = _disjoint(slices, zone)
     options = {
         "page_size": page_size,
         "workers": workers,
@@ -160,7 +160,7 @@ def read_transactions(
         "zone": zone,
         "sleep": sleep,
     }
-    return _transactions(pieces, _Clients(configurations, workers, sleep), options)
+    return _transactions(disjoint, _Clients(configurations, workers, sleep), options)
 
 
 def read_sums(
@@ -192,22 +192,22 @@ def read_sums(
     check_count("page_size", page_size)
     check_choice("grouping", grouping, get_args(Grouping))
     check_choice("on_error", on_error, ("raise", "row"))
-    pieces = _joined(slices, zone)
+    disjoint = _disjoint(slices, zone)
     options = {"grouping": grouping, "page_size": page_size, "zone": zone, "sleep": sleep}
-    return _sums(pieces, _Clients(configurations, 1, sleep), options, on_error)
+    return _sums(disjoint, _Clients(configurations, 1, sleep), options, on_error)
 
 
 def _transactions(
     slices: Sequence[Slice], clients: _Clients, options: dict[str, Any]
 ) -> Generator[pa.RecordBatch, None, None]:
-    for piece in slices:
-        with clients.api_of(piece.workspace_id) as api:
+    for each in slices:
+        with clients.api_of(each.workspace_id) as api:
             batches = arrow.iter_transaction_batches(
                 api,
-                piece.workspace_id,
-                piece.since,
-                piece.until,
-                transaction_type=piece.transaction_type,
+                each.workspace_id,
+                each.since,
+                each.until,
+                transaction_type=each.transaction_type,
                 **options,
             )
             with closing(batches):
@@ -219,21 +219,21 @@ def _transactions(
 def _sums(
     slices: Sequence[Slice], clients: _Clients, options: dict[str, Any], on_error: OnError
 ) -> Generator[pa.RecordBatch, None, None]:
-    for piece in slices:
+    for each in slices:
         try:
-            with clients.api_of(piece.workspace_id) as api:
+            with clients.api_of(each.workspace_id) as api:
                 sums = arrow.read_sums(
                     api,
-                    piece.workspace_id,
-                    piece.since,
-                    piece.until,
-                    transaction_type=piece.transaction_type,
+                    each.workspace_id,
+                    each.since,
+                    each.until,
+                    transaction_type=each.transaction_type,
                     **options,
                 )
         except OpenApiException as error:
             if on_error == "raise":
                 raise
-            row = {"workspace_id": piece.workspace_id, "error": f"{type(error).__name__}: {error}"}
+            row = {"workspace_id": each.workspace_id, "error": f"{type(error).__name__}: {error}"}
             yield pa.RecordBatch.from_pylist([row], schema=SUM_SCHEMA)
         else:
             zone = Zone(zone_of(options["zone"]))
@@ -255,25 +255,25 @@ def _by_period(sums: pa.Table, grouping: GroupingPeriod, zone: Zone) -> pa.Table
 # Slices
 
 
-def _joined(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
-    """Slices of the same time and types that have no transaction in common.
+def _disjoint(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
+    """Slices of the same time and types, of which no two have a transaction in common.
 
     :raises ApiTypeError: one is no slice
     :raises ApiValueError: one has no workspace, an empty period, or a type that cannot be sent
     """
     sends_offset = False
-    found: dict[str, dict[str | None, list[Interval]]] = {}
-    for piece in slices:
-        if not isinstance(piece, Slice):
+    by_workspace: dict[str, dict[str | None, list[Interval]]] = {}
+    for each in slices:
+        if not isinstance(each, Slice):
             raise ApiTypeError(
-                f"expected slices, such as Slice(workspace_id, since, until), not {piece!r}"
+                f"expected slices, such as Slice(workspace_id, since, until), not {each!r}"
             )
-        ids_of([piece.workspace_id])
-        _check_type(piece.transaction_type)
-        asked = half_open(piece.since, piece.until, zone)
-        sends_offset |= asked.zone.sends_offset
-        by_type = found.setdefault(piece.workspace_id, {})
-        by_type.setdefault(piece.transaction_type, []).append(asked.interval)
+        ids_of([each.workspace_id])
+        _check_type(each.transaction_type)
+        requested = half_open(each.since, each.until, zone)
+        sends_offset |= requested.zone.sends_offset
+        by_type = by_workspace.setdefault(each.workspace_id, {})
+        by_type.setdefault(each.transaction_type, []).append(requested.interval)
     sent = Zone(zone_of(zone), sends_offset).sent
     return [
         Slice(
@@ -282,8 +282,8 @@ def _joined(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
             sent(end) if end < ALL_TIME.end else None,
             transaction_type,
         )
-        for workspace_id, by_type in found.items()
-        for transaction_type, (start, end) in _apart(by_type)
+        for workspace_id, by_type in by_workspace.items()
+        for transaction_type, (start, end) in _disjoint_intervals(by_type)
     ]
 
 
@@ -296,17 +296,19 @@ def _check_type(transaction_type: object) -> None:
         )
 
 
-def _apart(by_type: Mapping[str | None, list[Interval]]) -> Iterator[tuple[str | None, Interval]]:
-    """The time to read of each type; time of all types is left out of single types."""
+def _disjoint_intervals(
+    by_type: Mapping[str | None, list[Interval]],
+) -> Iterator[tuple[str | None, Interval]]:
+    """The intervals to read of each type. Those of all types are left out of single types."""
     of_all = neighbours_joined(by_type.get(None, ()))
     for transaction_type, intervals in by_type.items():
         for interval in neighbours_joined(intervals):
-            for part in _outside(interval, of_all if transaction_type else ()):
-                yield transaction_type, part
+            for remaining in _without(interval, of_all if transaction_type else ()):
+                yield transaction_type, remaining
 
 
-def _outside(interval: Interval, others: Iterable[Interval]) -> Iterator[Interval]:
-    """The parts of an interval that are in none of the others, which are in order."""
+def _without(interval: Interval, others: Iterable[Interval]) -> Iterator[Interval]:
+    """The intervals that remain of one without the others, which are in order."""
     start, end = interval
     for other in others:
         if start < min(other.start, end):
@@ -320,14 +322,14 @@ def _outside(interval: Interval, others: Iterable[Interval]) -> Iterator[Interva
 
 
 @dataclass(frozen=True)
-class _Named:
-    """A function by its name, which is all that is pickled of it."""
+class _NamedFunction:
+    """A function that is imported by its name when it is called. Only the name is pickled."""
 
     path: str
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", str(self.path)):
-            raise ApiValueError(  # without the value: in the wrong place it may be a key
+            raise ApiValueError(  # without the value: it may be a key, passed by mistake
                 "the function that returns configurations must be named as "
                 "'package.module:function'"
             )
@@ -346,9 +348,9 @@ class _Named:
 
 
 class _Clients:
-    """Clients for workspaces. Those with the same credential share one limit.
+    """Makes the clients of workspaces. Those with the same credential share a rate limit.
 
-    :param workers: how many connections each needs
+    :param workers: how many connections each client needs
     :raises ApiTypeError: the configurations are neither a function nor a mapping
     """
 
@@ -366,12 +368,12 @@ class _Clients:
 
     @contextmanager
     def api_of(self, workspace_id: str) -> Generator[CreditsApi, None, None]:
-        """The endpoints of a workspace, while the context lasts.
+        """A client for a workspace, closed at the end of the block.
 
         :raises ApiValueError: it has no configuration
         :raises ApiTypeError: its configuration is another object
         """
-        configuration = self._found(workspace_id)
+        configuration = self._configuration_of(workspace_id)
         connections = min(self._workers, MOST_CONNECTIONS)
         if configuration.connection_pool_maxsize < connections:
             configuration = copy.copy(configuration)
@@ -379,7 +381,7 @@ class _Clients:
         with SharedLimitClient(configuration, self._limit_of(configuration)) as client:
             yield CreditsApi(client)
 
-    def _found(self, workspace_id: str) -> Configuration:
+    def _configuration_of(self, workspace_id: str) -> Configuration:
         source = self._configurations
         try:
             found: object = (
@@ -388,11 +390,11 @@ class _Clients:
         except OpenApiException:
             raise
         except Exception as error:
-            place = extract_tb(error.__traceback__)[-1]
+            frame = extract_tb(error.__traceback__)[-1]
             raise ApiValueError(
                 f"there is no configuration for the workspace {workspace_id!r}: looking for it "
-                f"raised {type(error).__name__} ({Path(place.filename).name}, line {place.lineno})"
-            ) from None  # its text may hold a credential
+                f"raised {type(error).__name__} ({Path(frame.filename).name}, line {frame.lineno})"
+            ) from None  # its text may quote a credential
         if not isinstance(found, Configuration):
             raise ApiTypeError(
                 f"the configuration of the workspace {workspace_id!r} must be a "

@@ -62,8 +62,8 @@ _OPTIONS = {
 }
 _SETTINGS = {"transactions": {"workers", "on_difference"}, "sums": {"grouping", "on_error"}}
 _LOOK_LIKE_SECRETS = ("auth", "credential", "key", "password", "secret", "token")
-_NO_IDS = frozenset("\"'[]{};#@")
-"""What JSON, SQL and other lists have around IDs."""
+_NOT_IN_IDS = frozenset("\"'[]{};#@")
+"""Characters of lists in JSON, SQL and other languages, which no ID has."""
 _SQL_TYPES = {
     pa.string(): "string",
     pa.int64(): "bigint",
@@ -95,7 +95,7 @@ class FlowHuntDataSource(DataSource):
 
     def __init__(self, options: MutableMapping[str, str]) -> None:
         super().__init__(options)
-        _check(options)
+        _check_options(options)
         self._table = options.get("table", "transactions")
 
     @classmethod
@@ -114,30 +114,31 @@ class FlowHuntDataSource(DataSource):
         settings: dict[str, Any] = {name: options[name] for name in allowed if name in options}
         if "workers" in settings:
             settings["workers"] = _count(options, "workers")
-        read, pieces = _Read(self._table, options.get("credentials"), settings), _slices(options)
-        read.batches(pieces[:1])  # what all of them have is checked, and nothing is read
-        tasks = _count(options, "partitions") if "partitions" in options else len(pieces)
-        return _Reader(read, pieces, tasks)
+        reads = _SliceReads(self._table, options.get("credentials"), settings)
+        listed = _slices(options)
+        reads.batches(listed[:1])  # checks the options that all slices share, and reads nothing
+        tasks = _count(options, "partitions") if "partitions" in options else len(listed)
+        return _Reader(reads, listed, tasks)
 
 
 @dataclass(frozen=True)
-class _Read:
-    """How slices are read. It is pickled to each task, and holds no credential."""
+class _SliceReads:
+    """Reads slices in a task, to which it is pickled. It holds no credential."""
 
     table: str
     credentials: str | None
     settings: dict[str, Any]
 
     def __post_init__(self) -> None:
-        self.batches(())  # the settings are checked, and nothing is read
+        self.batches(())  # checks the settings, and reads nothing
 
-    def batches(self, pieces: Iterable[Slice]) -> Iterator[pa.RecordBatch]:
+    def batches(self, listed: Iterable[Slice]) -> Iterator[pa.RecordBatch]:
         """The rows of slices."""
         read = slices.read_sums if self.table == "sums" else slices.read_transactions
-        return read(pieces, self._configurations(), **self.settings)
+        return read(listed, self._configurations(), **self.settings)
 
     def mapped(self, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The rows of slices that are rows of a DataFrame themselves."""
+        """The rows of slices that are given as rows of a DataFrame."""
         return self.batches([Slice(**row) for batch in rows for row in batch.to_pylist()])
 
     def _configurations(self) -> Configurations:
@@ -149,18 +150,18 @@ class _Read:
 class _Reader(DataSourceReader):
     """Splits a read into tasks, and reads in them."""
 
-    def __init__(self, read: _Read, pieces: list[Slice], tasks: int) -> None:
-        self._read = read
-        self._pieces = pieces
-        self._count = min(tasks, len(pieces))
+    def __init__(self, reads: _SliceReads, listed: list[Slice], tasks: int) -> None:
+        self._reads = reads
+        self._slices = listed
+        self._count = min(tasks, len(listed))
 
     def partitions(self) -> list[InputPartition]:
         """Tasks of about the same number of workspaces."""
-        return [InputPartition(self._pieces[n :: self._count]) for n in range(self._count)]
+        return [InputPartition(self._slices[n :: self._count]) for n in range(self._count)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The rows of one task."""
-        return self._read.batches(partition.value)
+        return self._reads.batches(partition.value)
 
 
 def read_transactions(
@@ -219,19 +220,19 @@ def _mapped(
             f"{', '.join(df.columns)}"
         )
     columns = [name for name in Slice._fields if name in df.columns]
-    read = _Read(table, credentials, settings)
-    return df.select(*columns).mapInArrow(read.mapped, _ddl(table))
+    reads = _SliceReads(table, credentials, settings)
+    return df.select(*columns).mapInArrow(reads.mapped, _ddl(table))
 
 
 def _ddl(table: str) -> str:
-    """The columns of a table in the language of Spark's SQL."""
+    """The columns of a table in SQL of Spark."""
     return ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in _SCHEMAS[table])
 
 
 # Options
 
 
-def _check(options: Mapping[str, str]) -> None:
+def _check_options(options: Mapping[str, str]) -> None:
     """Check that all options are known. No message shows a value that may be a secret.
 
     :raises ApiValueError: one is not
@@ -270,7 +271,7 @@ def _workspaces(text: str) -> list[str]:
             "path of a file with them"
         )
     for workspace_id in found:
-        if not workspace_id.isprintable() or _NO_IDS.intersection(workspace_id):
+        if not workspace_id.isprintable() or _NOT_IN_IDS.intersection(workspace_id):
             raise ApiValueError(
                 f"the option workspaces has {workspace_id!r}, which is no workspace ID: separate "
                 "IDs by spaces, commas or lines, without quotes or brackets"
@@ -279,7 +280,7 @@ def _workspaces(text: str) -> list[str]:
 
 
 def _listed(path: Path) -> str:
-    """The text of a file without its comments, as editors of any system write it."""
+    """The text of a file without its comments, also with a byte order mark and any line ends."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

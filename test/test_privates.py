@@ -125,12 +125,7 @@ PYTHON_PRIVATES = [
     Private(
         "urllib.request.getproxies_environment",
         None,
-        "proxies of the environment are not found: _transport/proxy.py",
-    ),
-    Private(
-        "urllib.request.proxy_bypass_environment",
-        None,
-        "NO_PROXY is not followed: _transport/proxy.py",
+        "proxies of the environment are not found: _proxies.py",
     ),
 ]
 

@@ -242,7 +242,7 @@ def test_every_name_resolves_and_is_listed(name: str) -> None:
     assert name in dir(flowhunt)
 
 
-def test_a_name_that_does_not_exist_says_so() -> None:
+def test_a_name_that_does_not_exist_is_an_error_that_names_it() -> None:
     with pytest.raises(AttributeError, match="'flowhunt' has no attribute 'CreditApi'"):
         flowhunt.CreditApi  # noqa: B018
 

@@ -1,1 +1,1 @@
-"""What shows, writes or reads tables shares: columns, displays, plots, and where tables are."""
+"""Columns, displays, plot axes, files and locations, for all layers that have tables."""

@@ -1,4 +1,4 @@
-"""Columns of responses as Arrow arrays, for every layer that makes them."""
+"""Columns of responses as Arrow arrays: their names, types and checks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _timezone_of = attrgetter("tzinfo")
 
 
 def pyarrow() -> Any:
-    """The module.
+    """The module ``pyarrow``.
 
     :raises ImportError: it is not installed
     """

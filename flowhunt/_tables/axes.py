@@ -1,4 +1,4 @@
-"""How the axes of every picture look."""
+"""The axes of all plots: labels, grid and a note."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def label_days(ax: Axes) -> None:
-    """Label the horizontal axis by days, months or years, whichever there is room for."""
+    """Label the horizontal axis by days, months or years, whichever fit."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
@@ -18,7 +18,7 @@ def label_days(ax: Axes) -> None:
 
 
 def label_amounts(ax: Axes, *, integers: bool = False) -> None:
-    """Label the vertical axis by numbers in full, over lines behind the bars."""
+    """Label the vertical axis by numbers in full, with grid lines behind the bars."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     ax.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=integers))
@@ -28,8 +28,8 @@ def label_amounts(ax: Axes, *, integers: bool = False) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def say(ax: Axes, text: str) -> None:
-    """Write a text in the middle, where there is nothing to draw."""
+def write_centred(ax: Axes, text: str) -> None:
+    """Write a text in the middle of a plot that has nothing to draw."""
     ax.text(0.5, 0.5, text, ha="center", transform=ax.transAxes)
 
 

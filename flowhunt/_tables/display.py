@@ -1,11 +1,12 @@
 """Rows and columns for people: HTML in a notebook, a table of rich or plain text in a terminal.
 
-All text of the service stays text here: it cannot become markup, typeset formulas,
-or sequences that drive a terminal.
+Text of the service is escaped: it cannot become markup, a formula or a control sequence of a
+terminal.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,20 +24,22 @@ if TYPE_CHECKING:
     from flowhunt.models.credit_daily_chart_response import CreditDailyChartResponse
 
 HEAD = 10
-"""Rows that are shown of many."""
+"""How many rows are shown."""
 
-_JOINER = "\u200d"  # holds the parts of one emoji together
+# Spaces, characters that Python's Unicode tables lack, and characters for private use.
+_HARMLESS_CATEGORIES = frozenset({"Zs", "Cn", "Co"})
+_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 _NUMBERS = (int, float, Decimal)
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """What to show of an object.
+    """The part of an object that is shown.
 
-    :ivar title: what it is, and how many rows it has
+    :ivar title: a description of the object, with the number of its rows
     :ivar columns: the names of the columns
     :ivar rows: the first rows, a value for each column
-    :ivar notes: what has to be known of them
+    :ivar notes: sentences below the table
     """
 
     title: str
@@ -45,7 +48,7 @@ class Sheet:
     notes: Sequence[str] = ()
 
     def html(self) -> str:
-        """As HTML of which no part is markup but ours."""
+        """As HTML, all values escaped."""
         head = "".join(f"<th>{_html(name)}</th>" for name in self.columns)
         body = "".join(f"<tr>{self._html_cells(row)}</tr>" for row in self.rows)
         notes = "".join(f"<p>{_html(note)}</p>" for note in self.notes)
@@ -57,7 +60,7 @@ class Sheet:
         )
 
     def rich(self) -> Table:
-        """As a table of rich, which whoever asks for one has."""
+        """As a table of rich, which has to be installed."""
         from rich.table import Table
         from rich.text import Text
 
@@ -72,12 +75,12 @@ class Sheet:
                 Text(plain(name)), justify="right" if self.is_numeric(index) else "left"
             )
         for row in self.rows:
-            table.add_row(*(Text(shown(value)) for value in row))
+            table.add_row(*(Text(value_text(value)) for value in row))
         return table
 
     def text(self) -> str:
         """As lines of aligned columns."""
-        lines = [list(map(plain, self.columns)), *(list(map(shown, row)) for row in self.rows)]
+        lines = [list(map(plain, self.columns)), *(list(map(value_text, row)) for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         aligned = (
             "  ".join(
@@ -91,18 +94,18 @@ class Sheet:
     def _html_cells(self, row: Sequence[Any]) -> str:
         return "".join(
             f'<td style="text-align:{"right" if self.is_numeric(index) else "left"}">'
-            f"{_html(shown(value))}</td>"
+            f"{_html(value_text(value))}</td>"
             for index, value in enumerate(row)
         )
 
     def is_numeric(self, index: int) -> bool:
-        """Whether a column has numbers, which stand to the right."""
+        """Whether a column has only numbers, which are aligned to the right."""
         values = [row[index] for row in self.rows if row[index] is not None]
         return bool(values) and all(_is_number(value) for value in values)
 
 
 def counted(count: int, noun: str, shown: int = HEAD) -> str:
-    """A count and its noun; how many are shown where these are not all."""
+    """A count and its noun, with the number shown if that is less."""
     text = f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
     return f"{text}, the first {shown} shown" if count > shown else text
 
@@ -117,22 +120,22 @@ def plan_sheet(plan: Plan) -> Sheet:
     )
 
 
-def reconciliation_sheet(found: Reconciliation) -> Sheet:
+def reconciliation_sheet(reconciliation: Reconciliation) -> Sheet:
     """The differences of a reconciliation, or its days where there are none."""
-    if found.differences:
+    if reconciliation.differences:
         return Sheet(
-            f"Reconciliation: {counted(len(found.differences), 'difference')}",
+            f"Reconciliation: {counted(len(reconciliation.differences), 'difference')}",
             ("day", "type", "rows read", "rows summed", "amount read", "amount summed"),
             [
                 (day, code, read.rows, summed.rows, read.amount, summed.amount)
-                for day, code, read, summed in found.differences[:HEAD]
+                for day, code, read, summed in reconciliation.differences[:HEAD]
             ],
         )
-    days = sorted(found.verified_by)
+    days = sorted(reconciliation.verified_by)
     return Sheet(
         f"Reconciliation: no differences in {counted(len(days), 'day')}",
         ("day", "verified by"),
-        [(day, ", ".join(found.verified_by[day])) for day in days[:HEAD]],
+        [(day, ", ".join(reconciliation.verified_by[day])) for day in days[:HEAD]],
     )
 
 
@@ -156,7 +159,7 @@ def chart_sheet(chart: CreditDailyChartResponse) -> Sheet:
 
 
 def report_sheet(title: object, facts: Mapping[str, object], notes: Iterable[object] = ()) -> Sheet:
-    """What a run did, a fact a line."""
+    """The result of a run, a fact a row."""
     return Sheet(str(title), ("", ""), list(facts.items()), list(map(str, notes)))
 
 
@@ -180,14 +183,14 @@ def _is_number(value: object) -> bool:
     return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """A value as text for people."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, _NUMBERS):
-        return f"{value or abs(value):,}"  # no zero has a sign
+        return f"{value or abs(value):,}"  # a negative zero without its sign
     if isinstance(value, datetime):
         return value.isoformat(" ")
     return plain(str(value))
@@ -198,10 +201,23 @@ def _html(text: object) -> str:
 
 
 def plain(text: str) -> str:
-    """A text in which no character does anything but stand for itself."""
+    r"""The text with an escape such as ``\x1b`` for what could drive or confuse a terminal.
+
+    These are control characters, line ends, marks that change the direction of writing, and other
+    invisible ones.
+    """
     if text.isprintable():
         return text
-    return "".join(
-        char if char.isprintable() or char == _JOINER else char.encode("unicode_escape").decode()
-        for char in text
+    return "".join(c if _is_harmless(c) else _escape(c) for c in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return (
+        character.isprintable()
+        or character in _JOINERS
+        or unicodedata.category(character) in _HARMLESS_CATEGORIES
     )
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

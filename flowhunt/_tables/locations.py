@@ -1,4 +1,4 @@
-"""Where files and tables are: paths of this machine, and URIs."""
+"""Locations of files and tables: paths on this machine, and URIs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _WINDOWS_PATH = re.compile(r"[A-Za-z]:[/\\]").match
 
 
 def location_of(name: str, location: Location) -> str:
-    """A location as text: a URI as it is, a path made absolute, so that it stays the same.
+    """A location as text: a URI unchanged, a path made absolute.
 
     :raises ApiTypeError: it is neither
-    :raises ApiValueError: it is empty, a URI that became a ``Path``, or no path can be so
+    :raises ApiValueError: it is empty, a URI that became a ``Path``, or not a valid path
     """
     if not isinstance(location, (str, os.PathLike)) or isinstance(os.fspath(location), bytes):
         raise ApiTypeError(f"{name} must be a path or a URI, not {location!r}")
@@ -58,11 +58,14 @@ def _check_file_uri(name: str, uri: str) -> None:
         return
     if parts.netloc.lower() not in ("", "localhost"):
         raise ApiValueError(
-            f"{name} {shown(uri)!r} names the machine {parts.netloc.rpartition('@')[2]!r}: a path "
-            "of this machine has three slashes, as file:///folder"
+            f"{name} {without_credentials(uri)!r} names the machine "
+            f"{parts.netloc.rpartition('@')[2]!r}: a path of this machine has three slashes, as "
+            "file:///folder"
         )
     if "?" in uri or "#" in uri:
-        raise ApiValueError(f"{name} {shown(uri)!r} goes on with ? or #: write %3F or %23")
+        raise ApiValueError(
+            f"{name} {without_credentials(uri)!r} goes on with ? or #: write %3F or %23"
+        )
 
 
 def _is_encodable(text: str) -> bool:
@@ -73,15 +76,15 @@ def _is_encodable(text: str) -> bool:
 
 
 def local_path(location: str) -> Path | None:
-    """The path of a location on this machine; ``None`` of a remote one."""
+    """The path of a location on this machine, ``None`` if it is remote."""
     if not _URI(location):
         return Path(location)
     parts = urlsplit(location)
     return Path(url2pathname(parts.path)) if parts.scheme.lower() == "file" else None
 
 
-def shown(location: str) -> str:
-    """A location without what may be a credential."""
+def without_credentials(location: str) -> str:
+    """A location without the user, password, query and fragment of its URI."""
     if not _URI(location):
         return location
     parts = urlsplit(location)
@@ -89,7 +92,7 @@ def shown(location: str) -> str:
 
 
 def target_of(path: Path) -> Path:
-    """The file that a symbolic link leads to; any other path as it is.
+    """The file that a symbolic link leads to; any other path unchanged.
 
     :raises OSError: the link leads to itself
     """

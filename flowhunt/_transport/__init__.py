@@ -1,4 +1,4 @@
-"""How requests reach the service: all that knows urllib3 and what lies below it.
+"""How requests reach the service: the only package that knows urllib3 and the layers below it.
 
-``rest.py`` sends a request step by step with these parts.
+``rest.py`` sends a request step by step, a module of this package for each step.
 """

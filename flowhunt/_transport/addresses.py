@@ -1,4 +1,4 @@
-"""Looking up the addresses of a host within a time limit."""
+"""Looks up the addresses of a host within a time limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib3.util import connection as urllib3_connection
 
 MAX_LOOK_UPS = 32
-"""Look-ups that may run at once in a process; each has a thread until the resolver responds."""
+"""The most look-ups at once in a process; each has a thread until the resolver responds."""
 
 
 class Address(NamedTuple):
@@ -67,16 +67,16 @@ def _shared_look_up(query: _Query) -> Future[list[Address]]:
             return pending
         if len(_pending) >= MAX_LOOK_UPS:
             raise TimeoutError(f"the resolver has not responded to {MAX_LOOK_UPS} look-ups")
-        response = _pending[query] = Future()
-    thread = Thread(target=_resolve, args=(query, response), name="flowhunt-look-up", daemon=True)
+        future = _pending[query] = Future()
+    thread = Thread(target=_resolve, args=(query, future), name="flowhunt-look-up", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # the process may have no more threads, or ends
-        _resolve(query, response)
-    return response
+    except RuntimeError:  # the process may have no more threads, or is exiting
+        _resolve(query, future)
+    return future
 
 
-def _resolve(query: _Query, response: Future[list[Address]]) -> None:
+def _resolve(query: _Query, future: Future[list[Address]]) -> None:
     host, port, family = query
     found: list[Address] | BaseException
     try:
@@ -86,17 +86,17 @@ def _resolve(query: _Query, response: Future[list[Address]]) -> None:
         found = socket.gaierror(socket.EAI_NONAME, f"not the name of a host: {error}")
     except BaseException as error:
         found = error
-    with _lock:  # before anyone has the result: the next call looks up again
-        if _pending.get(query) is response:
+    with _lock:  # first, so that a call made after the result starts a new look-up
+        if _pending.get(query) is future:
             del _pending[query]
     if isinstance(found, BaseException):
-        response.set_exception(found)
+        future.set_exception(found)
     else:
-        response.set_result(found)
+        future.set_result(found)
 
 
 def _after_fork() -> None:
-    """Forget look-ups whose threads do not exist in the child, and the lock they may hold."""
+    """Forget look-ups whose threads do not exist in the child, and a lock one may have acquired."""
     global _lock, _pending
     _lock, _pending = Lock(), {}
 

@@ -1,4 +1,4 @@
-"""What all attempts of one call share."""
+"""The state of one call, which all its attempts share."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from flowhunt._types import RequestTimeout
 
 @dataclass(slots=True)
 class Call:
-    """What all attempts of one call share.
+    """The request, the limits and the retries of one call.
 
     :ivar seconds: the limits: to connect, between two reads, and for the whole call
-    :ivar end: when the call must be over, in the clock's time
-    :ivar policy: the retries that are left
-    :ivar attempts: how many were made so far, those that could not connect included
+    :ivar request_timeout: the argument of the call that set limits, if any
+    :ivar begin: when the call began, in seconds of the clock
+    :ivar end: its deadline, in seconds of the clock
+    :ivar policy: the policy for the retries that are left
+    :ivar attempts: attempts so far, those that could not connect included
     """
 
     method: str
@@ -43,18 +45,18 @@ class Call:
         return f"{self.method} {self.url.partition('?')[0]}"
 
     def secrets(self) -> list[str]:
-        """The parts of the request that no text may show."""
+        """The texts of the request that may be secrets."""
         return secrets_in(self.headers, self.transport.proxy_headers)
 
     def exceeded_limit(self, error: BaseException | None = None) -> str:
         """The time limit that was exceeded, with its seconds and its setting."""
-        connect, read, whole = self.seconds
-        given = self.request_timeout
+        connect, read, deadline = self.seconds
+        argument = self.request_timeout
         if error is None or self.clock.monotonic() >= self.end:
-            setting = "_request_timeout" if isinstance(given, (int, float)) else "deadline"
-            return f"not complete within {whole:g} s ({setting})"
+            setting = "_request_timeout" if isinstance(argument, (int, float)) else "deadline"
+            return f"not complete within {deadline:g} s ({setting})"
         if isinstance(error, ConnectTimeoutError):
-            setting = "_request_timeout" if isinstance(given, tuple) else "connect_timeout"
+            setting = "_request_timeout" if isinstance(argument, tuple) else "connect_timeout"
             return f"not connected within {connect:g} s ({setting})"
-        setting = "read_timeout" if given is None else "_request_timeout"
+        setting = "read_timeout" if argument is None else "_request_timeout"
         return f"no data for {read:g} s ({setting})"

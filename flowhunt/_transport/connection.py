@@ -1,4 +1,4 @@
-"""urllib3's connections, made to keep to a deadline."""
+"""Connections and pools of urllib3 that keep a deadline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
-from flowhunt._transport import hosts
+from flowhunt._transport import refused_hosts
 from flowhunt._transport.addresses import look_up
 from flowhunt._transport.deadline import SHORTEST_TIMEOUT, Deadline
 from flowhunt._transport.dial import dial
@@ -25,9 +25,10 @@ from flowhunt._transport.sockets import DeadlineSocket, GuardedSocket, with_dead
 _REFUSED_TUNNEL = re.compile(r"Tunnel connection failed: \d{3}").match
 
 
-def _original(found: Any) -> Any:
-    """The class of urllib3 itself: a recorder may have put its own in place before this import."""
-    return next(each for each in found.__mro__ if each.__module__ == urllib3_connection.__name__)
+def _original(connection_class: Any) -> Any:
+    """The class of urllib3 itself: a recorder may have replaced it before this import."""
+    bases = connection_class.__mro__
+    return next(each for each in bases if each.__module__ == urllib3_connection.__name__)
 
 
 if TYPE_CHECKING:
@@ -37,15 +38,17 @@ else:
     HTTPSConnection = _original(urllib3_connection.HTTPSConnection)
 
 
-class _LikeUrllib3(type):
+class _AnyInstance(type):
+    """Makes every connection of urllib3 an instance of a class."""
+
     def __instancecheck__(cls, instance: object) -> bool:
         # VCR.py drops connections that are no instances of the pool's class. While another thread
-        # connects, it takes its own out of the pool's class, and would drop each new one for ever.
+        # connects, it removes its own class from the pool, and would drop each new connection.
         return isinstance(instance, HTTPConnection)
 
 
-class DeadlineConnection(HTTPConnection, metaclass=_LikeUrllib3):
-    """Reads responses, of proxies too, within the deadline."""
+class DeadlineConnection(HTTPConnection, metaclass=_AnyInstance):
+    """A connection that reads responses, those of proxies too, within the deadline."""
 
     timeout: Deadline  # pyright: ignore[reportIncompatibleVariableOverride]
     sock: Any
@@ -53,14 +56,14 @@ class DeadlineConnection(HTTPConnection, metaclass=_LikeUrllib3):
     debuglevel = 0  # http.client's own, which a program may raise, would print credentials
 
     def connect(self) -> None:
-        hosts.check(self)
+        refused_hosts.check(self)
         super().connect()
         if not isinstance(self.sock, DeadlineSocket):
             self.sock = GuardedSocket(self.sock)
 
     @property
     def destination(self) -> str:
-        """The host that is called: through a proxy, the one behind it if that is known."""
+        """The host of the call; with a proxy, the host behind it if the connection knows it."""
         return self._tunnel_host or self.host
 
     def _connect(self, host: str, port: int) -> socket.socket:
@@ -94,7 +97,7 @@ class DeadlineConnection(HTTPConnection, metaclass=_LikeUrllib3):
         else:
             refused = None
         if refused:
-            raise OSError(refused[0])  # without the proxy's own words, also as context
+            raise OSError(refused[0])  # the proxy's own text is left out, also as context
         self.timeout.limit(self.sock)  # for the TLS handshake that follows
 
 
@@ -120,15 +123,17 @@ class _HTTPSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class _ConnectionClass:
-    """Our connections for a pool, unless a recorder such as VCR.py put its own in place."""
+    """The connection class of a pool, unless a recorder such as VCR.py has replaced urllib3's."""
 
-    def __init__(self, ours: type[DeadlineConnection], pool: type[HTTPConnectionPool]) -> None:
-        self._ours, self._pool = ours, pool
-        self._original = _original(pool.ConnectionCls)
+    def __init__(
+        self, connection: type[DeadlineConnection], urllib3_pool: type[HTTPConnectionPool]
+    ) -> None:
+        self._connection, self._urllib3_pool = connection, urllib3_pool
+        self._original = _original(urllib3_pool.ConnectionCls)
 
     def __get__(self, instance: object, owner: type) -> Any:
-        current = self._pool.ConnectionCls
-        return self._ours if current is self._original else current
+        current = self._urllib3_pool.ConnectionCls
+        return self._connection if current is self._original else current
 
 
 class _HTTPPool(HTTPConnectionPool):

@@ -27,14 +27,15 @@ class Clock(NamedTuple):
 
 
 class Deadline(float):
-    """Seconds to wait for a byte, as a timeout for urllib3, that knows all limits of a call.
+    """A timeout for urllib3, in seconds between two reads, that carries all limits of a call.
 
-    urllib3 bounds each single read from a socket, so a response that drips never ends. It passes a
-    timeout on to its connection and socket unchanged, and ours read the other limits from it.
+    urllib3 limits each read from a socket, but not all of them together: a server that sends a byte
+    now and then would keep a call for ever. urllib3 passes a timeout to its connection and socket
+    unchanged. Those of this package read the other limits from it.
 
     :ivar connect: seconds to connect
-    :ivar end: when the call must be over, in the clock's time
-    :ivar shortened_after: when steps begin to have fewer seconds than this, because of ``end``
+    :ivar end: the deadline of the call, in seconds of the clock
+    :ivar shortened_after: the time from which on ``end`` leaves a step less than this timeout
     """
 
     __slots__ = ("clock", "connect", "end", "shortened_after")
@@ -45,7 +46,7 @@ class Deadline(float):
 
     @classmethod
     def of(cls, connect: float, read: float, end: float, clock: Clock) -> Deadline:
-        """The limits of one attempt; none of its steps goes past ``end``."""
+        """The limits of one attempt; each of its steps is over at ``end``."""
         left = end - clock.monotonic()
         self = cls(max(min(read, left), SHORTEST_TIMEOUT))
         self.connect = max(min(connect, left), SHORTEST_TIMEOUT)

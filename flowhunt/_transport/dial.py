@@ -1,4 +1,4 @@
-"""Connecting to the first address that accepts (Happy Eyeballs, RFC 8305)."""
+"""Connects to the first address that accepts (Happy Eyeballs, RFC 8305)."""
 
 from __future__ import annotations
 

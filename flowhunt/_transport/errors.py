@@ -1,4 +1,4 @@
-"""From the errors of urllib3, and of what lies below it, to the exceptions of this package."""
+"""Converts errors of urllib3, and of the layers below it, into exceptions of this package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from flowhunt.exceptions import (
     text_or_bytes,
 )
 
-# The first entry that fits counts.
+# The first entry that fits is used.
 EXCEPTION_MAP: tuple[tuple[type[Exception], type[ApiException]], ...] = (
     (BodyTooLarge, ResponseTooLargeException),
     (urllib3_exceptions.NewConnectionError, ApiConnectionException),  # to urllib3 it is a timeout
@@ -56,36 +56,40 @@ class PartialResponse(ReceivedResponse, Protocol):
 def to_api_exception(
     error: Exception, call: Call, response: PartialResponse | None
 ) -> ApiException:
-    """The exception for an error. Of its text only the system's part is shown, never a server's."""
+    """The exception for an error. Its text may quote the operating system, but never a server."""
     *_, innermost = _causes(error)
-    kind = _kind_of(error, innermost)
-    reason = _reason_of(error, innermost, kind, call)
+    exception_class = _class_for(error, innermost)
+    reason = _reason_of(error, innermost, exception_class, call)
     if response is None:
-        named = kind(reason=reason, request=call.request, tries=call.attempts)
+        exception = exception_class(reason=reason, request=call.request, tries=call.attempts)
     else:
-        named = kind(
+        exception = exception_class(
             reason=f"{response.reason}, then {reason}",
             http_resp=response,
             body=text_or_bytes(_received(response.pieces, innermost)),
         )
-    if kind is not ResponseTooLargeException and not _quotes_a_secret(error, call):
-        named.__cause__ = error
-    return named
+    if exception_class is not ResponseTooLargeException and not _quotes_a_secret(error, call):
+        exception.__cause__ = error
+    return exception
 
 
-def _kind_of(error: Exception, innermost: BaseException) -> type[ApiException]:
-    kind = next(ours for theirs, ours in EXCEPTION_MAP if isinstance(error, theirs))
-    if kind is ApiConnectionException and isinstance(innermost, TimeoutError):
+def _class_for(error: Exception, innermost: BaseException) -> type[ApiException]:
+    mapped = next(
+        exception_class
+        for error_class, exception_class in EXCEPTION_MAP
+        if isinstance(error, error_class)
+    )
+    if mapped is ApiConnectionException and isinstance(innermost, TimeoutError):
         return ApiTimeoutException
     if isinstance(innermost, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return ApiConnectionException  # the other side closed, this is not about certificates
-    return kind
+        return ApiConnectionException  # the other side closed: no error of certificates
+    return mapped
 
 
 def _reason_of(
-    error: Exception, innermost: BaseException, kind: type[ApiException], call: Call
+    error: Exception, innermost: BaseException, exception_class: type[ApiException], call: Call
 ) -> str:
-    if kind is ApiTimeoutException:
+    if exception_class is ApiTimeoutException:
         return f"timed out: {call.exceeded_limit(error)}"
     if isinstance(
         innermost, (OSError, http.client.IncompleteRead, BodyTooLarge, MalformedResponse)
@@ -95,7 +99,7 @@ def _reason_of(
 
 
 def _quotes_a_secret(error: Exception, call: Call) -> bool:
-    """Whether an error holds words of a server that echoes a secret."""
+    """Whether an error or its causes quote a server that echoes a secret."""
     text = "".join(traceback.format_exception(error))
     return any(secret in text for secret in call.secrets())
 
@@ -107,8 +111,8 @@ def _received(pieces: list[bytes], error: BaseException) -> bytes:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and what urllib3 wrapped in it."""
+    """An error, then the errors that urllib3 wrapped in it, the innermost last."""
     while error is not None:
         yield error
-        inside = (error.__cause__, getattr(error, "original_error", None), *error.args)
-        error = next((each for each in inside if isinstance(each, BaseException)), None)
+        wrapped = (error.__cause__, getattr(error, "original_error", None), *error.args)
+        error = next((each for each in wrapped if isinstance(each, BaseException)), None)

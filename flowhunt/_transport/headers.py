@@ -1,4 +1,4 @@
-"""Request headers: names compare without case, values stay out of sight."""
+"""Request headers, checked: names compare without case, and ``repr`` shows no secret."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*").fullmatch
 CREDENTIALS = frozenset({"api-key", "authorization", "cookie"})
 """Headers that authenticate the caller."""
 
-# What decides where a request ends is written by the connection, from the body that it sends.
+# They state where a request ends. The connection writes them, from the body that it sends.
 _FRAMING = frozenset({"content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
 
 
@@ -58,14 +58,15 @@ class Headers(MutableMapping[str, str]):
         return type(self), (public_headers(self),)  # a pickle leaves secrets behind
 
     def merged(self, *others: Mapping[str, str] | None) -> dict[str, str]:
-        """These and other headers as they are sent; of two with one name the later counts."""
+        """These and other headers as they are sent; of two with the same name, the later one."""
         items = self._items.copy()
         for headers in others:
             if not headers:
                 continue
             if not isinstance(headers, (dict, Mapping)):
-                kind = type(headers)
-                raise ApiTypeError(f"headers must be a mapping of names to values, not a {kind}")
+                raise ApiTypeError(
+                    f"headers must be a mapping of names to values, not a {type(headers)}"
+                )
             for name, value in headers.items():
                 if not (
                     isinstance(name, str)
@@ -79,8 +80,8 @@ class Headers(MutableMapping[str, str]):
         return dict(items.values())
 
 
-def credential_of(headers: Mapping[str, str]) -> int:
-    """A number for the credential in headers, which does not reveal the credential."""
+def credential_hash(headers: Mapping[str, str]) -> int:
+    """A hash of the credential in headers, which does not reveal the credential."""
     return hash(frozenset((n.lower(), v) for n, v in headers.items() if n.lower() in CREDENTIALS))
 
 
@@ -89,8 +90,8 @@ def _header_error(name: object, value: object) -> ApiTypeError | ApiValueError:
     if not isinstance(name, str):
         return ApiTypeError(f"a header name must be a str, not a {type(name)}")
     if not TOKEN.fullmatch(name):
-        fits = TOKEN.match(name)
-        return ApiValueError(f"{fits[0] if fits else ''!r}… is not a header name")
+        valid_part = TOKEN.match(name)
+        return ApiValueError(f"{valid_part[0] if valid_part else ''!r}… is not a header name")
     if name.lower() in _FRAMING:
         return ApiValueError(
             f"the header {name!r} cannot be set: the client sends what the request needs"

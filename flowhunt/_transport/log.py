@@ -27,7 +27,7 @@ class Outcome(Protocol):
 
 
 def log_call(configuration: Configuration, call: Call, outcome: Outcome) -> None:
-    """Write the record, to the configuration's own file even if ``logging`` does not take it."""
+    """Write the record, to the configuration's own file also where the logger's level is higher."""
     secrets = call.secrets()
     seconds = call.clock.monotonic() - call.begin
     file, line, function, _ = LOGGER.findCaller(stacklevel=2)
@@ -48,7 +48,7 @@ def log_call(configuration: Configuration, call: Call, outcome: Outcome) -> None
         ),
         None,
         function,
-        _facts(call, outcome, seconds, secrets),
+        _attributes(call, outcome, seconds, secrets),
     )
     if LOGGER.isEnabledFor(logging.DEBUG):
         LOGGER.handle(record)
@@ -59,7 +59,7 @@ def log_call(configuration: Configuration, call: Call, outcome: Outcome) -> None
             handler.handleError(record)
 
 
-def _facts(call: Call, outcome: Outcome, seconds: float, secrets: list[str]) -> dict[str, Any]:
+def _attributes(call: Call, outcome: Outcome, seconds: float, secrets: list[str]) -> dict[str, Any]:
     """The attributes of the record, for programs."""
     request_id = request_id_of(outcome.headers or {})
     return {

@@ -1,8 +1,7 @@
-"""The connection pool of a client: where it leads, and how many calls may use it at once."""
+"""The connection pool of a client: its host, its proxy, and its connection limit."""
 
 from __future__ import annotations
 
-import ipaddress
 from base64 import b64encode
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -16,6 +15,7 @@ from flowhunt._extras import extra
 from flowhunt._transport.connection import POOLS
 from flowhunt._transport.headers import Headers
 from flowhunt._transport.proxy import choose_proxy, split_proxy_url
+from flowhunt._transport.refused_hosts import is_this_machine
 from flowhunt._transport.retry import policy_for
 from flowhunt._transport.tls import must_be_usable, tls_context
 from flowhunt.exceptions import ApiValueError
@@ -35,18 +35,18 @@ class Transport(NamedTuple):
     """The connections to one host, in one process."""
 
     origin: str
-    """What the URLs of this host begin with, up to the slash after its name."""
+    """The beginning of all URLs of this host, up to the slash after its name."""
     origin_length: int
-    """How many characters of a URL ``urlopen`` does not take."""
+    """How many characters at the beginning of a URL ``urlopen`` does not take."""
     pool: urllib3.HTTPConnectionPool | urllib3.PoolManager
     """Its ``urlopen`` is looked up for each call: OpenTelemetry and pook may replace it later."""
     close: Callable[[], None]
     connection_limit: SimpleQueue[None]
-    """An item for each call that may use a connection now; faster than a semaphore."""
+    """A semaphore: an item for each call that may use a connection now. A queue is faster."""
     retries: urllib3.Retry
-    """The retries of each call."""
+    """The retry policy of each call."""
     proxy_headers: Headers
-    """What the proxy alone is sent."""
+    """Headers that are sent to the proxy alone."""
 
 
 def open_transport(configuration: Configuration) -> Transport:
@@ -57,22 +57,13 @@ def open_transport(configuration: Configuration) -> Transport:
     host = urlsplit(configuration.host)
     name, port = host.hostname or "", host.port or _PORTS[host.scheme]
     origin = configuration.host[: configuration.host.index("//") + 2] + host.netloc + "/"
-    if host.scheme == "http" and not (configuration.allow_plain_http or _is_loopback(name)):
+    if host.scheme == "http" and not (configuration.allow_plain_http or is_this_machine(name)):
         raise ApiValueError(
             f"{configuration.host} would send credentials unencrypted: use https, "
             "or set allow_plain_http if the network is safe"
         )
-    settings: dict[str, Any] = {"maxsize": configuration.connection_pool_maxsize}
-    if configuration.socket_options is not None:
-        settings["socket_options"] = configuration.socket_options
-    if host.scheme == "https":
-        settings["ssl_context"] = tls_context(configuration)
-        if configuration.assert_hostname is not True:  # which urllib3 would take for a name
-            settings["assert_hostname"] = configuration.assert_hostname
-        settings["server_hostname"] = configuration.tls_server_name
-    connection_limit: SimpleQueue[None] = SimpleQueue()
-    for _ in range(configuration.connection_pool_maxsize):
-        connection_limit.put(None)
+    settings = _pool_settings(configuration, host.scheme)
+    connection_limit = _semaphore(configuration.connection_pool_maxsize)
     retries = policy_for(configuration.retries)
     if proxy := choose_proxy(configuration, host.scheme, name, port):
         manager = _proxy_manager(proxy, configuration, settings)
@@ -86,6 +77,25 @@ def open_transport(configuration: Configuration) -> Transport:
     )
 
 
+def _pool_settings(configuration: Configuration, scheme: str) -> dict[str, Any]:
+    settings: dict[str, Any] = {"maxsize": configuration.connection_pool_maxsize}
+    if configuration.socket_options is not None:
+        settings["socket_options"] = configuration.socket_options
+    if scheme == "https":
+        settings["ssl_context"] = tls_context(configuration)
+        if configuration.assert_hostname is not True:  # which urllib3 would take for a name
+            settings["assert_hostname"] = configuration.assert_hostname
+        settings["server_hostname"] = configuration.tls_server_name
+    return settings
+
+
+def _semaphore(count: int) -> SimpleQueue[None]:
+    queue: SimpleQueue[None] = SimpleQueue()
+    for _ in range(count):
+        queue.put(None)
+    return queue
+
+
 def _proxy_manager(
     proxy: str, configuration: Configuration, settings: dict[str, Any]
 ) -> urllib3.PoolManager:
@@ -94,8 +104,8 @@ def _proxy_manager(
         parts = urlsplit(address)
         if not parts.hostname:
             raise ValueError("it names no host")
-    readable = "ssl_context" not in settings and parts.scheme != "https"
-    if readable and not (configuration.allow_plain_http or _is_loopback(parts.hostname or "")):
+    is_plain = "ssl_context" not in settings and parts.scheme != "https"
+    if is_plain and not (configuration.allow_plain_http or is_this_machine(parts.hostname or "")):
         raise ApiValueError(
             f"{configuration.host} through the proxy {address} would send credentials "
             "unencrypted: except the host in NO_PROXY, set trust_env to False, "
@@ -106,16 +116,26 @@ def _proxy_manager(
     with must_be_usable(f"the proxy {address}"):
         if parts.scheme.startswith("socks"):
             return _socks_manager(address, user, password, settings)
-        headers = Headers(configuration.proxy_headers)
-        if user is not None:
-            credentials = f"{user}:{password}".encode()
-            headers.setdefault("Proxy-Authorization", f"Basic {b64encode(credentials).decode()}")
-        manager = urllib3.ProxyManager(
-            address,
-            proxy_headers=headers.merged(),
-            proxy_ssl_context=settings.get("ssl_context"),
-            **settings,
-        )
+        return _http_proxy_manager(address, user, password, configuration, settings)
+
+
+def _http_proxy_manager(
+    address: str,
+    user: str | None,
+    password: str | None,
+    configuration: Configuration,
+    settings: dict[str, Any],
+) -> urllib3.PoolManager:
+    headers = Headers(configuration.proxy_headers)
+    if user is not None:
+        credentials = f"{user}:{password}".encode()
+        headers.setdefault("Proxy-Authorization", f"Basic {b64encode(credentials).decode()}")
+    manager = urllib3.ProxyManager(
+        address,
+        proxy_headers=headers.merged(),
+        proxy_ssl_context=settings.get("ssl_context"),
+        **settings,
+    )
     manager.pool_classes_by_scheme = POOLS
     return manager
 
@@ -128,12 +148,3 @@ def _socks_manager(
     from flowhunt._transport.socks import SOCKSProxyManager
 
     return SOCKSProxyManager(address, username=user, password=password, **settings)
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from flowhunt._proxies import proxy_from_environment
 from flowhunt.exceptions import ApiValueError
 
 if TYPE_CHECKING:
     from flowhunt.configuration import Configuration
-
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_WITH_PORT = re.compile(r"(.+):(\d{1,5})").fullmatch
 
 
 def choose_proxy(configuration: Configuration, scheme: str, host: str, port: int) -> str | None:
     """The proxy's URL for a host, ``None`` if there is none."""
     if configuration.proxy or not configuration.trust_env:
         return configuration.proxy
-    return _from_environment(scheme, host, port)
+    found = proxy_from_environment(scheme, host, port)
+    return found and found.url
 
 
 def split_proxy_url(proxy: str) -> tuple[str, str | None, str | None]:
@@ -33,51 +30,3 @@ def split_proxy_url(proxy: str) -> tuple[str, str | None, str | None]:
     user, _, password = userinfo.partition(":")
     url = f"{scheme if found else 'http'}://{address}"
     return (url, unquote(user), unquote(password)) if at else (url, None, None)
-
-
-def _from_environment(scheme: str, host: str, port: int) -> str | None:
-    """The proxy's URL by ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``.
-
-    The same names in lower case take precedence.
-    """
-    if not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
-    from urllib.request import getproxies_environment
-
-    proxies = getproxies_environment()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    entries = re.split(r"[\s,]+", proxies.get("no", "").lower())
-    if any(_is_exempt(host.lower().rstrip("."), port, entry) for entry in entries if entry):
-        return None
-    return proxy or None
-
-
-def _is_exempt(host: str, port: int, entry: str) -> bool:
-    """Whether an entry of ``NO_PROXY`` names a host.
-
-    ``*`` is all hosts, a name all below it too, and ``10.0.0.0/8`` a range of addresses. A name or
-    address may have a port. urllib knows neither ranges nor brackets.
-    """
-    network = _network(entry)
-    if network is None and (parts := _WITH_PORT(entry)):
-        entry, network = parts[1], _network(parts[1])
-        if int(parts[2]) != port:
-            return False
-    if network is not None:
-        return _is_in(network, host)
-    name = entry.removeprefix("*").strip(".")
-    return entry == "*" or f".{host}".endswith(f".{name}")
-
-
-def _network(text: str) -> _Network | None:
-    try:
-        return ipaddress.ip_network(text.strip("[]"), strict=False)
-    except ValueError:
-        return None
-
-
-def _is_in(network: _Network, host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host) in network
-    except ValueError:
-        return False

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowhunt._transport.headers import credential_of
+from flowhunt._transport.headers import credential_hash
 
 
 class RateLimitGate(dict[int, float]):
-    """When each credential may send again, since the service responded with a 429."""
+    """When each credential may send its next request, by the hash of the credential."""
 
-    def hold(self, headers: Mapping[str, str], end: float) -> None:
-        """Hold back all calls with the credential in these headers until then."""
-        credential = credential_of(headers)
+    def close_until(self, end: float, headers: Mapping[str, str]) -> None:
+        """Let no call with the credential in these headers pass before ``end``."""
+        credential = credential_hash(headers)
         self[credential] = max(end, self.get(credential, end))
 
     def remaining(self, headers: Mapping[str, str], now: float) -> float:
@@ -20,4 +20,4 @@ class RateLimitGate(dict[int, float]):
         for other, end in [*self.items()]:
             if end <= now:
                 self.pop(other, None)
-        return max(0.0, self.get(credential_of(headers), now) - now)
+        return max(0.0, self.get(credential_hash(headers), now) - now)

@@ -1,7 +1,7 @@
-"""Responses read as RFC 9112 says.
+"""Reads responses strictly, as RFC 9112 defines them.
 
-Python's reader guesses where a response is malformed. Other software on the way may guess
-otherwise, and so take the rest of one response for the next one. What is ambiguous is refused.
+Where a response is malformed, Python's own reader guesses. A proxy may guess differently, and take
+the rest of one response for the beginning of the next. So an ambiguous response is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_INTERIM = 100  # informational responses before the response
 
 
 class MalformedResponse(InvalidHeader):
-    """A response is not as RFC 9112 says; the text quotes nothing of it."""
+    """A response breaks RFC 9112. The text of this error quotes nothing of it."""
 
 
 class StrictResponse(http.client.HTTPResponse):
@@ -50,12 +50,12 @@ class StrictResponse(http.client.HTTPResponse):
         if lengths and not _LENGTHS(",".join(lengths)):
             raise MalformedResponse("Content-Length is not a number")
         if codings and (lengths or self.version < 11):
-            self.will_close = True  # other software may see its end elsewhere
+            self.will_close = True  # a proxy may see its end elsewhere
         # urllib3 would log a warning that quotes what the server sent.
         self.msg.defects.clear()
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Read a head, leave its fields in ``fp``. A proxy's response to CONNECT is read by it too.
+        """Read a head, also of a proxy's response to CONNECT, and leave its fields in ``fp``.
 
         :raises MalformedResponse: the fields are malformed
         """
@@ -63,10 +63,10 @@ class StrictResponse(http.client.HTTPResponse):
             line = _read_line(self.fp, "status line")
             if not line:
                 raise http.client.RemoteDisconnected("the server closed without a response")
-            found = _STATUS_LINE(line)
-            if not found:
+            matched = _STATUS_LINE(line)
+            if not matched:
                 raise http.client.BadStatusLine("malformed")
-            version, status, reason = found[1].decode(), int(found[2]), found[3] or b""
+            version, status, reason = matched[1].decode(), int(matched[2]), matched[3] or b""
             fields = _read_fields(self.fp)
             if not 100 <= status < 200 or status == HTTPStatus.SWITCHING_PROTOCOLS:
                 self.fp = io.BytesIO(fields)
@@ -77,7 +77,7 @@ class StrictResponse(http.client.HTTPResponse):
         if self.chunk_left == 0:
             if self.fp.read(2) != b"\r\n":
                 raise http.client.IncompleteRead(b"")
-            self.chunk_left = None  # or else the two bytes would be read again
+            self.chunk_left = None  # so that the two bytes are read only once
         left: int | None = super()._get_chunk_left()  # type: ignore[misc]
         return left
 

@@ -1,4 +1,4 @@
-"""Whether a call gets another attempt, and how long to wait before it."""
+"""The retry policy: whether to retry a call, how long to wait before, and the budget for it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from urllib3.response import BaseHTTPResponse
 from flowhunt.exceptions import seconds_to_wait
 
 DEFAULT_RETRIES = 2
+# Seconds.
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
 LONGEST_RETRY_AFTER = 60.0
 
-# All five endpoints only read, also the searches by POST, so all may be sent again.
+# All five endpoints only read, also the searches by POST, so all may be retried.
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
+# Tokens.
 BUDGET = 100
 RETRY_COST = 5
 SUCCESS_REFUND = 1
@@ -28,7 +30,7 @@ SUCCESS_REFUND = 1
 class Retry(urllib3.Retry):
     """This package's policy as a ``urllib3.Retry``: exponential waits with full jitter."""
 
-    # urllib3's default would send a 413 with a Retry-After again.
+    # By default, urllib3 would retry a 413 with a Retry-After.
     RETRY_AFTER_STATUS_CODES = frozenset()
 
     def get_backoff_time(self) -> float:
@@ -69,7 +71,7 @@ def next_attempt(
     response: BaseHTTPResponse | None = None,
     error: BaseException | None = None,
 ) -> NextAttempt | None:
-    """The attempt after a response or an error, ``None`` if there is none."""
+    """The next attempt after a response or an error, ``None`` if it is not retried."""
     retry_after = None
     if response is not None:
         header = response.headers.get("Retry-After")
@@ -93,8 +95,8 @@ def next_attempt(
 class RetryBudget:
     """Tokens that the retries of one client draw on, so that they do not multiply an outage.
 
-    A retry costs 5 of 100 tokens and a call that succeeds returns one, as in botocore's standard
-    mode. Without tokens a call has one attempt.
+    A retry costs 5 of 100 tokens, and a call that succeeds returns one, as in botocore's standard
+    mode. A call that finds too few tokens is not retried.
     """
 
     def __init__(self) -> None:
@@ -104,9 +106,9 @@ class RetryBudget:
     def acquire(self) -> bool:
         """Take the tokens for a retry; false if there are too few."""
         with self._lock:
-            enough = self.spent + RETRY_COST <= BUDGET
-            self.spent += RETRY_COST if enough else 0
-            return enough
+            is_enough = self.spent + RETRY_COST <= BUDGET
+            self.spent += RETRY_COST if is_enough else 0
+            return is_enough
 
     def refund(self) -> None:
         """Return the token that a success earns."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowhunt._transport.deadline import Deadline
 
-_BUFFER = 64 * 1024  # bytes; holds a page of 100, and the default would read it in three pieces
+_BUFFER_SIZE = 64 * 1024  # bytes: a page of 100 rows in one read, where the default takes three
 
 if TYPE_CHECKING:
     from socket import socket as _Socket  # noqa: N812  it is a class
@@ -21,8 +21,8 @@ else:
 class DeadlineSocket(_Socket):
     """Receives within the deadline that urllib3 sets as its timeout.
 
-    Each request to the operating system lets another thread run, and this one waits for its next
-    turn. So the socket makes no more of them than it must.
+    A system call releases Python's global lock, and this thread then waits to acquire it. So the
+    socket makes as few system calls as it can.
     """
 
     deadline: Deadline | None = None
@@ -33,7 +33,7 @@ class DeadlineSocket(_Socket):
         if value != self.gettimeout():  # urllib3 sets it twice for each call
             super().settimeout(value)
 
-    def makefile(self, mode: Any = "r", buffering: int | None = _BUFFER, **kwargs: Any) -> Any:
+    def makefile(self, mode: Any = "r", buffering: int | None = _BUFFER_SIZE, **kwargs: Any) -> Any:
         return super().makefile(mode, buffering, **kwargs)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
@@ -45,7 +45,7 @@ class DeadlineSocket(_Socket):
 
 
 class DeadlineTLSSocket(DeadlineSocket, ssl.SSLSocket):
-    """The same over TLS."""
+    """A ``DeadlineSocket`` over TLS."""
 
 
 def with_deadline(sock: socket.socket) -> socket.socket:
@@ -75,11 +75,11 @@ class GuardedSocket:
         self.limit()
         return self._sock.recv(*args)
 
-    def makefile(self, mode: str, buffering: int = _BUFFER) -> Any:
+    def makefile(self, mode: str, buffering: int = _BUFFER_SIZE) -> Any:
         raw = self._sock.makefile(mode, 0)
         if not isinstance(raw, socket.SocketIO):  # of a simulated network
             return raw
-        return io.BufferedReader(_Reader(raw, self.limit), _BUFFER)
+        return io.BufferedReader(_DeadlineReader(raw, self.limit), _BUFFER_SIZE)
 
     def limit(self) -> None:
         """Give the next step the time that is left."""
@@ -87,7 +87,9 @@ class GuardedSocket:
             self._deadline.limit(self._sock)
 
 
-class _Reader(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
+    """The reader of a socket, which limits each read before it begins."""
+
     def __init__(self, raw: socket.SocketIO, limit: Callable[[], None]) -> None:
         self._raw, self._limit = raw, limit
 

@@ -19,7 +19,7 @@ DEFAULT_PORT = 1080
 
 
 class _SOCKSSocket(socks.socksocket):
-    """Talks to the proxy within a deadline."""
+    """A socket that exchanges the messages of SOCKS within a deadline."""
 
     deadline: Deadline | None = None
 
@@ -38,14 +38,14 @@ class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
     DeadlineConnection, urllib3_socks.SOCKSConnection
 ):
     def _new_conn(self) -> socks.socksocket:
-        """Like urllib3's, but keeps to the deadline, and errors keep their causes."""
+        """As in urllib3, but within the deadline, and errors keep their causes."""
         limits, proxy = self.timeout, self._socks_options
         host, port = str(proxy["proxy_host"]), int(proxy["proxy_port"] or DEFAULT_PORT)
         seconds = limits.connect
         end = limits.clock.monotonic() + seconds
         with self._proxy_errors():
-            reached = self._connect(host, port)
-        sock = _SOCKSSocket(reached.family, fileno=reached.detach())
+            connected = self._connect(host, port)
+        sock = _SOCKSSocket(connected.family, fileno=connected.detach())
         sock.settimeout(seconds)
         sock.deadline = Deadline.of(seconds, seconds, end, limits.clock)
         sock.set_proxy(
@@ -77,11 +77,11 @@ class _SOCKSConnection(  # pyright: ignore[reportIncompatibleVariableOverride]
             raise ProxyError("no connection through the proxy", error) from error
 
     def _destination(self, end: float) -> tuple[str, int]:
-        """The host, or its address if names are looked up on this side."""
+        """The host, or its address if this machine has to look up its name."""
         if self._socks_options["rdns"]:
             return self.host, self.port
         found = look_up(self._dns_host, self.port, end - self.timeout.clock.monotonic())
-        # SOCKS 4 knows IPv4 alone.
+        # SOCKS 4 has no IPv6.
         found.sort(key=lambda address: address.family != socket.AF_INET)
         return found[0].sockaddr[0], self.port
 
@@ -101,7 +101,7 @@ class _SOCKSHTTPSPool(urllib3_socks.SOCKSHTTPSConnectionPool):
 
 
 class SOCKSProxyManager(urllib3_socks.SOCKSProxyManager):
-    """urllib3's, over connections that keep to a deadline."""
+    """The manager of urllib3, with connections that keep a deadline."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

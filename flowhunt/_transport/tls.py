@@ -1,4 +1,4 @@
-"""TLS as a configuration describes it."""
+"""The TLS context that a configuration describes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tls_context(configuration: Configuration) -> ssl.SSLContext:
     :raises ApiValueError: a certificate or key cannot be used
     """
     context = create_urllib3_context()
-    # truststore's context has the real one inside. Only TLS in TLS relies on this class.
+    # truststore wraps the real context. Only TLS in TLS depends on this class.
     getattr(context, "_ctx", context).sslsocket_class = DeadlineTLSSocket
     if configuration.ssl_ca_cert is None and configuration.ca_cert_data is None:
         context.load_default_certs()
@@ -43,7 +43,7 @@ def tls_context(configuration: Configuration) -> ssl.SSLContext:
 
 @contextmanager
 def must_be_usable(setting: str) -> Generator[None, None, None]:
-    """Name the setting in errors about it.
+    """Name a setting in the errors of the block that uses it.
 
     :raises ApiValueError: the setting cannot be used
     """

@@ -1,1 +1,1 @@
-"""What reads many workspaces shares: a client for each, a limit for all, and progress."""
+"""Clients, rate limits and progress, for all layers that read many workspaces."""

@@ -1,4 +1,4 @@
-"""The client of each workspace, where several workspaces are read."""
+"""Clients: the client of each workspace, where several workspaces are read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowhunt.exceptions import ApiTypeError, ApiValueError
 Configurations = Mapping[str, Configuration] | Callable[[str], Configuration]
 """The configuration of each workspace: a mapping from its ID, or a function of it."""
 Source = CreditsApi | Configuration
-"""What requests are sent with: a client of the caller, or a configuration to make one of."""
+"""The caller's client, or the configuration to make a client with."""
 
 
 class Clients:
@@ -35,10 +35,10 @@ class Clients:
         self._open: dict[int, tuple[Configuration, CreditsApi]] = {}
 
     def source_of(self, workspace_id: str) -> Source:
-        """What the requests of a workspace are sent with.
+        """The caller's client, or the configuration of a workspace.
 
         :raises ApiValueError: there is no configuration for it
-        :raises ApiTypeError: there is something else
+        :raises ApiTypeError: its configuration is another object
         """
         source = self._source
         if isinstance(source, Mapping):
@@ -57,7 +57,7 @@ class Clients:
         return found
 
     def api(self, source: Source) -> CreditsApi:
-        """The client of a source; it is made on first use."""
+        """The client of a source, made on first use."""
         if not isinstance(source, Configuration):
             return source
         if id(source) not in self._open:

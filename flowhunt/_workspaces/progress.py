@@ -1,4 +1,4 @@
-"""How far a sync or an export is, and a bar that never interrupts it.  [extras: export, mirror]"""
+"""Reports the progress of a sync or an export, to a bar for example.  [extras: export, mirror]"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowhunt._streams import complete
 
 
 class Progress(NamedTuple):
-    """How far a sync or an export is.
+    """The progress of a sync or an export.
 
     :ivar workspaces: workspaces that are finished
     :ivar workspaces_in_all: workspaces that were asked for
@@ -30,10 +30,10 @@ Callback = Callable[[Progress], object]
 
 
 @contextmanager
-def reported(progress: bool | Callback, needed_by: str) -> Generator[Callback, None, None]:
-    """Where to report progress: the caller's function, a bar, or nowhere.
+def progress_callback(progress: bool | Callback, needed_by: str) -> Generator[Callback, None, None]:
+    """The progress callback: the caller's function, one that moves a bar, or one without effect.
 
-    The bar shows on a terminal and in a notebook, and nowhere else.
+    The bar shows on a terminal and in a notebook, and nowhere else. Its errors are ignored.
 
     :param needed_by: the extra that installs tqdm
     :raises ImportError: a bar is wanted, and tqdm is not installed
@@ -47,7 +47,7 @@ def reported(progress: bool | Callback, needed_by: str) -> Generator[Callback, N
         return
 
     def update(now: Progress) -> None:
-        with suppress(Exception):  # the output may be closed, or lack characters of the bar
+        with suppress(Exception):  # the output may be closed, or cannot encode the bar
             bar.set_postfix_str(f"{now.workspaces}/{now.workspaces_in_all} workspaces", False)
             bar.update(now.rows - bar.n)
 

@@ -1,8 +1,8 @@
 """A client whose rate limit is shared with other processes, on this machine or on others.
 
-All of them receive the same ``Retry-After``. Clients that obey it to the second send their next
-requests together, and all but one are refused again. So each client waits longer by chance, and
-spaces its requests out: a refusal doubles the interval between them, responses shorten it.
+All of them receive the same ``Retry-After``. Clients that wait exactly so long send their next
+requests together, and the service refuses all but one. So each client adds a random wait, and keeps
+an interval between its requests: a refusal doubles the interval, responses shorten it.
 """
 
 from __future__ import annotations
@@ -15,36 +15,40 @@ from contextlib import contextmanager
 from threading import Event, Lock, Semaphore
 from typing import Any
 
+from flowhunt._waits import wait_for
 from flowhunt.api_client import ApiClient
 from flowhunt.api_response import ApiResponse
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import RateLimitException
 
 SLOW_DOWN = 2.0
+"""The factor by which a refusal lengthens the interval."""
 RESPONSES_TO_UNDO = 4
 """Responses that undo a refusal: in the long run, one request of five is refused."""
 SECONDS_TO_UNDO = 4.0
 """The time that this takes at least: a refusal costs a second, the shortest ``Retry-After``, so a
 client spends a fifth of its time at most on such waits."""
 ASSUMED_CLIENTS = 6
-"""How many clients may share a credential: a first refusal does not say."""
-SPACE = 2.0
-"""Clients that send at random times, together at half the rate of the limit, have a third of their
-requests refused; at the full rate, half."""
+"""The number of clients that share a credential, which a first refusal does not show."""
+SPACING = 2.0
+"""The factor by which the first interval is longer than the limit requires. Clients that send at
+random times, together at half the rate of the limit, have a third of their requests refused; at the
+full rate, half."""
 LONGEST_WITHOUT_RESPONSE = 900.0
 """Seconds in which the service refuses all requests of a client before the client gives up."""
 LONGEST_INTERVAL = LONGEST_WITHOUT_RESPONSE / 15
-"""Seconds. A client that gives up was refused about 15 times: that is no accident."""
+"""Seconds. A client that gives up was refused about 15 times, so not by chance."""
 SHORTEST_INTERVAL = 0.001
+"""Seconds; a shorter interval counts as none."""
 LONGEST_RETRY_AFTER = 300.0
-LONGEST_UNSEEN = 0.5
-"""Seconds of a wait in which Windows does not see Ctrl-C."""
+"""Seconds; a client gives up if the service asks for a longer wait."""
+
 
 Sleep = Callable[[float], object]
 
 
 class Pace:
-    """The time of the next request. It does not wait itself.
+    """Computes the time of the next request, and does not wait itself.
 
     All times are seconds of one monotonic clock.
     """
@@ -62,7 +66,7 @@ class Pace:
         return self._next - now
 
     def sent(self, now: float) -> int:
-        """Count a request; returns the number to report its refusal with."""
+        """Count a request; return the number to pass to ``refused``."""
         self._next = max(self._next, now + self._interval * random.uniform(0.5, 1.5))  # noqa: S311  no secret
         return self._refusals
 
@@ -91,14 +95,14 @@ class Pace:
         self._next = max(self._next, now + retry_after + random.uniform(0, self._interval))  # noqa: S311  no secret
 
     def gives_up(self, now: float, retry_after: float) -> bool:
-        """Whether waiting any longer is of no use."""
-        silent = 0.0 if self._refused_since is None else now - self._refused_since
-        return retry_after > LONGEST_RETRY_AFTER or silent > LONGEST_WITHOUT_RESPONSE
+        """Whether to raise the 429 instead of retrying the request."""
+        refused_for = 0.0 if self._refused_since is None else now - self._refused_since
+        return retry_after > LONGEST_RETRY_AFTER or refused_for > LONGEST_WITHOUT_RESPONSE
 
     def _first_interval(self, now: float, retry_after: float) -> float:
-        """From the seconds that the service took for each response, this refusal included."""
+        """The interval after a first refusal, from the time per response so far."""
         seconds = now - self._began + max(1.0, retry_after)
-        return SPACE * ASSUMED_CLIENTS * seconds / max(1, self._responses)
+        return SPACING * ASSUMED_CLIENTS * seconds / max(1, self._responses)
 
 
 class SharedLimit:
@@ -111,20 +115,20 @@ class SharedLimit:
 
     def __init__(self, sleep: Sleep | None = None) -> None:
         self._sleep = sleep
-        self._skipped = 0.0
+        self._skipped_seconds = 0.0
         self._under_way = Semaphore()
-        self._turn = Lock()
+        self._waiting = Lock()
         self._counting = Lock()
         self._pace = Pace(self._now())
 
     @contextmanager
     def request(self, closing: Event) -> Generator[int, None, None]:
-        """Wait until a request may be sent; the number to report its refusal with.
+        """Wait until a request may be sent; yield the number to pass to ``refused``.
 
-        :param closing: once it is set, nothing is waited for
+        :param closing: ends the wait once it is set
         """
         with self._under_way:
-            with self._turn:
+            with self._waiting:
                 while not closing.is_set() and (wait := self._pace.wait(self._now())) > 0:
                     self._wait(wait, closing)
                 with self._counting:
@@ -138,33 +142,33 @@ class SharedLimit:
         self._under_way.release()
 
     def refused(self, retry_after: float, number: int) -> bool:
-        """Count a 429; returns whether to try again."""
+        """Count a 429; return whether to retry the request."""
         with self._counting:
             now = self._now()
             self._pace.refused(now, retry_after, number)
             return not self._pace.gives_up(now, retry_after)
 
     def _now(self) -> float:
-        return time.monotonic() + self._skipped
+        return time.monotonic() + self._skipped_seconds
 
     def _wait(self, seconds: float, closing: Event) -> None:
-        """Wait; time that ``sleep`` did not take counts as if it had."""
+        """Wait. Seconds that ``sleep`` skips count as waited."""
         end = self._now() + seconds
         if self._sleep:
             self._sleep(seconds)
         else:
-            _sleep_until(closing, seconds)
+            wait_for(closing, seconds)
         if not closing.is_set():
-            self._skipped += max(0.0, end - self._now())
+            self._skipped_seconds += max(0.0, end - self._now())
 
 
 class SharedLimitClient(ApiClient):
-    """A client that waits out 429s by time, and leaves other failures to its caller.
+    """A client that retries 429s for 15 minutes, and raises other errors.
 
-    Where the configuration does not set ``retries``, the client sends a call once: whoever reads
-    a history retries it.
+    If the configuration does not set ``retries``, this client retries nothing else: the reader of a
+    history does.
 
-    :param limit: what clients with the same credential share; by default, a limit of its own
+    :param limit: the limit that clients with the same credential share; by default a new one
     """
 
     def __init__(self, configuration: Configuration, limit: SharedLimit | None = None) -> None:
@@ -176,7 +180,7 @@ class SharedLimitClient(ApiClient):
         self._limit = limit or SharedLimit()
 
     def execute(self, *arguments: Any, **named: Any) -> ApiResponse[Any]:
-        """Make a call; a 429 is retried until the service has refused all for 15 minutes."""
+        """Make a call; retry a 429 until the service has refused all calls for 15 minutes."""
         while True:
             with self._limit.request(self._closing) as number:
                 try:
@@ -192,10 +196,3 @@ class SharedLimitClient(ApiClient):
         """Close all connections and end all waits."""
         self._closing.set()
         super().close()
-
-
-def _sleep_until(closing: Event, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        if closing.wait(min(left, LONGEST_UNSEEN)):
-            return

@@ -13,12 +13,12 @@ from flowhunt.credits import to_decimal
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds
 _ATTEMPTS = 3
-_RECENT = timedelta(days=2)  # whatever zone timestamps without an offset are in
+_RECENT = timedelta(days=2)  # enough for any zone of timestamps without a UTC offset
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The balance, and the recent transactions that are in it."""
+    """The balance, and the amounts of recent transactions by their ID."""
 
     balance: int
     amounts: dict[str, int]
@@ -28,9 +28,9 @@ class Snapshot:
 class Measured:
     """The effect of transactions on the balance.
 
-    :ivar change: how far the balance moved, in units
-    :ivar amount: the sum of the amounts of the transactions that arrived meanwhile
-    :ivar transactions: how many they are
+    :ivar change: the change of the balance, in units
+    :ivar amount: the sum of the amounts of the new transactions
+    :ivar transactions: the number of new transactions
     """
 
     change: int
@@ -43,24 +43,24 @@ class Measured:
         return Fraction(self.change, self.amount) if self.amount else None
 
     def __str__(self) -> str:
-        what = (
+        effect = (
             f"{self.transactions} transactions with an amount of {_credits(self.amount)} moved "
             f"the balance by {_credits(self.change)}"
         )
         if self.factor == -1:
-            return f"{what}: the unit is the same, and an amount that is spent is positive"
+            return f"{effect}: the unit is the same, and an amount that is spent is positive"
         if self.factor == 1:
-            return f"{what}: the unit is the same, and an amount that is spent is negative"
-        return f"{what}: the unit differs, or something else moved the balance too"
+            return f"{effect}: the unit is the same, and an amount that is spent is negative"
+        return f"{effect}: the unit differs, or something else moved the balance too"
 
 
 def snapshot(api: flowhunt.CreditsApi, workspace_id: str) -> Snapshot | None:
     """The balance with its transactions; ``None`` where it moved while they were read."""
     for _ in range(_ATTEMPTS):
         before = _balance(api, workspace_id)
-        asked = {"created_at_from": now_in_utc() - _RECENT}
+        criteria = {"created_at_from": now_in_utc() - _RECENT}
         rows = flowhunt.history.iter_credit_transactions(
-            api, workspace_id, asked, on_difference="ignore"
+            api, workspace_id, criteria, on_difference="ignore"
         )
         amounts = {row.transaction_id: row.amount for row in rows}
         if _balance(api, workspace_id) == before:
@@ -76,7 +76,7 @@ def measure(
     :param seconds: how long to wait
     :return: ``None`` where no transaction moved it
     """
-    ends = time.monotonic() + seconds
+    end = time.monotonic() + seconds
     pause = _SHORTEST_PAUSE
     while True:
         if _balance(api, workspace_id) != first.balance:
@@ -84,7 +84,7 @@ def measure(
             if later and (new := later.amounts.keys() - first.amounts.keys()):
                 amount = sum(later.amounts[transaction_id] for transaction_id in new)
                 return Measured(later.balance - first.balance, amount, len(new))
-        left = ends - time.monotonic()
+        left = end - time.monotonic()
         if left <= 0:
             return None
         time.sleep(min(pause, left))

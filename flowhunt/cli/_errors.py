@@ -11,7 +11,7 @@ import click
 
 import flowhunt
 from flowhunt.cli._session import NOT_SHOWN, Session
-from flowhunt.cli._text import one_line, say
+from flowhunt.cli._text import one_line, write_message
 
 
 class ExitCode(IntEnum):
@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-# All others are bugs of this program: they keep their traceback.
+# All other errors are bugs of this program, and print a traceback.
 EXPECTED = (click.ClickException, flowhunt.OpenApiException, OSError, ValueError, ImportError)
 
 
@@ -43,7 +43,7 @@ def exit_code_of(error: BaseException) -> int:
     """The exit code of an error."""
     import pydantic
 
-    codes: tuple[tuple[type[BaseException], ExitCode], ...] = (  # the first that fits counts
+    codes: tuple[tuple[type[BaseException], ExitCode], ...] = (  # the first that fits is used
         (KeyboardInterrupt, ExitCode.INTERRUPTED),
         (CredentialMissingError, ExitCode.CREDENTIAL),
         (flowhunt.UnauthorizedException, ExitCode.CREDENTIAL),
@@ -56,8 +56,8 @@ def exit_code_of(error: BaseException) -> int:
         (flowhunt.ApiValueError, ExitCode.USAGE),
         (pydantic.ValidationError, ExitCode.USAGE),
     )
-    for kind, code in codes:
-        if isinstance(error, kind):
+    for error_class, code in codes:
+        if isinstance(error, error_class):
             return code
     return ExitCode.LATER if getattr(error, "retryable", False) else ExitCode.FAILED
 
@@ -68,7 +68,7 @@ def report(session: Session, error: BaseException, profile: str | None = None) -
     :param profile: the profile of the error, if there are several
     """
     message, code = one_line(message_of(error)), exit_code_of(error)
-    session.exits_with(code)
+    session.set_exit_code(code)
     if session.errors_as_json:
         facts = {
             "type": type(error).__name__,
@@ -80,16 +80,18 @@ def report(session: Session, error: BaseException, profile: str | None = None) -
             "retry_after": getattr(error, "retry_after", None),
             "request_id": getattr(error, "request_id", None),
         }
-        say(sys.stderr, json.dumps({"error": facts}))
+        write_message(sys.stderr, json.dumps({"error": facts}))
     else:
         where = f"{one_line(profile)}: " if profile else ""
-        say(sys.stderr, f"error: {where}{message}")
+        write_message(sys.stderr, f"error: {where}{message}")
 
 
 def note(session: Session, text: str) -> None:
     """Write a note to standard error."""
     text = one_line(text)
-    say(sys.stderr, json.dumps({"note": text}) if session.errors_as_json else f"note: {text}")
+    write_message(
+        sys.stderr, json.dumps({"note": text}) if session.errors_as_json else f"note: {text}"
+    )
 
 
 def message_of(error: BaseException) -> str:

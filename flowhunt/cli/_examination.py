@@ -17,7 +17,7 @@ from typing import Any, Literal
 import click
 
 import flowhunt
-from flowhunt._profiles import location, profile
+from flowhunt._profiles import configuration_file, profile
 from flowhunt.cli._calibration import measure, snapshot
 from flowhunt.cli._errors import message_of
 from flowhunt.cli._network import (
@@ -55,12 +55,12 @@ class Finding:
     error: Exception | None = None
 
 
-class _CannotGoOn(Exception):
-    """The steps that follow need one that failed."""
+class _StepFailed(Exception):
+    """A step failed, so the steps after it are left out."""
 
 
 def versions() -> Finding:
-    """What is installed."""
+    """The versions of Python and of the packages in use."""
     parts = [f"{name} {version(name)}" for name in ("urllib3", "pydantic", "click", "rich")]
     return Finding(
         "versions",
@@ -83,14 +83,14 @@ def examine(source: Source, wait: float) -> Iterator[Finding]:
     try:
         configuration = yield from _credential(source)
         endpoint = Endpoint.of(configuration.host)
-        yield from _way(endpoint)
+        yield from _route(endpoint)
         with flowhunt.ApiClient(configuration) as client:
             api = flowhunt.CreditsApi(client)
             yield from _service(api)
             workspace_id = yield from _workspace(api, source, configuration)
             yield from _endpoints(api, workspace_id)
             yield _calibration(api, workspace_id, wait)
-    except _CannotGoOn:
+    except _StepFailed:
         yield Finding("further checks", "note", "left out, since they need the one that failed")
 
 
@@ -99,16 +99,16 @@ def _credential(source: Source) -> Generator[Finding, None, flowhunt.Configurati
     try:
         if source.profile is not None:
             where = f"profile {source.profile}"
-            yield Finding("profile file", "ok", f"{location()}, {_protection()}")
+            yield Finding("profile file", "ok", f"{configuration_file()}, {_protection()}")
             where += f", {profile(source.profile).credential}"
         configuration = source.configuration()
         headers = configuration.auth_headers()
     except flowhunt.OpenApiException as error:
         yield without_credential(error)
-        raise _CannotGoOn from error
+        raise _StepFailed from error
     if not headers:
         yield without_credential(flowhunt.MissingCredentialError())
-        raise _CannotGoOn
+        raise _StepFailed
     yield Finding("credential", "ok", f"{' and '.join(headers)} header from {where}")
     configuration.retries = 0
     configuration.deadline = _CALL_SECONDS
@@ -121,13 +121,11 @@ def _protection() -> str:
     return "which the permissions of the folder protect; they are not checked on Windows"
 
 
-def _way(endpoint: Endpoint) -> Iterator[Finding]:
-    """The steps of the connection to the service, or to its proxy."""
-    named = proxy_for(endpoint)
-    proxy = named[1] if named else None
-    if named:
-        variable, _ = named
-        yield Finding("proxy", "note", f"{named[1].scheme}://{proxy} from {variable}")
+def _route(endpoint: Endpoint) -> Iterator[Finding]:
+    """The proxy, the addresses, the connection and TLS."""
+    variable, proxy = proxy_for(endpoint) or (None, None)
+    if proxy:
+        yield Finding("proxy", "note", f"{proxy.scheme}://{proxy} from {variable}")
     else:
         yield Finding("proxy", "ok", "none")
     first = proxy or endpoint
@@ -147,7 +145,7 @@ def _resolver(endpoint: Endpoint) -> Generator[Finding, None, list[str]]:
     except (OSError, UnicodeError) as error:
         remedy = "check the host name, the network, the VPN and the DNS server"
         yield _failed("resolver", f"{endpoint.host}: {_reason(error)}", remedy, error)
-        raise _CannotGoOn from error
+        raise _StepFailed from error
     yield Finding("resolver", "ok", f"{endpoint.host} is {', '.join(addresses)}")
     return addresses
 
@@ -155,12 +153,12 @@ def _resolver(endpoint: Endpoint) -> Generator[Finding, None, list[str]]:
 def _connection(endpoint: Endpoint, addresses: list[str]) -> Iterator[Finding]:
     outcome = connect(endpoint, addresses)
     shown = ", ".join(
-        f"{address} {_reason(taken)}"
-        if isinstance(taken, OSError)
-        else f"{address} in {taken * 1000:.0f} ms"
-        for address, taken in outcome.items()
+        f"{address} {_reason(result)}"
+        if isinstance(result, OSError)
+        else f"{address} in {result * 1000:.0f} ms"
+        for address, result in outcome.items()
     )
-    errors = [taken for taken in outcome.values() if isinstance(taken, OSError)]
+    errors = [result for result in outcome.values() if isinstance(result, OSError)]
     if not errors:
         yield Finding("connection", "ok", shown)
     elif len(errors) < len(outcome):
@@ -168,12 +166,12 @@ def _connection(endpoint: Endpoint, addresses: list[str]) -> Iterator[Finding]:
     else:
         remedy = f"check the network, and whether a firewall allows port {endpoint.port}"
         yield _failed("connection", shown, remedy, errors[0])
-        raise _CannotGoOn
+        raise _StepFailed
 
 
 def _tls(endpoint: Endpoint, proxy: Endpoint | None) -> Iterator[Finding]:
     try:
-        shown = certificate_of(endpoint, proxy)
+        certificate = certificate_of(endpoint, proxy)
     except ssl.SSLCertVerificationError as error:
         untrusted = untrusted_certificate_of(endpoint, proxy)
         signer = f"; it was signed by {untrusted.issuer}" if untrusted else ""
@@ -183,18 +181,21 @@ def _tls(endpoint: Endpoint, proxy: Endpoint | None) -> Iterator[Finding]:
             "if your organisation inspects traffic, let SSL_CERT_FILE name its certificates",
             error,
         )
-        raise _CannotGoOn from error
+        raise _StepFailed from error
     except OSError as error:
-        remedy = f"check that {endpoint} speaks TLS, and what is in between"
+        remedy = f"check that {endpoint} speaks TLS, and each proxy and firewall on the way"
         yield _failed("TLS", _reason(error), remedy, error)
-        raise _CannotGoOn from error
-    yield _trusted(shown)
+        raise _StepFailed from error
+    yield _trusted(certificate)
 
 
-def _trusted(shown: Certificate) -> Finding:
-    found = f"{shown.protocol}, signed by {shown.issuer}, expires {shown.expires:%Y-%m-%d}"
-    soon = (shown.expires - datetime.now(UTC)).days < _DAYS
-    return Finding("TLS", "note" if soon else "ok", found)
+def _trusted(certificate: Certificate) -> Finding:
+    found = (
+        f"{certificate.protocol}, signed by {certificate.issuer}, "
+        f"expires {certificate.expires:%Y-%m-%d}"
+    )
+    is_soon = (certificate.expires - datetime.now(UTC)).days < _DAYS
+    return Finding("TLS", "note" if is_soon else "ok", found)
 
 
 def _service(api: flowhunt.CreditsApi) -> Iterator[Finding]:
@@ -209,25 +210,25 @@ def _service(api: flowhunt.CreditsApi) -> Iterator[Finding]:
     took = time.time() - began
     if error is not None and error.status is None:
         yield _failed("service", str(error), None, error)
-        raise _CannotGoOn from error
+        raise _StepFailed from error
     status = error.status if error else 200
     yield Finding("service", "ok", f"responded with {status} in {took * 1000:.0f} ms")
     yield _clock(headers.get("Date"), began + took / 2)
     if error is not None:
         yield _failed("credential accepted", str(error), None, error)
-        raise _CannotGoOn from error
+        raise _StepFailed from error
     yield Finding("credential accepted", "ok", "by get_credit_balance")
 
 
 def _clock(date: str | None, now: float) -> Finding:
     try:
-        off = now - parsedate_to_datetime(date or "").timestamp()
+        offset = now - parsedate_to_datetime(date or "").timestamp()
     except ValueError:
         return Finding("clock", "note", "not checked: the response has no date")
-    if abs(off) <= _CLOCK_SECONDS:
+    if abs(offset) <= _CLOCK_SECONDS:
         return Finding("clock", "ok", f"within {_CLOCK_SECONDS} s of the service's")
-    direction = "ahead of" if off > 0 else "behind"
-    found = f"{abs(off):.0f} s {direction} the service's"
+    direction = "ahead of" if offset > 0 else "behind"
+    found = f"{abs(offset):.0f} s {direction} the service's"
     return Finding("clock", "failed", found, "set this machine's clock: let it use NTP")
 
 
@@ -244,10 +245,10 @@ def _workspace(
             "an API key belongs to one workspace: check the workspace ID, or use a key of it",
             error,
         )
-        raise _CannotGoOn from error
+        raise _StepFailed from error
     except (flowhunt.ApiException, click.UsageError) as error:
         yield _failed("workspace", message_of(error), None, error)
-        raise _CannotGoOn from error
+        raise _StepFailed from error
     yield Finding("workspace", "ok", f"the credential may read {workspace_id}")
     return workspace_id
 

@@ -1,4 +1,4 @@
-"""Files that a command writes: one, or one a profile with `--all-profiles`."""
+"""Names of the files that a command writes: one, or one a profile with `--all-profiles`."""
 
 from __future__ import annotations
 

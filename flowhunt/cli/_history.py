@@ -1,4 +1,4 @@
-"""The history that `spend` and `report` read: of a mirror, of files, or of the service."""
+"""The history that `spend` and `report` read: from a mirror, from files, or from the service."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import click
 
 import flowhunt
 from flowhunt._zone import time_zone
-from flowhunt.cli._commands.check import limit as number_from_0
-from flowhunt.cli._options import keep
+from flowhunt.cli._options import keep, non_negative
 from flowhunt.cli._output import Row
 from flowhunt.cli._pace import Sign, power_of_ten, sign, unit_option
 from flowhunt.cli._period import bounds, half_open, midnight, now_in, now_in_utc, period
 from flowhunt.cli._session import Session, current_session
-from flowhunt.cli._workspaces import Source, of_each
+from flowhunt.cli._workspaces import Source, rows_of_sources
 from flowhunt.credits import UNITS_PER_CREDIT
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,7 +50,7 @@ def _keep_unit(context: click.Context, parameter: click.Parameter, unit: int) ->
     keep(context, parameter, power_of_ten(context, parameter, unit))
 
 
-# Both count for how the other options are read, wherever they stand.
+# Eager, since the other options are read with both, in any order on the command line.
 _zone = click.option(
     "--zone",
     metavar="NAME",
@@ -74,7 +73,7 @@ budget_period = click.option(
 
 def budget_units(text: str) -> int:
     """The units of a budget in credits."""
-    units = round(number_from_0(text) * current_session().unit)
+    units = round(non_negative(text) * current_session().unit)
     if units < 1:
         raise click.BadParameter(f"{text!r} is no budget: give credits above 0")
     return units
@@ -83,10 +82,10 @@ def budget_units(text: str) -> int:
 def check_from(session: Session) -> None:
     """Check that no option of the service is given with `--from`.
 
-    :raises click.UsageError: one does
+    :raises click.UsageError: one is
     """
     if session.all_profiles or session.profile:
-        raise click.UsageError("--from asks no service: it excludes --profile and --all-profiles")
+        raise click.UsageError("--from calls no service: it excludes --profile and --all-profiles")
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Origin:
     """The origin of a history.
 
     :ivar unit: units of an amount that are one credit
-    :ivar api: the endpoints to call; ``None`` if no service is asked
+    :ivar api: the endpoints to call; ``None`` if no service is called
     """
 
     source: Source
@@ -103,14 +102,14 @@ class Origin:
     api: flowhunt.CreditsApi | None = None
 
     def balance(self) -> int | None:
-        """The balance in the unit of amounts, if the service is asked."""
+        """The balance in the unit of amounts, ``None`` if no service is called."""
         if self.api is None or self.workspace_id is None:
             return None
         units = self.api.get_workspace_credit_balance(self.workspace_id).credits
         return units * self.unit // UNITS_PER_CREDIT
 
 
-Work = Callable[["flowhunt.spend.Spending", Origin], Iterable[Row]]
+MakeRows = Callable[["flowhunt.spend.Spending", Origin], Iterable[Row]]
 
 
 @dataclass(frozen=True)
@@ -125,41 +124,43 @@ class History:
     until: datetime | None
     sign: Sign
 
-    def each(
+    def rows(
         self,
         session: Session,
-        work: Work,
+        make_rows: MakeRows,
         *,
         by_transaction: bool = False,
         first: datetime | None = None,
     ) -> Iterator[Row]:
-        """The rows of ``work`` for each workspace, or for the relation that is read instead.
+        """The rows of ``make_rows`` for each workspace, or for the relation of `--from`.
 
-        :param by_transaction: whether sums of days are not enough
+        :param by_transaction: whether ``make_rows`` needs transactions, not only sums of days
         :param first: the latest start, unless `--since` is given
         """
-        from flowhunt import spend as _spend  # noqa: F401  without its extra, nothing is sent
+        from flowhunt import spend as _spend  # noqa: F401  fails without its extra, before a request
 
         if self.path is not None:
             check_from(session)
-            return self._of_relation(session, work, self.path)
-        # Sums are those of the days of UTC.
+            return self._of_relation(session, make_rows, self.path)
+        # The days of the service's sums are taken to be days in UTC.
         read = _transactions if by_transaction or session.zone else _sums
-        usual = midnight(now_in(session.zone)) - timedelta(weeks=WEEKS)
-        since = self.since or min(usual, first or usual)
-        return of_each(session, lambda source: self._of_source(session, source, work, read, since))
+        default = midnight(now_in(session.zone)) - timedelta(weeks=WEEKS)
+        since = self.since or min(default, first or default)
+        return rows_of_sources(
+            session, lambda source: self._of_source(session, source, make_rows, read, since)
+        )
 
-    def _of_relation(self, session: Session, work: Work, path: str) -> Iterator[Row]:
+    def _of_relation(self, session: Session, make_rows: MakeRows, path: str) -> Iterator[Row]:
         until = None if self.until is None else _not_after_now(self.until)
         bounds = half_open(self.since, until)
         with self._spending(session, path, *bounds, session.workspace_id) as spending:
-            yield from work(spending, Origin(Source(None), session.workspace_id, session.unit))
+            yield from make_rows(spending, Origin(Source(None), session.workspace_id, session.unit))
 
     def _of_source(
         self,
         session: Session,
         source: Source,
-        work: Work,
+        make_rows: MakeRows,
         read: Callable[..., Any],
         since: datetime,
     ) -> Iterator[Row]:
@@ -170,7 +171,7 @@ class History:
             api = flowhunt.CreditsApi(client)
             relation = read(api, workspace_id, since, until)
             with self._spending(session, relation, *half_open(since, until)) as spending:
-                yield from work(spending, Origin(source, workspace_id, session.unit, api))
+                yield from make_rows(spending, Origin(source, workspace_id, session.unit, api))
 
     def _spending(
         self,
@@ -192,7 +193,7 @@ class History:
 
 
 def _not_after_now(until: datetime) -> datetime:
-    """No history is complete in the future: its days would count as days without spending."""
+    """The end of a period, now at the latest: later days would count as days without spending."""
     now = now_in_utc()
     return min(until, now if until.tzinfo is None else now.replace(tzinfo=UTC))
 

@@ -1,4 +1,4 @@
-"""The program: its commands, and how it reports errors."""
+"""The program: its commands, and the main function that reports errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COMMANDS = (
     "demo",
 )
 
-_EXACT = Context(prec=60)  # a program that calls `main` may have few digits
+_EXACT = Context(prec=60)  # the context of a program that calls `main` may have too few digits
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -102,7 +102,7 @@ def _main(arguments: list[str]) -> int:
         report(session, KeyboardInterrupt("interrupted"))
         return ExitCode.INTERRUPTED
     except EXPECTED as error:
-        if not is_left_by_reader(error):
+        if not is_closed_by_reader(error):
             report(session, error)
         _drop_standard_output()
     return session.exit_code
@@ -113,29 +113,29 @@ def _run(arguments: list[str], session: Session) -> None:
         with program.make_context(PROGRAM, arguments, obj=session) as context:
             program.invoke(context)
     except click.exceptions.Exit as exit_:
-        session.exits_with(exit_.exit_code)
+        session.set_exit_code(exit_.exit_code)
     if sys.stdout is not None:
         sys.stdout.flush()  # while an error can still be reported
 
 
 def _asks_for_json(arguments: list[str]) -> bool:
-    """Whether a program reads the errors; known even if the arguments are wrong."""
+    """Whether errors are to be JSON, even if the arguments are wrong."""
     return bool(re.search(r"(^| )(-o|--output)[ =]?jsonl?( |$)", " ".join(arguments)))
 
 
-def is_left_by_reader(error: Exception) -> bool:
-    """Whether the reader of standard output has closed it, an invalid argument on Windows."""
+def is_closed_by_reader(error: Exception) -> bool:
+    """Whether the error means that the reader of standard output has closed it."""
     if os.name == "nt" and isinstance(error, OSError) and error.filename is None:
-        return error.errno in (errno.EPIPE, errno.EINVAL)
+        return error.errno in (errno.EPIPE, errno.EINVAL)  # Windows reports an invalid argument
     return isinstance(error, BrokenPipeError)
 
 
 def _drop_standard_output() -> None:
-    """Prevent a second error, and another exit code, when Python flushes at its end."""
+    """Prevent a second error, and another exit code, when Python flushes on exit."""
     try:
         sys.stdout.flush()
     except OSError:
         with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
     except (AttributeError, ValueError):
-        pass  # there is none, or it is closed
+        pass  # standard output is missing or closed

@@ -1,4 +1,4 @@
-"""What `sync` and `verify` share: the workspaces, their errors, and the exit code."""
+"""Calls `flowhunt.mirror` for `sync` and `verify`, and reports errors and differences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowhunt.cli._workspaces import sources
 R = TypeVar("R", "flowhunt.mirror.SyncReport", "flowhunt.mirror.VerifyReport")
 
 
-def of_workspaces(
+def call_for_workspaces(
     session: Session,
     function: Callable[..., R],
     table: str,
@@ -25,9 +25,9 @@ def of_workspaces(
     """Call a function of `flowhunt.mirror` for all workspaces at once.
 
     A workspace that fails is reported with its profile. If none fails and figures differ, the exit
-    code is that of a difference.
+    code is ``DIFFERENCE``.
 
-    :return: its report, and the profile of each workspace; ``None`` if no profile could be used
+    :return: the report, and the profile of each workspace; ``None`` if no profile could be used
     """
     first, end = half_open(since, until)
     configurations: dict[str, flowhunt.Configuration] = {}
@@ -43,13 +43,13 @@ def of_workspaces(
             profiles.setdefault(workspace_id, source.profile if session.all_profiles else None)
     if not configurations:
         return None
-    found = function(configurations, table, since=first, until=end)
-    for failure in found.failures:
+    result = function(configurations, table, since=first, until=end)
+    for failure in result.failures:
         if not isinstance(failure.error, EXPECTED):
             raise failure.error
         report(session, failure.error, profiles[failure.workspace_id])
-    for difference in found.sums_differ:
+    for difference in result.sums_differ:
         note(session, f"rows and sums disagree, the rows count: {difference}")
-    if not found.ok:
-        session.exits_with(ExitCode.DIFFERENCE)
-    return found, profiles
+    if not result.ok:
+        session.set_exit_code(ExitCode.DIFFERENCE)
+    return result, profiles

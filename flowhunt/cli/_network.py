@@ -1,4 +1,4 @@
-"""The steps of a connection to the service: addresses, connections, TLS."""
+"""The steps of a connection to the service: proxy, addresses, connections, TLS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from threading import Thread
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+from flowhunt._proxies import proxy_from_environment
 
 T = TypeVar("T")
 
@@ -51,11 +52,8 @@ class Certificate:
 
 def proxy_for(endpoint: Endpoint) -> tuple[str, Endpoint] | None:
     """The variable of the environment that names a proxy for an endpoint, and the proxy."""
-    proxies: dict[str, str] = getproxies_environment()
-    for kind in (endpoint.scheme, "all"):
-        if proxies.get(kind) and not proxy_bypass_environment(str(endpoint), proxies):
-            return f"{kind.upper()}_PROXY", Endpoint.of(proxies[kind])
-    return None
+    found = proxy_from_environment(endpoint.scheme, endpoint.host, endpoint.port)
+    return found and (found.variable, Endpoint.of(found.url))
 
 
 def addresses_of(endpoint: Endpoint) -> list[str]:
@@ -63,11 +61,11 @@ def addresses_of(endpoint: Endpoint) -> list[str]:
 
     :raises OSError: there is none, or the resolver did not respond in time
     """
-    found = _within(
+    records = _with_time_limit(
         SECONDS,
         lambda: socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM),
     )
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(record[4][0]) for record in records))
 
 
 def connect(endpoint: Endpoint, addresses: list[str]) -> dict[str, float | OSError]:
@@ -97,12 +95,12 @@ def untrusted_certificate_of(endpoint: Endpoint, proxy: Endpoint | None) -> Cert
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        shown = _peer_certificate(context, endpoint, proxy)
+        certificate = _peer_certificate(context, endpoint, proxy)
         # Python reads only a certificate that it trusts: trust this one alone.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(cadata=shown)
+        context.load_verify_locations(cadata=certificate)
         return _handshake(context, endpoint, proxy)
     except OSError:
         return None
@@ -111,9 +109,9 @@ def untrusted_certificate_of(endpoint: Endpoint, proxy: Endpoint | None) -> Cert
 def _handshake(context: ssl.SSLContext, endpoint: Endpoint, proxy: Endpoint | None) -> Certificate:
     connection = _connected(context, endpoint, proxy)
     try:
-        shown: dict[str, Any] = connection.sock.getpeercert() or {}
-        names = {key: value for entry in shown.get("issuer", ()) for key, value in entry}
-        expires = ssl.cert_time_to_seconds(shown["notAfter"])
+        certificate: dict[str, Any] = connection.sock.getpeercert() or {}
+        names = {key: value for entry in certificate.get("issuer", ()) for key, value in entry}
+        expires = ssl.cert_time_to_seconds(certificate["notAfter"])
         return Certificate(
             issuer=", ".join(
                 names[key] for key in ("organizationName", "commonName") if key in names
@@ -146,8 +144,8 @@ def _connected(
     return connection
 
 
-def _within(seconds: float, call: Callable[[], T]) -> T:
-    """The result of a call that has no time limit.
+def _with_time_limit(seconds: float, call: Callable[[], T]) -> T:
+    """The result of a call that has no time limit of its own.
 
     :raises TimeoutError: the time is over; the call continues in a thread that nothing waits for
     """

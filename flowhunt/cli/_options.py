@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 import click
@@ -18,13 +19,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Keep an option in the session. After the command it wins over before the command."""
+    """Keep an option in the session. Given after the command, it wins over one given before it."""
     session = context.ensure_object(Session)
     if parameter.name and context.get_parameter_source(parameter.name) in _GIVEN:
         setattr(session, parameter.name, value)
 
 
 _GIVEN = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+
+
+def non_negative(text: str) -> Decimal:
+    """A number of 0 or more. ``nan`` is refused: no balance would ever be below it."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("nan")
+    if not number.is_finite() or number < 0:
+        raise click.BadParameter(f"{text!r} is not a number of 0 or more")
+    return number
 
 
 def _profile_names(
@@ -56,15 +68,13 @@ PROFILE = _option(
     shell_complete=_profile_names,
     help="Use this profile of the configuration file.",
 )
-ALL_PROFILES = _option(
-    "-a", "--all-profiles", is_flag=True, help="Ask with every profile, at once."
-)
+ALL_PROFILES = _option("-a", "--all-profiles", is_flag=True, help="Use every profile, all at once.")
 WORKSPACE = _option(
     "-w",
     "--workspace",
     "workspace_id",
     metavar="ID",
-    help="Ask for this workspace instead of the profile's.",
+    help="Read this workspace instead of the profile's.",
 )
 OUTPUT = _option(
     "-o",
@@ -93,14 +103,14 @@ def shared(*options: SharedOption) -> Callable[[F], F]:
 
     def add(command: F) -> F:
         parameters: list[click.Parameter] = vars(command).setdefault("__click_params__", [])
-        parameters[:0] = reversed(options)  # click turns the list round
+        parameters[:0] = reversed(options)  # click reverses the list
         return command
 
     return add
 
 
 class Command(click.Command):
-    """A command whose help lists the shared options apart from its own."""
+    """A command whose help lists the shared options after its own."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse more arguments than the command has, and show none of them."""

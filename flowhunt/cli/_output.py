@@ -16,24 +16,25 @@ from typing import Any, Literal, TextIO
 
 import click
 
+from flowhunt._tables.display import plain
 from flowhunt.cli._errors import note
 from flowhunt.cli._session import Session
-from flowhunt.cli._text import encodable, plain, write
+from flowhunt.cli._text import encodable, write
 from flowhunt.credits import to_decimal
 
 FORMATS = ("table", "json", "jsonl", "csv")
 
-_NOT_A_TERMINAL = 1_000_000  # characters in a line; nothing is cut or wrapped
+_UNLIMITED = 1_000_000  # characters in a line, so that no line is wrapped
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of what a command returns.
+    """A column of the rows that a command shows.
 
     :ivar kind: ``credits`` are integers of the API, shown as credits unless ``--raw`` is given
-    :ivar in_table: whether a table has it where ``--fields`` does not say
+    :ivar in_table: whether a table has it without ``--fields``
     """
 
     name: str
@@ -59,20 +60,20 @@ def show(
         columns = [Column("profile"), *columns]
     columns = _chosen(session, columns)
     stream = sys.stdout
-    found: Iterator[list[Any]] = (
+    values: Iterator[list[Any]] = (
         [_value(session, column, row) for column in columns] for row in rows
     )
-    first = next(found, None)  # an error before it leaves nothing on standard output
+    first = next(values, None)  # before any output: after an error, standard output is empty
     if first is None and session.exit_code:
         return
-    found = chain([] if first is None else [first], found)
+    values = chain([] if first is None else [first], values)
     if session.output != "table":
-        for line in _LINES[session.output](columns, found):
+        for line in _WRITERS[session.output](columns, values):
             write(stream, line)
     elif first is None:
         note(session, nothing)
     else:
-        write(stream, _table(columns, [list(map(_cell, values)) for values in found], stream))
+        write(stream, _table(columns, [list(map(_cell, each)) for each in values], stream))
 
 
 def _chosen(session: Session, columns: Sequence[Column]) -> Sequence[Column]:
@@ -114,7 +115,7 @@ def _json_object(columns: Sequence[Column], values: list[Any]) -> str:
 
 
 def _json_value(value: Any) -> str:
-    """JSON in ASCII, which drives no terminal; credits as an exact number."""
+    """JSON in ASCII, which is harmless to a terminal; credits as an exact number."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     return json.dumps(value)
@@ -125,12 +126,12 @@ def _csv_lines(columns: Sequence[Column], rows: Iterable[list[Any]]) -> Iterator
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([column.name for column in columns])
     for values in rows:
-        yield _taken_out(buffer)
+        yield _drained(buffer)
         writer.writerow([_csv_value(value) for value in values])
-    yield _taken_out(buffer)
+    yield _drained(buffer)
 
 
-def _taken_out(buffer: io.StringIO) -> str:
+def _drained(buffer: io.StringIO) -> str:
     text = buffer.getvalue()
     buffer.seek(0)
     buffer.truncate()
@@ -145,7 +146,7 @@ def _csv_value(value: Any) -> str:
     return f"{value:f}" if isinstance(value, Decimal) else plain(str(value))
 
 
-_LINES = {"json": _json_array, "jsonl": _json_lines, "csv": _csv_lines}
+_WRITERS = {"json": _json_array, "jsonl": _json_lines, "csv": _csv_lines}
 
 
 def _cell(value: Any) -> str:
@@ -161,7 +162,7 @@ def _cell(value: Any) -> str:
 def _table(columns: Sequence[Column], rows: list[list[str]], stream: TextIO | None) -> str:
     """A table, or a line a field if the terminal is too narrow for it.
 
-    Nothing is cut, and without a terminal nothing is wrapped.
+    All text is shown, and without a terminal no line is wrapped.
     """
     from rich import box
     from rich.console import Console, detect_legacy_windows
@@ -171,10 +172,11 @@ def _table(columns: Sequence[Column], rows: list[list[str]], stream: TextIO | No
     is_terminal = stream is not None and stream.isatty()
     console = Console(
         file=stream or io.StringIO(),
-        width=None if is_terminal else _NOT_A_TERMINAL,
+        width=None if is_terminal else _UNLIMITED,
         highlight=False,
         legacy_windows=False,
-        color_system=None if detect_legacy_windows() else "auto",  # it would show the escapes
+        # An old console of Windows would print escape sequences as text.
+        color_system=None if detect_legacy_windows() else "auto",
     )
     headings = [column.name.replace("_", " ") for column in columns]
     rows = [[encodable(cell, console.encoding) for cell in cells] for cells in rows]
@@ -183,7 +185,7 @@ def _table(columns: Sequence[Column], rows: list[list[str]], stream: TextIO | No
         table.add_column(heading, justify="left" if column.kind == "text" else "right")
     for cells in rows:
         table.add_row(*map(Text, cells))
-    unlimited = console.options.update(max_width=_NOT_A_TERMINAL)
+    unlimited = console.options.update(max_width=_UNLIMITED)
     if console.measure(table, options=unlimited).maximum > console.width:
         return _records(headings, rows)
     with console.capture() as captured:

@@ -1,4 +1,4 @@
-"""How fast credits are spent, and how long they last at that pace."""
+"""The pace of spending, and how long a balance lasts at that pace."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _UNITS = {10**digits for digits in range(19)}
 
 
 class PaceUnknownError(click.ClickException):
-    """The amounts do not show the spending."""
+    """The sum of the amounts has the sign of credits returned, so the pace is unknown."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What was spent in the last complete days.
+    """The spending of the last complete days.
 
     :ivar spent: in the unit of the balance
     :ivar days: how many days, from the first that has a transaction
@@ -47,7 +47,7 @@ class Pace:
 
 
 def tenths(days: Fraction) -> float:
-    """Days to show, rounded down, so that they never look like more."""
+    """Days to show, rounded down to tenths."""
     return floor(days * 10) / 10
 
 
@@ -87,15 +87,15 @@ unit = unit_option(power_of_ten)
 
 
 def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign, unit: int) -> Pace:
-    """What was spent in the last 28 complete days of UTC, by the sums of the service.
+    """The spending of the last 28 complete days of UTC, from the sums of the service.
 
     :param unit: units of an amount that are one credit
     :raises PaceUnknownError: the amounts add up to the other sign
     :raises flowhunt.OpenApiException: the sums cannot be read, or differ from the chart
     """
     today = midnight(now_in_utc())
-    asked = bounds(today - timedelta(days=DAYS), today)
-    sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, asked))
+    criteria = bounds(today - timedelta(days=DAYS), today)
+    sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, criteria))
     if not sums:
         return Pace(Fraction(), DAYS)
     amount = sum(row.amount for row in sums)

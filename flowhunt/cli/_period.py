@@ -14,12 +14,12 @@ from flowhunt.cli._session import current_session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_SPAN = re.compile(r"(\d{1,9})([hdw])").fullmatch
+_TIME_AGO = re.compile(r"(\d{1,9})([hdw])").fullmatch
 _MICROSECOND = timedelta(microseconds=1)
 
 
 def when(text: str) -> datetime:
-    """A date, a timestamp, a name such as `month`, or a time back from now such as `7d`."""
+    """The timestamp of a date, a timestamp, a name such as `month`, or a time ago such as `7d`."""
     try:
         return _timestamp(text.strip().lower())
     except (ValueError, OverflowError):
@@ -44,14 +44,15 @@ def _timestamp(text: str) -> datetime:
     }
     if text in named:
         return _by_clock(named[text])
-    if span := _SPAN(text):
-        number, unit = int(span[1]), span[2]
+    if ago := _TIME_AGO(text):
+        number, unit = int(ago[1]), ago[2]
         if unit == "h":
-            earlier = datetime.now(UTC) - timedelta(hours=number)  # two of a zone skip its shifts
+            # In UTC: arithmetic in a zone ignores its changes between winter and summer time.
+            earlier = datetime.now(UTC) - timedelta(hours=number)
             return earlier.astimezone(zone) if zone else earlier.replace(tzinfo=None)
         return _by_clock(today - timedelta(days=number * (7 if unit == "w" else 1)))
-    given = datetime.fromisoformat(text.upper())
-    return given if given.tzinfo else _by_clock(given.replace(tzinfo=zone))
+    timestamp = datetime.fromisoformat(text.upper())
+    return timestamp if timestamp.tzinfo else _by_clock(timestamp.replace(tzinfo=zone))
 
 
 def _by_clock(timestamp: datetime) -> datetime:
@@ -66,7 +67,7 @@ def now_in_utc() -> datetime:
 
 
 def now_in(zone: tzinfo | None) -> datetime:
-    """Now in a zone; without an offset in UTC, which ``None`` stands for."""
+    """Now in a zone; for ``None`` in UTC, without an offset."""
     return datetime.now(zone) if zone else now_in_utc()
 
 
@@ -103,7 +104,7 @@ def period(default: str | None, shown: str | None = None) -> Callable[[F], F]:
 
 
 def bounds(since: datetime, until: datetime | None) -> dict[str, datetime]:
-    """The bounds of a request, both included, for the time from ``since`` up to ``until``.
+    """The bounds of a request, both inclusive, for the time from ``since`` up to ``until``.
 
     :raises click.UsageError: there is no time between them
     """
@@ -115,7 +116,7 @@ def bounds(since: datetime, until: datetime | None) -> dict[str, datetime]:
 def half_open(
     since: datetime | None, until: datetime | None
 ) -> tuple[datetime | None, datetime | None]:
-    """Both, with a UTC offset if one of them has one.
+    """Both timestamps, both with a UTC offset if one of them has one.
 
     :raises click.UsageError: there is no time between them
     """

@@ -1,4 +1,4 @@
-"""The configuration file, as `login` changes it; `flowhunt._profiles` reads it."""
+"""Writes profiles to the configuration file, which `flowhunt._profiles` reads."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import click
 
 import flowhunt
 from flowhunt._extras import extra
-from flowhunt._profiles import SETTINGS, location
+from flowhunt._profiles import SETTINGS, configuration_file
 
 with extra("cli"):
     import tomlkit
 
 
-def keep_profile(name: str, settings: Mapping[str, Any]) -> Path:
+def save_profile(name: str, settings: Mapping[str, Any]) -> Path:
     """Add a profile or replace its settings; other profiles and comments stay.
 
     The file is replaced once the new one is complete, and is readable by its owner alone.
@@ -26,7 +26,7 @@ def keep_profile(name: str, settings: Mapping[str, Any]) -> Path:
     :raises flowhunt.ProfileError: the file that exists cannot be used
     """
     flowhunt.profiles()
-    file = location().resolve()
+    file = configuration_file().resolve()
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = file.with_name(f"{file.name}.new")
     try:

@@ -1,4 +1,4 @@
-"""Commands of the sandbox, which has a command line of its own."""
+"""Commands that call the command line of the sandbox."""
 
 from __future__ import annotations
 

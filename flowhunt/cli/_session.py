@@ -16,7 +16,7 @@ NOT_SHOWN = f"not shown, it may be a key; `{PROGRAM} login` asks for one, or rea
 
 @dataclass
 class Session:
-    """The options that commands share, as they were given, and the exit code so far.
+    """The options that commands share, and the exit code so far.
 
     :ivar zone: of days and of times without a UTC offset; ``None`` for UTC
     :ivar unit: units of an amount that are one credit
@@ -33,12 +33,12 @@ class Session:
     errors_as_json: bool = False
     exit_code: int = 0
 
-    def exits_with(self, code: int) -> None:
-        """Exit with this code, unless a limit was crossed or something failed before."""
+    def set_exit_code(self, code: int) -> None:
+        """Set the exit code, unless it is already set: the first error decides."""
         self.exit_code = self.exit_code or code
 
 
 def current_session() -> Session:
-    """That of the command whose options are read; outside of a command a new one."""
+    """The session of the command whose options are read; a new one outside of a command."""
     context = click.get_current_context(silent=True)
     return (context and context.find_object(Session)) or Session()

@@ -1,25 +1,11 @@
-"""Text on the standard streams that cannot drive a terminal."""
+"""Writes text to the standard streams, in their encoding."""
 
 from __future__ import annotations
 
-import unicodedata
 from contextlib import suppress
 from typing import TextIO
 
-# Spaces, characters newer than Python's tables, private ones, and the two that join letters.
-_HARMLESS_CATEGORIES = frozenset({"Zs", "Cn", "Co"})
-_JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
-
-
-def plain(text: str) -> str:
-    r"""The text with an escape such as ``\x1b`` for what could drive or confuse a terminal.
-
-    These are control characters, line ends, marks that change the direction of writing, and other
-    invisible ones.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if _is_harmless(c) else _escape(c) for c in text)
+from flowhunt._tables.display import plain
 
 
 def one_line(text: str) -> str:
@@ -39,21 +25,9 @@ def write(stream: TextIO | None, text: str) -> None:
         stream.write(encodable(text, stream.encoding))
 
 
-def say(stream: TextIO | None, text: str) -> None:
+def write_message(stream: TextIO | None, text: str) -> None:
     """Write a line for people. A closed stream is no error."""
     with suppress(OSError, ValueError):
         write(stream, f"{text}\n")
         if stream is not None:
             stream.flush()
-
-
-def _is_harmless(character: str) -> bool:
-    return (
-        character.isprintable()
-        or character in _JOINERS
-        or unicodedata.category(character) in _HARMLESS_CATEGORIES
-    )
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

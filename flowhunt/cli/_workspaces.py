@@ -1,4 +1,4 @@
-"""The workspaces to ask, each with its credential."""
+"""The workspaces that a command reads, each with its credential."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from functools import partial
 import click
 
 import flowhunt
-from flowhunt._profiles import chosen_name, location
+from flowhunt._profiles import configuration_file, default_name
+from flowhunt.cli._concurrent import Failure, run_concurrently
 from flowhunt.cli._errors import EXPECTED, CredentialMissingError, report
 from flowhunt.cli._output import Row
 from flowhunt.cli._session import PROGRAM, Session
-from flowhunt.cli._side_by_side import Failure, side_by_side
 
-Ask = Callable[[flowhunt.CreditsApi, str], Iterable[Row]]
+ReadWorkspace = Callable[[flowhunt.CreditsApi, str], Iterable[Row]]
 
 _CREDENTIALS = ("FLOWHUNT_API_KEY", "FLOWHUNT_ACCESS_TOKEN")
 _OTHERS = ("FLOWHUNT_BASE_URL", "FLOWHUNT_WORKSPACE_ID")
@@ -45,18 +45,18 @@ class Source:
         return configuration
 
     def workspace_of(self, configuration: flowhunt.Configuration) -> str:
-        """The workspace to ask for.
+        """The workspace to read.
 
         :raises click.UsageError: none is named
         """
         if not configuration.workspace_id:
-            kept = "set FLOWHUNT_WORKSPACE_ID" if self.profile is None else "keep it in the profile"
-            raise click.UsageError(f"which workspace? Give --workspace ID, or {kept}")
+            other = "set FLOWHUNT_WORKSPACE_ID" if self.profile is None else "add it to the profile"
+            raise click.UsageError(f"which workspace? Give --workspace ID, or {other}")
         return configuration.workspace_id
 
 
 def sources(session: Session) -> list[Source]:
-    """The profiles to ask, or the environment.
+    """The profiles to use, or the environment.
 
     :raises click.UsageError: options that exclude each other
     :raises CredentialMissingError: there is neither a profile nor a credential
@@ -67,7 +67,7 @@ def sources(session: Session) -> list[Source]:
         names = flowhunt.profiles()
         if not names:
             raise CredentialMissingError(
-                f"there is no profile in {location()}: run {PROGRAM} login"
+                f"there is no profile in {configuration_file()}: run {PROGRAM} login"
             )
         return [Source(name) for name in names]
     if session.profile:
@@ -78,12 +78,12 @@ def sources(session: Session) -> list[Source]:
 
 
 def _default_profile() -> str:
-    name, known = chosen_name(), flowhunt.profiles()
+    name, known = default_name(), flowhunt.profiles()
     if name not in known and not _is_set("FLOWHUNT_PROFILE"):
         raise _no_credential(known)
-    if lonely := list(filter(_is_set, _OTHERS)):
+    if others := list(filter(_is_set, _OTHERS)):
         raise CredentialMissingError(
-            f"{' and '.join(lonely)} is set, and FLOWHUNT_API_KEY is not: set it too, or give "
+            f"{' and '.join(others)} is set, and FLOWHUNT_API_KEY is not: set it too, or give "
             f"--profile {name}"
         )
     return name
@@ -104,33 +104,33 @@ def _is_set(name: str) -> bool:
     return bool(os.environ.get(name, "").strip())
 
 
-def rows_of(session: Session, ask: Ask) -> Iterator[Row]:
+def rows_of_workspaces(session: Session, read_workspace: ReadWorkspace) -> Iterator[Row]:
     """The rows of each workspace, in the order of the profiles."""
 
-    def asked(source: Source) -> Iterator[Row]:
+    def read(source: Source) -> Iterator[Row]:
         configuration = source.configuration()
         workspace_id = source.workspace_of(configuration)
         with flowhunt.ApiClient(configuration) as client:
-            yield from ask(flowhunt.CreditsApi(client), workspace_id)
+            yield from read_workspace(flowhunt.CreditsApi(client), workspace_id)
 
-    return of_each(session, asked)
+    return rows_of_sources(session, read)
 
 
-def of_each(session: Session, work: Callable[[Source], Iterable[Row]]) -> Iterator[Row]:
+def rows_of_sources(session: Session, read: Callable[[Source], Iterable[Row]]) -> Iterator[Row]:
     """The rows of each source, in order.
 
-    With ``--all-profiles`` all run at once. One that fails is reported and does not stop the
-    others; the rows that it returned before are kept.
+    With ``--all-profiles`` all are read at once. A source that fails is reported, its rows so far
+    are shown, and the others are read.
     """
     chosen = sources(session)
     if not session.all_profiles:
         try:
-            yield from work(chosen[0])
+            yield from read(chosen[0])
         except EXPECTED as error:
             report(session, error)
         return
-    starts = [partial(work, source) for source in chosen]
-    for source, results in zip(chosen, side_by_side(starts), strict=True):
+    starts = [partial(read, source) for source in chosen]
+    for source, results in zip(chosen, run_concurrently(starts), strict=True):
         for result in results:
             if not isinstance(result, Failure):
                 yield {"profile": source.profile, **result}

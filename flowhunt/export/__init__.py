@@ -7,8 +7,8 @@
     report = export_credit_transactions(api, workspace_id, "march.xlsx", "2026-03-01", "2026-04-01")
     print(report)
 
-The rows are sorted by workspace and time. The file is written under another name and renamed once
-it is complete.
+The rows are sorted by workspace and time. An existing file is replaced once the new one is
+complete.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flowhunt._extras import extra
+from flowhunt._tables.files import atomic_write
 from flowhunt._tables.locations import Location
 from flowhunt._workspaces.clients import Clients, Configurations, ids_of
-from flowhunt._workspaces.progress import Callback, Progress, reported
+from flowhunt._workspaces.progress import Callback, Progress, progress_callback
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import ApiValueError
 from flowhunt.history._arguments import (
@@ -41,15 +43,15 @@ with extra("export"):
     import pyarrow.compute
 
     from flowhunt.export._columns import Columns, Unit
-    from flowhunt.export._files import file_path, replacing
     from flowhunt.export._formats import (
         WRITERS,
         Format,
         SpreadsheetCsvWriter,
         format_of,
     )
+    from flowhunt.export._path import file_path
     from flowhunt.export._report import ExportReport
-    from flowhunt.export._workspaces import Pieces, Settings, read_in_order
+    from flowhunt.export._workspaces import Settings, WorkspaceRows, read_in_order
 
 __all__ = ["ExportReport", "Progress", "export_credit_transactions", "export_table"]
 
@@ -120,10 +122,10 @@ def export_credit_transactions(
         sources = {each: clients.source_of(each) for each in ids}
         settings = Settings(since, until, page_size, workers, on_difference, zone, sleep)
 
-        def pieces() -> Pieces:
+        def read() -> WorkspaceRows:
             return read_in_order(clients, sources, settings, target.folder)
 
-        return target.write(pieces, len(ids), progress)
+        return target.write(read, len(ids), progress)
 
 
 def export_table(
@@ -154,22 +156,22 @@ def export_table(
     """
     with extra("mirror"):
         from flowhunt.mirror._table import MirrorTable
-    asked = half_open(since, until, zone)
+    requested = half_open(since, until, zone)
     ids = None if workspace_id is None else ids_of(workspace_id)
     target = _Target(path, format, columns, unit, spreadsheet=spreadsheet)
-    snapshot = MirrorTable(table, asked.zone, storage_options).snapshot(ids)
+    snapshot = MirrorTable(table, requested.zone, storage_options).snapshot(ids)
     listed = sorted(snapshot.months) if ids is None else ids
 
-    def pieces() -> Pieces:
+    def read() -> WorkspaceRows:
         for each in listed:
-            for rows in snapshot.in_order(each, asked.interval):
+            for rows in snapshot.in_order(each, requested.interval):
                 yield each, rows
 
-    return target.write(pieces, len(listed), progress)
+    return target.write(read, len(listed), progress)
 
 
 class _Target:
-    """The file to write, with checked arguments."""
+    """The file to write, its format and its columns, checked."""
 
     def __init__(
         self,
@@ -193,49 +195,63 @@ class _Target:
 
     @property
     def folder(self) -> Path:
-        """Where the file is."""
+        """The folder of the file."""
         return self._path.parent
 
     def write(
-        self, pieces: Callable[[], Pieces], workspaces: int, progress: bool | Callback
+        self, read: Callable[[], WorkspaceRows], workspaces: int, progress: bool | Callback
     ) -> ExportReport:
-        """Write the file, and name it once it is complete."""
+        """Write the file atomically.
+
+        :param read: called for the rows once the file is open
+        :param workspaces: how many workspaces are read
+        """
         began = time.monotonic()
-        rows = amount = finished = 0
-        first: datetime | None = None
-        last: datetime | None = None
+        total = _Total()
+        finished = 0
         current = ""
         with (
-            reported(progress, "export") as report,
-            replacing(self._path) as out,
+            progress_callback(progress, "export") as report,
+            atomic_write(self._path) as out,
             self._writer(out, self._columns.schema) as writer,
-            closing(pieces()) as found,
+            closing(read()) as tables,
         ):
-            for workspace_id, table in found:
+            for workspace_id, table in tables:
                 finished += bool(current) and workspace_id != current
                 current = workspace_id
                 if table.num_rows:
                     writer.write(self._columns.of(table))
-                    rows += table.num_rows
-                    amount += _sum(table["amount"])
-                    extent = pc.min_max(table["created_at"]).as_py()
-                    first = min(first or extent["min"], extent["min"])
-                    last = max(last or extent["max"], extent["max"])
-                report(Progress(finished, workspaces, rows))
-            report(Progress(workspaces, workspaces, rows))
+                    total.add(table)
+                report(Progress(finished, workspaces, total.rows))
+            report(Progress(workspaces, workspaces, total.rows))
         return ExportReport(
             path=self._path,
             format=self._format,
             workspaces=workspaces,
-            rows=rows,
-            amount=amount,
-            first=first,
-            last=last,
+            rows=total.rows,
+            amount=total.amount,
+            first=total.first,
+            last=total.last,
             bytes=self._path.stat().st_size,
             seconds=time.monotonic() - began,
         )
 
 
-def _sum(amounts: Any) -> int:
-    """The exact sum: 64 bits may not be enough."""
-    return int(pc.sum(amounts.cast(pa.decimal128(38, 0))).as_py())
+@dataclass
+class _Total:
+    """The number of rows written, their amounts together, and their first and last timestamp."""
+
+    rows: int = 0
+    amount: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, table: pa.Table) -> None:
+        """Add some rows, at least one."""
+        amounts: Any = table["amount"]
+        exact = amounts.cast(pa.decimal128(38, 0))  # a sum may need more than 64 bits
+        timestamps = pc.min_max(table["created_at"]).as_py()
+        self.rows += table.num_rows
+        self.amount += int(pc.sum(exact).as_py())
+        self.first = min(self.first or timestamps["min"], timestamps["min"])
+        self.last = max(self.last or timestamps["max"], timestamps["max"])

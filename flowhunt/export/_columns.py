@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute
 
-from flowhunt.credits import UNITS_PER_CREDIT
+from flowhunt._tables.arrow import in_credits
 from flowhunt.exceptions import ApiValueError
 from flowhunt.history.arrow import TRANSACTION_SCHEMA
-
-pc: Any = pyarrow.compute  # its stubs are too narrow
 
 Unit = Literal["raw", "credits"]
 
 AMOUNT, CREDITS = "amount", "credits"
 CREDITS_TYPE = pa.decimal128(25, 6)
-_INTEGER = pa.decimal128(19, 0)
-_CREDITS_PER_UNIT = pa.scalar(1 / Decimal(UNITS_PER_CREDIT), pa.decimal128(6, 6))
 
 
 class Columns:
-    """The columns that were asked for.
+    """The columns to write.
 
-    :param names: all if ``None``
+    :param names: their names; all if ``None``
     :param unit: with ``"credits"``, there is a column of decimals too, after ``amount``
     :raises ApiValueError: there is no such column, or one is named twice
     """
@@ -35,24 +29,23 @@ class Columns:
         if isinstance(names, str):
             raise ApiValueError(f"columns must be several names, not the text {names!r}")
         known = dict(zip(TRANSACTION_SCHEMA.names, TRANSACTION_SCHEMA.types, strict=True))
-        asked = list(known if names is None else names)
+        requested = list(known if names is None else names)
         if unit == "credits":
             known[CREDITS] = CREDITS_TYPE
-            if CREDITS not in asked:
-                asked.insert(asked.index(AMOUNT) + 1 if AMOUNT in asked else len(asked), CREDITS)
-        if unknown := [name for name in asked if name not in known]:
+            if CREDITS not in requested:
+                requested.insert(
+                    requested.index(AMOUNT) + 1 if AMOUNT in requested else len(requested), CREDITS
+                )
+        if unknown := [name for name in requested if name not in known]:
             raise ApiValueError(f"there is no column {unknown[0]!r}; there are {', '.join(known)}")
-        if not asked or len(set(asked)) < len(asked):
-            raise ApiValueError(f"columns must be different names, at least one: {asked}")
-        self.schema = pa.schema([(name, known[name]) for name in asked])
+        if not requested or len(set(requested)) < len(requested):
+            raise ApiValueError(f"columns must be different names, at least one: {requested}")
+        self.schema = pa.schema([(name, known[name]) for name in requested])
 
     def of(self, rows: pa.Table) -> pa.Table:
         """These columns of some rows."""
         columns = [
-            _credits(rows[AMOUNT]) if name == CREDITS else rows[name] for name in self.schema.names
+            in_credits(rows[AMOUNT]).cast(CREDITS_TYPE) if name == CREDITS else rows[name]
+            for name in self.schema.names
         ]
         return pa.table(columns, schema=self.schema)
-
-
-def _credits(amounts: Any) -> Any:
-    return pc.multiply(amounts.cast(_INTEGER), _CREDITS_PER_UNIT).cast(CREDITS_TYPE)

@@ -1,4 +1,4 @@
-"""Writes rows in a format, table by table, so that memory stays flat."""
+"""Writers of the formats. Each takes rows table by table, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _SUFFIXES: dict[str, str] = {
     ".parquet": "parquet",
     ".xlsx": "xlsx",
 }
-# Spreadsheets drop what is invisible before they look for the sign of a formula.
+# Spreadsheets ignore invisible characters before the sign of a formula.
 _INVISIBLE = r"[\pZ\pC\pM\x{115F}\x{1160}\x{2800}\x{3164}\x{FFA0}]"
 _SIGN = r"[=+\-@\x{FE62}\x{FE63}\x{FE66}\x{FE6B}\x{FF0B}\x{FF0D}\x{FF1D}\x{FF20}]"
 _FORMULA = rf"^({_INVISIBLE}*{_SIGN}|[\t\r\n])"
 _BYTE_ORDER_MARK = "\ufeff".encode()
-_FIRST_DAY_OF_EXCEL = datetime(1900, 3, 1)  # it takes 1900 for a leap year
-_EXACT = Context(prec=60)  # that of the caller may have few digits
+_FIRST_DAY_OF_EXCEL = datetime(1900, 3, 1)  # Excel counts 1900 as a leap year
+_EXACT = Context(prec=60)  # the caller's context may have too few digits
 _EXACT_INTEGERS = range(-(10**15) + 1, 10**15)
 """Excel keeps 15 digits of a number."""
 
@@ -73,8 +73,8 @@ class Writer(ABC):
     def finish(self) -> None:
         """Write what belongs at the end of the file."""
 
-    def give_up(self) -> None:
-        """Leave the file as it is."""
+    def abandon(self) -> None:
+        """Free all resources after an error: the file is not used."""
         with suppress(Exception):
             self.finish()
 
@@ -85,11 +85,11 @@ class Writer(ABC):
         if exc_type is None:
             self.finish()
         else:
-            self.give_up()
+            self.abandon()
 
 
 class CsvWriter(Writer):
-    """Text as it was received, in quotation marks; null is empty and has none."""
+    """CSV: text is in quotation marks and unchanged, null is empty without quotation marks."""
 
     def __init__(self, out: BinaryIO, schema: pa.Schema) -> None:
         self._out = pyarrow.csv.CSVWriter(out, schema)
@@ -120,7 +120,7 @@ class SpreadsheetCsvWriter(CsvWriter):
 
 
 class JsonLinesWriter(Writer):
-    """An object a line, each with all columns."""
+    """JSON Lines: an object a line, each with all columns."""
 
     def __init__(self, out: BinaryIO, schema: pa.Schema) -> None:
         self._out = out
@@ -133,7 +133,7 @@ class JsonLinesWriter(Writer):
 
 
 class ParquetWriter(Writer):
-    """Row groups of some size, whatever size the tables have."""
+    """Parquet, in row groups of one size, whatever the size of the tables."""
 
     def __init__(self, out: BinaryIO, schema: pa.Schema) -> None:
         self._out = pyarrow.parquet.ParquetWriter(out, schema)
@@ -161,7 +161,7 @@ class XlsxWriter(Writer):
     def __init__(self, out: BinaryIO, schema: pa.Schema) -> None:
         with extra("xlsx"):
             xlsxwriter: Any = import_module("xlsxwriter")  # it has no types
-        self._scratch = TemporaryDirectory()  # sheets are kept there, so that memory stays flat
+        self._scratch = TemporaryDirectory()  # for the rows of sheets, so that memory stays flat
         options = {
             "constant_memory": True,
             "tmpdir": self._scratch.name,
@@ -189,7 +189,7 @@ class XlsxWriter(Writer):
         self._book.close()
         self._scratch.cleanup()
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         for sheet in self._book.worksheets():
             sheet.row_data_fh.close()
         self._scratch.cleanup()

@@ -1,4 +1,4 @@
-"""Reads several workspaces at once, and yields their rows one workspace after the other."""
+"""Reads several workspaces at once, and yields their rows by workspace."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from flowhunt.history._requests import Requests, RetryPolicy, Sleep
 from flowhunt.history._rounds import Rounds
 from flowhunt.history.arrow import batches_of
 
-Pieces = Generator[tuple[str, pa.Table], None, None]
-"""Workspace IDs, each with some of its rows, in order."""
+WorkspaceRows = Generator[tuple[str, pa.Table], None, None]
+"""Workspace IDs in order, each with some of its rows."""
 
 
 class Settings(NamedTuple):
@@ -46,20 +46,20 @@ class WorkspaceReader:
 
     def reads(self) -> Generator[pa.RecordBatch, None, None]:
         """The batches, oldest first."""
-        asked = self._settings
+        settings = self._settings
         batches = batches_of(
             self._requests,
-            asked.since,
-            asked.until,
-            page_size=asked.page_size,
-            workers=asked.workers,
-            on_difference=asked.on_difference,
-            zone=asked.zone,
+            settings.since,
+            settings.until,
+            page_size=settings.page_size,
+            workers=settings.workers,
+            on_difference=settings.on_difference,
+            zone=settings.zone,
         )
         with closing(batches):
             for batch in batches:
                 yield batch
-                # Arrow keeps what one thread allocated and another freed, unless asked here.
+                # Arrow keeps memory that one thread allocated and another freed.
                 pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
@@ -68,14 +68,14 @@ class WorkspaceReader:
 
 
 class Spool:
-    """Batches that wait for others, in a temporary file."""
+    """Batches in a temporary file, until it is the turn of their workspace."""
 
     def __init__(self, file: io.BufferedRandom) -> None:
         self._file = file
         self._offsets: dict[str, list[int]] = {}
 
     def put(self, workspace_id: str, batch: pa.RecordBatch) -> None:
-        """Keep a batch."""
+        """Write a batch to the file."""
         offset = self._file.seek(0, os.SEEK_END)
         options = pyarrow.ipc.IpcWriteOptions(compression="zstd")
         with pyarrow.ipc.new_stream(self._file, batch.schema, options=options) as writer:
@@ -83,7 +83,7 @@ class Spool:
         self._offsets.setdefault(workspace_id, []).append(offset)
 
     def take(self, workspace_id: str) -> Iterator[pa.Table]:
-        """The batches of a workspace, in the order in which they were put."""
+        """The batches of a workspace, in the order they were written."""
         for offset in self._offsets.pop(workspace_id, ()):
             self._file.seek(offset)
             yield pyarrow.ipc.open_stream(self._file).read_all()
@@ -91,16 +91,16 @@ class Spool:
 
 def read_in_order(
     clients: Clients, sources: Mapping[str, Source], settings: Settings, folder: Path
-) -> Pieces:
+) -> WorkspaceRows:
     """The rows of all workspaces, sorted by workspace and time.
 
-    All threads read, whichever workspace is slow. Rows that are read before their turn wait in a
-    file, so that memory stays flat.
+    A slow workspace does not stop the threads that read others. Their rows wait in a file, so that
+    memory stays flat.
     """
 
     def make_reader(api: CreditsApi, workspace_id: str) -> WorkspaceReader:
-        own = settings._replace(workers=max(1, settings.workers // len(sources)))
-        return WorkspaceReader(api, workspace_id, own)
+        workers = max(1, settings.workers // len(sources))
+        return WorkspaceReader(api, workspace_id, settings._replace(workers=workers))
 
     rounds: Rounds[WorkspaceReader, pa.RecordBatch] = Rounds(
         clients, sources, make_reader, settings.workers, "flowhunt-export"
@@ -108,7 +108,7 @@ def read_in_order(
     unfinished = set(sources)
     queue = iter(sorted(sources))
     current: str | None = next(queue)
-    # The file has no name where the system allows that, and ends with the process.
+    # The system deletes the file if the process is killed.
     with tempfile.TemporaryFile(dir=folder) as file, closing(rounds.run()) as steps:
         spool = Spool(file)
         for task, batch in steps:

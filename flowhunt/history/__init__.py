@@ -51,10 +51,10 @@ from flowhunt.history._errors import (
 from flowhunt.history._formats import MODELS, models_in
 from flowhunt.history._history import History
 from flowhunt.history._plan import Plan, Window, WindowReader
-from flowhunt.history._reading import parts_of, verified_parts
+from flowhunt.history._reading import results_of, verified_results
 from flowhunt.history._requests import Requests, RetryPolicy, Sleep
 from flowhunt.history._sums import SumsReader
-from flowhunt.history._verified import Part
+from flowhunt.history._verified import Result
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
 from flowhunt.models.credit_daily_transaction_search_request import (
     CreditDailyTransactionSearchRequest,
@@ -133,6 +133,8 @@ def iter_credit_transactions(
     with: only the rows show that none is missing.
 
     :param request: the filters; ``limit`` and ``pagination`` are not allowed in it
+    :param since: the first timestamp; a date is its midnight in ``zone``
+    :param until: the timestamp after the last, likewise
     :param page_size: the ``limit`` to ask with; a larger one is used only for a timestamp with more
         transactions than one response can hold
     :param newest_first: the order
@@ -159,16 +161,16 @@ def iter_credit_transactions(
         on_difference=on_difference,
         newest_first=newest_first,
     )
-    return _models_of(verified_parts(history, requests, workers, on_difference))
+    return _models_of(verified_results(history, requests, workers, on_difference))
 
 
 def _models_of(
-    parts: Generator[Part, None, None],
+    results: Generator[Result, None, None],
 ) -> Generator[CreditTransactionResponse, None, None]:
-    with closing(parts):
-        for part in parts:
-            if len(part.batch):
-                yield from models_in(part.batch)
+    with closing(results):
+        for result in results:
+            if len(result.batch):
+                yield from models_in(result.batch)
 
 
 def iter_daily_credit_transactions(
@@ -188,6 +190,8 @@ def iter_daily_credit_transactions(
     Only the request's own bounds split a week or month. The default ``grouping`` is days.
 
     :param request: the filters; ``limit`` and ``pagination`` are not allowed in it
+    :param since: the first timestamp; a date is its midnight in ``zone``
+    :param until: the timestamp after the last, likewise
     :param page_size: the ``limit`` to ask with
     :param newest_first: the order of the periods, and of the types in one
     :param zone: the zone of timestamps without a UTC offset and of the periods
@@ -235,6 +239,8 @@ def reconcile(
     If they disagree, both are read again, since transactions may have arrived meanwhile. What
     remains is a difference. A part of a day is verified by its rows alone.
 
+    The parameters are those of ``iter_credit_transactions``, and:
+
     :param request: the filters; only those that the sums take too
     :param workers: how many threads send requests
     :return: the totals of the transactions, what verified each day, and with
@@ -265,18 +271,18 @@ def reconcile(
     differences: list[Difference] = []
     by_sums_alone: set[date] = set()
     charted = history.charted()
-    with closing(parts_of(history, requests, workers)) as parts:
-        for part in parts:
-            for (day, code), tally in part.tallies.items():
+    with closing(results_of(history, requests, workers)) as results:
+        for result in results:
+            for (day, code), total in result.totals.items():
                 key = day.isoformat(), code
-                read[key] = read.get(key, Tally()).plus(tally)
-            if isinstance(part.error, CrowdedInstantError) and on_difference == "raise":
-                raise part.error
-            if isinstance(part.error, DifferenceError):
-                differences += part.error.differences
-            elif part.error:
-                raise part.error
-            by_sums_alone |= part.by_sums_alone
+                read[key] = read.get(key, Tally()).plus(total)
+            if isinstance(result.error, CrowdedInstantError) and on_difference == "raise":
+                raise result.error
+            if isinstance(result.error, DifferenceError):
+                differences += result.error.differences
+            elif result.error:
+                raise result.error
+            by_sums_alone |= result.by_sums_alone
     if differences and on_difference == "raise":
         raise DifferenceError(differences)
     if differences:
@@ -303,6 +309,7 @@ def plan_credit_transactions(
     :param until: the timestamp after the last
     :param page_size: a window has about ten pages of this size
     :param zone: the zone of timestamps without a UTC offset and of the days of the sums
+    :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises ApiException: a call failed, and so did its retries
     """
     first, end, zone_asked = period_asked(since, until, page_size, zone)

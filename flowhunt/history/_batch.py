@@ -20,8 +20,8 @@ _hour_of = attrgetter("hour")
 
 
 class Batch(ABC):
-    """Rows, each with an ID, a timestamp by the clock of the zone, a transaction type, an amount
-    and a workspace.
+    """Rows, each with an ID, a timestamp in local time, a transaction type, an amount and a
+    workspace.
 
     :ivar has_distinct_ids: whether it is known that no two rows have one ID
     """
@@ -69,7 +69,7 @@ class Batch(ABC):
         """How many rows are in each hour of the day."""
 
     @abstractmethod
-    def tally(self) -> dict[Key, Tally]:
+    def totals(self) -> dict[Key, Tally]:
         """Rows and amount of each day and transaction type."""
 
     @abstractmethod
@@ -98,11 +98,11 @@ class Batch(ABC):
 
     def between(self, interval: Interval) -> Batch:
         """The rows in an interval."""
-        return self._part(interval.within(ALL_TIME), inside=True)
+        return self._rows(interval.within(ALL_TIME), inside=True)
 
     def outside(self, interval: Interval) -> Batch:
         """The rows that are not in an interval."""
-        return self._part(interval.within(ALL_TIME), inside=False)
+        return self._rows(interval.within(ALL_TIME), inside=False)
 
     def distinct(self) -> Batch:
         """Each transaction once: of equal rows, the one received last is kept.
@@ -134,7 +134,7 @@ class Batch(ABC):
         count = Counter(ids)
         return [index for index, row_id in enumerate(ids) if count[row_id] > 1]
 
-    def _part(self, interval: Interval, *, inside: bool) -> Batch:
+    def _rows(self, interval: Interval, *, inside: bool) -> Batch:
         if not len(self):
             return self
         cover = self.cover
@@ -142,17 +142,17 @@ class Batch(ABC):
             return self if inside else self.take([])
         if not cover.within(interval).length:
             return self.take([]) if inside else self
-        part = self._where(interval, inside=inside)
-        part.has_distinct_ids = self.has_distinct_ids
-        return part
+        rows = self._where(interval, inside=inside)
+        rows.has_distinct_ids = self.has_distinct_ids
+        return rows
 
 
 class ListBatch(Batch):
     """Rows as lists of one length.
 
-    :ivar columns: IDs, timestamps by the clock of the zone without UTC offsets, transaction types,
-        amounts and workspace IDs
-    :ivar others: what else goes with each row
+    :ivar columns: IDs, timestamps in local time without UTC offsets, transaction types, amounts and
+        workspace IDs
+    :ivar others: the object that belongs to each row, such as a model
     """
 
     def __init__(self, columns: Sequence[Sequence[Any]], others: Sequence[Any]) -> None:
@@ -198,7 +198,7 @@ class ListBatch(Batch):
     def hours(self) -> Mapping[int, int]:
         return Counter(map(_hour_of, self._timestamps))
 
-    def tally(self) -> dict[Key, Tally]:
+    def totals(self) -> dict[Key, Tally]:
         totals: dict[Key, list[int]] = {}
         _, timestamps, codes, amounts, _ = self.columns
         days = map(datetime.date, timestamps)

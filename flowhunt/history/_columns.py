@@ -43,8 +43,8 @@ pc: Any = pyarrow.compute  # its stubs know few arguments
 
 EXTRA = "extra"
 """The column of the fields that the API specification does not have, as JSON text."""
-CLOCK = "clock"
-"""The column of the timestamps by the clock of the zone, in microseconds."""
+LOCAL = "local"
+"""The column of the timestamps in local time of the zone, in microseconds."""
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 _NAIVE = pa.timestamp("us")
@@ -53,7 +53,7 @@ _EPOCH = micros_of(datetime(1970, 1, 1))
 _SECONDS = len("2026-01-31T00:00:00")
 _SEVENTH_DIGIT = len("2026-01-31T00:00:00.123456")
 _EXACT = pa.decimal128(38)
-"""Holds the sum of as many 64-bit integers as there can be."""
+"""Wide enough for the sum of any number of 64-bit integers."""
 
 Columns = dict[str, Any]
 """Lists by column name. ``created_at`` may be an Arrow array, of timestamps without UTC offsets."""
@@ -152,8 +152,8 @@ class ArrowColumns(RowFormat[Columns]):
 
     def batch(self, rows: Columns, zone: Zone) -> ArrowBatch:
         ids = rows["transaction_id"]
-        created_at, clock = _instants(rows["created_at"], zone)
-        arrays = {"created_at": created_at, CLOCK: clock, "amount": array("amount", rows["amount"])}
+        created_at, local = _utc_and_local(rows["created_at"], zone)
+        arrays = {"created_at": created_at, LOCAL: local, "amount": array("amount", rows["amount"])}
         extras = rows.get(EXTRA)
         arrays[EXTRA] = pa.nulls(len(ids), _TEXT) if extras is None else pa.array(extras, _TEXT)
         workspace_ids = _different(rows["workspace_id"])
@@ -169,35 +169,35 @@ COLUMNS = ArrowColumns()
 
 
 def _different(texts: Sequence[str]) -> Collection[str]:
-    """The different ones of some texts, which are usually all the same."""
+    """The distinct texts among some that are usually all the same."""
     first = texts[:1]
     return first if first and texts.count(first[0]) == len(texts) else set(texts)
 
 
-def _instants(timestamps: Any, zone: Zone) -> tuple[Any, Any]:
-    """Timestamps in UTC, and by the clock of the zone."""
+def _utc_and_local(timestamps: Any, zone: Zone) -> tuple[Any, Any]:
+    """Timestamps in UTC, and in local time as microseconds."""
     if isinstance(timestamps, pa.Array):
-        clock = pc.add(timestamps.view(pa.int64()), _EPOCH)
-        offset = zone.offset_in(_cover(clock)) if zone.varies else zone.offset
+        local = pc.add(timestamps.view(pa.int64()), _EPOCH)
+        offset = zone.offset_in(_cover(local)) if zone.varies else zone.offset
         if offset == timedelta():
-            return timestamps.cast(TIMESTAMP), clock
+            return timestamps.cast(TIMESTAMP), local
         if offset is not None:
-            return pc.subtract(timestamps, pa.scalar(offset)).cast(TIMESTAMP), clock
+            return pc.subtract(timestamps, pa.scalar(offset)).cast(TIMESTAMP), local
         timestamps = timestamps.to_pylist()
     in_utc = [zone.in_utc(timestamp) for timestamp in timestamps]
-    by_clock = [micros_of(timestamp) for timestamp in zone.local(timestamps)]
-    return pa.array(in_utc, _NAIVE).cast(TIMESTAMP), pa.array(by_clock, pa.int64())
+    in_local = [micros_of(timestamp) for timestamp in zone.local(timestamps)]
+    return pa.array(in_utc, _NAIVE).cast(TIMESTAMP), pa.array(in_local, pa.int64())
 
 
-def by_clock(created_at: Any, zone: Zone) -> Any:
-    """A column of timestamps by the clock of a zone, without UTC offsets."""
+def local_times(created_at: Any, zone: Zone) -> Any:
+    """A column of timestamps in local time of a zone, without UTC offsets."""
     if not zone.varies:
         return pc.add(created_at.cast(_NAIVE), pa.scalar(zone.offset))
     return pc.local_timestamp(created_at.cast(pa.timestamp("us", tz=str(zone.info))))
 
 
-def _cover(clock: Any) -> Interval:
-    first, last = _min_max(clock)
+def _cover(local: Any) -> Interval:
+    first, last = _min_max(local)
     return NO_TIME if first is None else Interval(first, last + 1)
 
 
@@ -212,9 +212,9 @@ def _min_max(numbers: Any) -> tuple[Any, Any]:
 
 
 class ArrowBatch(Batch):
-    """Rows as an Arrow table. Its work is done by a few kernels for all rows at once.
+    """Rows as an Arrow table. A few Arrow kernels work on all rows at once.
 
-    :ivar table: the columns of a transaction, ``EXTRA`` and ``CLOCK``
+    :ivar table: the columns of a transaction, ``EXTRA`` and ``LOCAL``
     :ivar known_ids: the IDs, if they were read from the table before
     """
 
@@ -254,33 +254,33 @@ class ArrowBatch(Batch):
     @property
     def cover(self) -> Interval:
         if self._cover is None:
-            self._cover = _cover(self.table[CLOCK])
+            self._cover = _cover(self.table[LOCAL])
         return self._cover
 
     def micros(self) -> list[int]:
-        return _values(self.table[CLOCK])
+        return _values(self.table[LOCAL])
 
     def count(self, interval: Interval) -> int:
         return int(pc.sum(self._is_in(interval.within(ALL_TIME))).as_py() or 0)
 
     def every(self, step: int) -> list[int]:
-        clock = self.table[CLOCK].combine_chunks()
-        return [clock[index].as_py() for index in range(0, len(self), step)]
+        local = self.table[LOCAL].combine_chunks()
+        return [local[index].as_py() for index in range(0, len(self), step)]
 
     def hours(self) -> Mapping[int, int]:
-        clock = self.table[CLOCK].combine_chunks()
-        runs = pc.run_end_encode(pc.divide(clock, HOUR))  # a response is often in order
+        local = self.table[LOCAL].combine_chunks()
+        runs = pc.run_end_encode(pc.divide(local, HOUR))  # a response is often in order
         edges = pairwise([0, *_values(runs.run_ends)])
         hours: Counter[int] = Counter()
         for hour, (start, end) in zip(_values(runs.values), edges, strict=True):
             hours[hour % 24] += end - start
         return hours
 
-    def tally(self) -> dict[Key, Tally]:
+    def totals(self) -> dict[Key, Tally]:
         if not len(self):
             return {}
-        rows = self.table.select([CLOCK, "transaction_type", "amount"]).combine_chunks()
-        days = pc.divide(rows[CLOCK], DAY)
+        rows = self.table.select([LOCAL, "transaction_type", "amount"]).combine_chunks()
+        days = pc.divide(rows[LOCAL], DAY)
         amounts = rows["amount"]
         least, most = _min_max(amounts)
         if max(-least, most) * len(self) >= 2**63:
@@ -300,7 +300,7 @@ class ArrowBatch(Batch):
         }
 
     def keys(self) -> Iterable[tuple[Any, ...]]:
-        columns = (CLOCK, "transaction_type", "amount")
+        columns = (LOCAL, "transaction_type", "amount")
         return zip(self.ids, *(_values(self.table[name]) for name in columns), strict=True)
 
     def take(self, indices: Sequence[int]) -> ArrowBatch:
@@ -315,7 +315,7 @@ class ArrowBatch(Batch):
     def in_order(self, *, newest_first: bool = False) -> ArrowBatch:
         order = "descending" if newest_first else "ascending"
         table = self.table.combine_chunks()
-        indices = pc.sort_indices(table, sort_keys=[(CLOCK, order), ("transaction_id", order)])
+        indices = pc.sort_indices(table, sort_keys=[(LOCAL, order), ("transaction_id", order)])
         return ArrowBatch(table.take(indices))
 
     def of_code(self, code: str) -> ArrowBatch:
@@ -334,5 +334,5 @@ class ArrowBatch(Batch):
         return ArrowBatch(self.table.filter(keep if inside else pc.invert(keep)))
 
     def _is_in(self, interval: Interval) -> Any:
-        clock = self.table[CLOCK]
-        return pc.and_(pc.greater_equal(clock, interval.start), pc.less(clock, interval.end))
+        local = self.table[LOCAL]
+        return pc.and_(pc.greater_equal(local, interval.start), pc.less(local, interval.end))

@@ -21,7 +21,7 @@ def iter_sums(
     *,
     newest_first: bool,
 ) -> Iterator[CreditDailyTransactionResponse]:
-    """The sums of the periods that an interval has a part of, in order.
+    """The sums of the periods that an interval overlaps, in order.
 
     :raises HistoryError: the chart has an amount without a sum, or there are two sums of one
         period and transaction type
@@ -32,14 +32,14 @@ def iter_sums(
     intervals = [interval]
     if grouping is GroupingPeriod.DATE:
         planner = Planner(
-            lambda time, periods: reader.tallies(time, periods, strict=False),
+            lambda time, periods: reader.totals(time, periods, strict=False),
             page_size,
             by_day=True,
         )
         months = planner.months(interval)
         intervals = [each.cover for each in planner.ranges(interval, months)]
-    for part in reversed(intervals) if newest_first else intervals:
-        sums = _compared(reader, part, grouping, charted)
+    for time in reversed(intervals) if newest_first else intervals:
+        sums = _compared(reader, time, grouping, charted)
         yield from reversed(sums.values()) if newest_first else sums.values()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -29,23 +30,23 @@ from flowhunt.history._intervals import (
     period,
     shares,
 )
-from flowhunt.history._planner import PAGES_IN_A_PART, Planner, Section, by_first_day
+from flowhunt.history._planner import PAGES_PER_SECTION, Planner, Section, by_first_day
 from flowhunt.history._queue import Tile
 from flowhunt.history._requests import Requests
-from flowhunt.history._rows import TileWorkers, part_of
+from flowhunt.history._rows import TileWorkers, rows_of
 from flowhunt.history._sums import rows_in
 from flowhunt.history._tiling import Page
 from flowhunt.history._verified import (
     Check,
-    Part,
-    Tallies,
+    Result,
+    Totals,
     VerifiedReader,
     by_month,
     differences_of,
     differing_days,
     error_of,
     expectations_of,
-    tallies_in,
+    totals_in,
 )
 from flowhunt.models.credit_transaction_search_request import CreditTransactionSearchRequest
 from flowhunt.models.grouping_period import GroupingPeriod
@@ -54,7 +55,7 @@ _FILTERS_WITHOUT_SUMS = ("transaction_id", "context_id", "context_desc")
 
 
 class History:
-    """One read of transactions, with all it needs."""
+    """Reads all transactions that match a request, once."""
 
     def __init__(
         self,
@@ -94,18 +95,18 @@ class History:
         self._disputed: set[date] = set()
         self._sums_are_newer = False
 
-    def parts(self, workers: TileWorkers) -> Iterator[Part]:
-        """All transactions that match, in order; each part is verified."""
+    def results(self, workers: TileWorkers) -> Iterator[Result]:
+        """All transactions that match, in order."""
         if not self._interval.length:
             return
         if self.filters:
             yield from self._filtered(workers)
             return
-        for part in self._verified_parts(workers):
-            for key, tally in part.tallies.items():
+        for result in self._verified_results(workers):
+            for key, total in result.totals.items():
                 known = self._read.get(key)
-                self._read[key] = known.plus(tally) if known else tally
-            yield part
+                self._read[key] = known.plus(total) if known else total
+            yield result
         if self._compare and not self._sums_are_newer:
             yield from self._final_check()
 
@@ -115,7 +116,7 @@ class History:
         charted: Mapping[Key, int],
         by_sums_alone: Collection[date],
     ) -> dict[str, tuple[str, ...]]:
-        """The witnesses that agree on each day that was read.
+        """The witnesses (rows, sums, chart) that agree on each day that was read.
 
         :param charted: the amounts of the chart
         :param by_sums_alone: the days that the rows do not verify
@@ -140,75 +141,72 @@ class History:
         try:
             return self._reader.sums.charted(self._interval.whole_days, GroupingPeriod.DATE)
         except ApiException:
-            return {}  # it is not among the witnesses then
+            return {}  # without it, days are verified by rows and sums
 
-    # What to read
+    # Tiles to read
 
     def _tiles(self) -> Iterator[Tile]:
-        """All time that is asked for, in tiles that one response each should hold."""
+        """Split the interval into tiles that one response each should hold."""
         rows = self._reader.rows
         page = rows.verified(rows.fetch(self._interval), self._interval)
         if page.complete:
             yield self._tile_of_few_rows(page)
             return
         planner = Planner(
-            self._tallies,
+            self._totals,
             self._page_size,
             by_day=self._by_day,
             prefers_days=lambda: rows.limits.in_bursts,
         )
         months = planner.months(self._interval)
         self._months = {
-            key: tally
+            key: total
             for month, sums in months.items()
             if self._interval.covers(period(month, GroupingPeriod.MONTH))
-            for key, tally in sums.items()
+            for key, total in sums.items()
         }
-        total = rows_in(tally for sums in months.values() for tally in sums.values())
-        if page.size < self._page_size and page.size >= total:
+        counted = rows_in(total for sums in months.values() for total in sums.values())
+        if page.size < self._page_size and page.size >= counted:
             yield self._tile_of_few_rows(page)
             return
         self._reader.sums.capacity = rows.limits.capacity
         if not self._newest_first and self._interval.end == ALL_TIME.end:
             self._fix_the_end(page, months)
-        rows.limits.see_spread(page.batch, _rows_of_months(months))
+        rows.limits.observe_spread(page.batch, _rows_of_months(months))
         sections = planner.sections(self._interval, months, newest_first=self._newest_first)
+        yield from self._tiles_of(sections, page.batch)
+
+    def _tiles_of(self, sections: Iterable[Section], received: Batch) -> Iterator[Tile]:
+        """Split sections into tiles; the end of one is planned together with the next."""
+        tiles = partial(self._reader.rows.tiles, newest_first=self._newest_first, received=received)
         rest, expectations = NO_TIME, dict[Interval, float]()
         for section in sections:
             self._checks += section.checks(self._interval.whole_days)
             left = dict(shares(expectations, rest))
             expectations = dict(sorted({**left, **self._expectations(section)}.items()))
-            time = neighbours_joined([part for part in (rest, section.interval) if part.length])
-            rest = yield from rows.tiles(
-                time[0],
-                expectations,
-                newest_first=self._newest_first,
-                more_follows=True,
-                received=page.batch,
-            )
-        yield from rows.tiles(
-            rest, expectations, newest_first=self._newest_first, received=page.batch
-        )
+            time = neighbours_joined([each for each in (rest, section.interval) if each.length])
+            rest = yield from tiles(time[0], expectations, more_follows=True)
+        yield from tiles(rest, expectations)
 
     def _tile_of_few_rows(self, page: Page) -> Tile:
-        """A tile whose response was received already, and may be complete."""
+        """A tile with a response that was received already and may be complete."""
         whole_days = self._interval.whole_days
-        days = self._tallies(whole_days, GroupingPeriod.DATE)
+        days = self._totals(whole_days, GroupingPeriod.DATE)
         self._checks += Section(self._interval, days, by_month=False).checks(whole_days)
         self._sums_are_newer = page.complete
-        # The sums have been asked for the same time, so an empty response is not asked for again.
+        # The sums of the same time were requested, so an empty response is not requested again.
         return Tile(self._interval, expectations_of(days), page=page, is_repeated=True)
 
-    def _tallies(self, interval: Interval, grouping: GroupingPeriod) -> Tallies:
+    def _totals(self, interval: Interval, grouping: GroupingPeriod) -> Totals:
         """The sums; none if they cannot be read and need not be compared."""
         try:
-            return self._reader.sums.tallies(interval, grouping, strict=False)
+            return self._reader.sums.totals(interval, grouping, strict=False)
         except ApiException:
             if self._compare:
                 raise
             return {}
 
-    def _fix_the_end(self, page: Page, months: Mapping[date, Tallies]) -> None:
+    def _fix_the_end(self, page: Page, months: Mapping[date, Totals]) -> None:
         """End with the last day that has rows now, if it is found: later rows may arrive."""
         if not months:
             return
@@ -216,7 +214,7 @@ class History:
         last = page.batch.cover.end - 1
         if last >= last_month.start and not self._has_rows_after(last):
             return
-        days = expectations_of(self._tallies(last_month, GroupingPeriod.DATE))
+        days = expectations_of(self._totals(last_month, GroupingPeriod.DATE))
         last_day = max((day.start for day in days), default=last)
         if last_day > last:
             self._has_rows_after(last_day)
@@ -238,27 +236,29 @@ class History:
             return dict(shares(_rows_of_months(by_first_day(section.sums)), section.interval))
         return dict(shares(expectations_of(section.sums), section.interval))
 
-    # What was read
+    # Rows that were read
 
-    def _verified_parts(self, workers: TileWorkers) -> Iterator[Part]:
-        """Finished tiles together, about ten pages at a time, but whole days where compared."""
+    def _verified_results(self, workers: TileWorkers) -> Iterator[Result]:
+        """The rows of finished tiles, about ten pages at a time; days are split only where they are
+        not compared."""
         finished: list[Tile] = []
         rows = self._reader.rows
         for tile in rows.run(self._tiles(), workers, newest_first=self._newest_first):
             finished.append(tile)
-            if sum(len(each.batch or ()) for each in finished) >= PAGES_IN_A_PART * self._page_size:
-                interval = self._presentable(finished)
+            received = sum(len(each.batch or ()) for each in finished)
+            if received >= PAGES_PER_SECTION * self._page_size:
+                interval = self._complete(finished)
                 if interval.length:
-                    yield self._part(interval, finished)
+                    yield self._result(interval, finished)
                     finished = [
                         each.beyond(interval)
                         for each in finished
                         if not interval.covers(each.interval)
                     ]
         if finished:
-            yield self._part(_interval_of(finished), finished)
+            yield self._result(_interval_of(finished), finished)
 
-    def _presentable(self, finished: Sequence[Tile]) -> Interval:
+    def _complete(self, finished: Sequence[Tile]) -> Interval:
         """The time of finished tiles, without a day or month that is only partly read."""
         start, end = _interval_of(finished)
         checks = [check.interval for check in self._checks] if self._compare else []
@@ -270,61 +270,60 @@ class History:
             end = min([end, *(c.start for c in checks if c.start < end < c.end)])
         return Interval(start, max(start, end))
 
-    def _part(self, interval: Interval, tiles: Sequence[Tile]) -> Part:
-        batch, unverified = part_of(tiles, interval)
-        self._reader.limits.see_all(batch, interval)
+    def _result(self, interval: Interval, tiles: Sequence[Tile]) -> Result:
+        batch, unverified = rows_of(tiles, interval)
+        self._reader.limits.observe_hidden(batch, interval)
         checks = [check for check in self._checks if interval.covers(check.interval)]
         for check in checks:
             self._planned.update(check.sums)
         self._checks = [check for check in self._checks if not interval.covers(check.interval)]
-        part = self._reader.part(
+        result = self._reader.verify(
             interval,
             batch,
             unverified,
             checks,
             compare=interval.within(self._interval.whole_days) if self._compare else NO_TIME,
-            cut=self._sums_of_cut_days(interval) if self._compare else (),
+            partial_days=self._checks_of_partial_days(interval) if self._compare else (),
             newest_first=self._newest_first,
         )
-        if part.is_settled:
+        if result.is_settled:
             self._sums_are_newer = False
-        return self._disputing(part)
+        return self._disputing(result)
 
-    def _sums_of_cut_days(self, interval: Interval) -> list[Check]:
-        """The sums of the days of which the request asks for a part."""
+    def _checks_of_partial_days(self, interval: Interval) -> list[Check]:
+        """The sums of the partial days at the bounds of the request."""
         checks: list[Check] = []
-        for part in self._interval.cut_days:
-            if interval.covers(part):
-                sums = self._reader.sums.within(part.start, part.end - 1)
-                of_part = sums.tallies(part, GroupingPeriod.DATE, strict=False)
-                checks.append(Check(part, of_part))
+        for time in self._interval.partial_days:
+            if interval.covers(time):
+                sums = self._reader.sums.within(time.start, time.end - 1)
+                checks.append(Check(time, sums.totals(time, GroupingPeriod.DATE, strict=False)))
         return checks
 
-    def _final_check(self) -> Iterator[Part]:
-        """Compare all that was read with the sums as they are now: a row that arrived meanwhile
-        may have stood in for one that was never returned."""
+    def _final_check(self) -> Iterator[Result]:
+        """Compare all rows read with the sums as they are now: the count of a row that arrived
+        meanwhile may have hidden that another one was never returned."""
         whole_days = self._interval.whole_days
-        read = tallies_in(whole_days, self._read)
+        read = totals_in(whole_days, self._read)
         for month in self._reader.differing_months(read, whole_days):
-            inside = tallies_in(month, read)
-            now = self._reader.sums.tallies(month, GroupingPeriod.DATE, strict=False)
+            inside = totals_in(month, read)
+            now = self._reader.sums.totals(month, GroupingPeriod.DATE, strict=False)
             days = {
                 day
                 for day in differing_days(inside, now)
                 if day_of(day.start) not in self._disputed
             }
-            for run in neighbours_joined(days):
-                settled = self._reader.settle(run, before=tallies_in(run, now))
-                changed = self._changed(tallies_in(run, read), settled.batch.tally())
+            for consecutive in neighbours_joined(days):
+                settled = self._reader.settle(consecutive, before=totals_in(consecutive, now))
+                changed = self._changed(totals_in(consecutive, read), settled.batch.totals())
                 settled.differences = settled.differences or changed
                 if error := error_of([settled]):
-                    yield self._disputing(Part(run, ListBatch.empty(), {}, error))
+                    yield self._disputing(Result(consecutive, ListBatch.empty(), {}, error))
 
-    def _changed(self, read: Tallies, now: Tallies) -> list[Difference]:
-        """The differences between the rows read and the rows of now.
+    def _changed(self, read: Totals, now: Totals) -> list[Difference]:
+        """The differences between the rows read before and the rows read now.
 
-        A row that only arrived is no difference. But if fewer rows were read than planned, it may
-        be one of the missing rows, with another timestamp.
+        A new row is no difference. But if fewer rows were read than planned, it may be one of the
+        missing rows with another timestamp.
         """
         return [
             difference
@@ -333,7 +332,7 @@ class History:
         ]
 
     def _lacks_planned_rows(self) -> bool:
-        """Whether fewer rows of some month were read than there were at first."""
+        """Whether fewer rows of some month were read than its sums counted at first."""
         disputed = {day.replace(day=1) for day in self._disputed}
         read = by_month(self._read)
         return any(
@@ -342,36 +341,36 @@ class History:
             if key[0] not in disputed
         )
 
-    def _disputing(self, part: Part) -> Part:
-        """A part; the days of its error are recorded."""
-        if isinstance(part.error, DifferenceError):
-            self._disputed.update(difference.day for difference in part.error.differences)
-        return part
+    def _disputing(self, result: Result) -> Result:
+        """Record the days on which a result differs from the sums, and return it."""
+        if isinstance(result.error, DifferenceError):
+            self._disputed.update(difference.day for difference in result.error.differences)
+        return result
 
     # With filters that the sums do not take
 
-    def _filtered(self, workers: TileWorkers) -> Iterator[Part]:
-        """The rows that match; without sums, only the rows can show that none is missing."""
+    def _filtered(self, workers: TileWorkers) -> Iterator[Result]:
+        """The rows that match. There are no sums to compare with."""
         rows = self._reader.rows.matching(**self.filters)
         tiles = [Tile(self._interval, {})]
         for tile in rows.run(tiles, workers, newest_first=self._newest_first):
-            batch, unverified = part_of([tile], tile.interval)
+            batch, unverified = rows_of([tile], tile.interval)
             error: HistoryError | None = None
             if unverified:
                 self._check_filters(tile.batch or batch)
-            for part in unverified:
-                whole = self._all_in(part)
-                error = error or whole.error
-                batch = joined([batch, self._matching(whole.batch)])
-            yield Part(tile.interval, batch.in_order(newest_first=self._newest_first), {}, error)
+            for time in unverified:
+                unfiltered = self._all_in(time)
+                error = error or unfiltered.error
+                batch = joined([batch, self._matching(unfiltered.batch)])
+            yield Result(tile.interval, batch.in_order(newest_first=self._newest_first), {}, error)
 
-    def _all_in(self, interval: Interval) -> Part:
-        """All rows of some time, whether they match or not."""
+    def _all_in(self, interval: Interval) -> Result:
+        """All rows of an interval, without filters."""
         batch, unverified = self._reader.rows.read(interval, {})
-        return self._reader.part(interval, batch, unverified, [], compare=NO_TIME)
+        return self._reader.verify(interval, batch, unverified, [], compare=NO_TIME)
 
     def _matching(self, batch: Batch) -> Batch:
-        """The rows that have the values of the filters."""
+        """The rows that match the filters."""
         matches = [
             all(getattr(model, name) == value for name, value in self.filters.items())
             for model in models_in(batch)
@@ -379,7 +378,7 @@ class History:
         return batch.take([index for index, match in enumerate(matches) if match])
 
     def _check_filters(self, found: Batch) -> None:
-        """Check that the rows received have the values of the filters.
+        """Check that the rows received match the filters.
 
         :raises HistoryError: some do not
         """
@@ -390,7 +389,7 @@ class History:
             )
 
 
-def _rows_of_months(months: Mapping[date, Tallies]) -> dict[Interval, float]:
+def _rows_of_months(months: Mapping[date, Totals]) -> dict[Interval, float]:
     return {
         period(month, GroupingPeriod.MONTH): rows_in(sums.values())
         for month, sums in months.items()

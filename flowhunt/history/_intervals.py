@@ -18,8 +18,8 @@ MICROSECOND = timedelta(microseconds=1)
 _LAST = (datetime.max - datetime.min) // MICROSECOND
 _timezone_of = attrgetter("tzinfo")
 _end_of = attrgetter("end")
-_DAYS_LOOKED_AT = 400
-"""Days in which a change of the UTC offset is looked for."""
+_MAX_DAYS = 400
+"""In longer intervals, changes of the UTC offset are not looked for."""
 
 
 class Interval(NamedTuple):
@@ -37,7 +37,7 @@ class Interval(NamedTuple):
         return self.start <= other.start and other.end <= self.end
 
     def within(self, other: Interval) -> Interval:
-        """The part of it that is in another one; empty if there is none."""
+        """The overlap with another interval; empty if there is none."""
         start = max(self.start, other.start)
         return Interval(start, max(start, min(self.end, other.end)))
 
@@ -46,7 +46,7 @@ class Interval(NamedTuple):
         """Its length in microseconds."""
         return self.end - self.start
 
-    def parts(self, count: int) -> list[Interval]:
+    def split(self, count: int) -> list[Interval]:
         """Split it into intervals of the same length."""
         edges = [self.start + self.length * number // count for number in range(count + 1)]
         return [Interval(start, end) for start, end in pairwise(edges)]
@@ -59,15 +59,15 @@ class Interval(NamedTuple):
         return Interval(start, max(start, end))
 
     @property
-    def cut_days(self) -> list[Interval]:
-        """Its parts of days that are not completely in it."""
+    def partial_days(self) -> list[Interval]:
+        """The overlap with each day that is not completely in it."""
         whole_days = self.whole_days
-        parts = between_edges(self, whole_days)
-        return [part for part in parts if not whole_days.covers(part)]
+        split = between_edges(self, whole_days)
+        return [time for time in split if not whole_days.covers(time)]
 
     @property
     def touched_days(self) -> Interval:
-        """The whole days that it has a part of."""
+        """The whole days that it overlaps."""
         return Interval(self.start // DAY * DAY, min(-(-self.end // DAY) * DAY, ALL_TIME.end))
 
 
@@ -134,7 +134,7 @@ def neighbours_joined(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def periods_in(interval: Interval, grouping: GroupingPeriod) -> Interval:
-    """The whole periods that an interval has a part of."""
+    """The whole periods that an interval overlaps."""
     first, last = (
         period(first_day_of(datetime_of(micros).date(), grouping), grouping)
         for micros in (interval.start, max(interval.start, interval.end - 1))
@@ -146,9 +146,9 @@ def periods_in(interval: Interval, grouping: GroupingPeriod) -> Interval:
 class Zone:
     """The time zone of the days of the sums and of timestamps without a UTC offset.
 
-    Intervals are by the clock of the zone. An hour that this clock shows twice in one day runs at
-    half speed in them, so that timestamps with UTC offsets stay in order. A timestamp without a UTC
-    offset is taken to be of the first time that the clock shows it.
+    Intervals are in local time. When clocks go back, an hour of local time is repeated. Intervals
+    count that hour once, at half speed, so that timestamps with UTC offsets stay in order. A
+    timestamp without a UTC offset is taken to be in the first of the two hours.
 
     :ivar info: the time zone
     :ivar sends_offset: whether bounds are sent with a UTC offset
@@ -162,7 +162,7 @@ class Zone:
 
     @property
     def offset(self) -> timedelta:
-        """How far its clock is ahead of UTC; none where that changes."""
+        """Its UTC offset; zero if the offset varies."""
         return self._fixed or timedelta()
 
     @property
@@ -175,16 +175,16 @@ class Zone:
         """The UTC offset of a zone that has one all year."""
         return self.info.utcoffset(None)
 
-    # Timestamps by the clock of the zone
+    # Timestamps in local time
 
     def micros(self, timestamp: datetime) -> int:
-        """A timestamp of the service or of the caller, by the clock of the zone."""
-        if type(timestamp) is not datetime:  # that of pandas reckons otherwise
+        """A timestamp of the service or of the caller in local time, as microseconds."""
+        if type(timestamp) is not datetime:  # pandas' own type computes differently
             timestamp = datetime.combine(timestamp.date(), timestamp.timetz())
         return micros_of(self._local(timestamp))
 
     def local(self, timestamps: Sequence[datetime]) -> Sequence[datetime]:
-        """Timestamps of a response by the clock of the zone, without their UTC offsets."""
+        """Timestamps of a response in local time, without their UTC offsets."""
         if self._fixed is not None and set(map(_timezone_of, timestamps)) <= {None}:
             return timestamps
         return list(map(self._local, timestamps))
@@ -256,21 +256,21 @@ class Zone:
         return self.sent(micros, last_of_two=1) if ALL_TIME.contains(micros) else None
 
     def is_ambiguous(self, interval: Interval) -> bool:
-        """Whether the clock shows all of an interval twice, and bounds do not say which one."""
+        """Whether an interval is in a repeated hour, and bounds do not say in which of the two."""
         repeated = None if self.sends_offset else self.repeated_at(interval.start)
         return repeated is not None and repeated.covers(interval)
 
-    def apart(self, interval: Interval) -> list[Interval]:
-        """Split an interval at repeated hours, so that each part is inside or outside of them; a
-        long interval is not split."""
+    def split_at_repeated_hours(self, interval: Interval) -> list[Interval]:
+        """Split an interval into times inside and outside of repeated hours. A long interval is not
+        split."""
         days = range(interval.start // DAY, -(-interval.end // DAY))
-        if self.sends_offset or self._fixed is not None or len(days) > _DAYS_LOOKED_AT:
+        if self.sends_offset or self._fixed is not None or len(days) > _MAX_DAYS:
             return [interval]
         repeated = filter(None, map(self._repeated_on, days))
         return between_edges(interval, (edge for each in repeated for edge in each))
 
     def shown_once(self, micros: int) -> int:
-        """A timestamp, or one before it whose bound is unambiguous."""
+        """A timestamp, or the last one before it that is in no skipped or repeated hour."""
         repeated = None if self.sends_offset else self._ambiguous_at(micros)
         avoided = repeated or self.skipped_at(micros)
         return avoided.start - 1 if avoided else micros
@@ -278,7 +278,7 @@ class Zone:
     def sent(self, micros: int, last_of_two: int = 0) -> datetime:
         """A timestamp as bounds are sent.
 
-        :param last_of_two: 1 for the later one of the two microseconds that are one at half speed
+        :param last_of_two: 1 for the later of the two microseconds that count as one at half speed
         """
         fold = 0
         if self.sends_offset and (gap := self.skipped_at(micros)):
@@ -293,21 +293,21 @@ class Zone:
         if self._fixed is not None:
             return timestamp.replace(tzinfo=self.info)
         offset = self.offset_at(timestamp)
-        whole_minutes = offset // _MINUTE * _MINUTE  # those of the years before zones are not
+        whole_minutes = offset // _MINUTE * _MINUTE  # offsets before standard time have seconds
         seconds = min(offset - whole_minutes, timestamp.replace(fold=0) - datetime.min)
         return (timestamp - seconds).replace(tzinfo=timezone(whole_minutes), fold=0)
 
-    # Hours that the clock skips or shows twice
+    # Hours that the clock skips, and repeated ones, when clocks go back
 
     def skipped_at(self, micros: int) -> Interval | None:
-        """The time that the clock skips, if a time by the clock is in it."""
+        """The time that the clock skips, if a timestamp in local time is in it."""
         if self._fixed is not None or not ALL_TIME.contains(micros):
             return None
         found = skipped(datetime_of(micros), self.info)
         return Interval(*map(micros_of, found)) if found else None
 
     def repeated_at(self, micros: int) -> Interval | None:
-        """The time that the clock shows twice, if a time by the clock is in it."""
+        """The repeated hour that a timestamp is in, if any."""
         if self._fixed is not None or not ALL_TIME.contains(micros):
             return None
         repeated = self._repeated_on(micros // DAY)
@@ -322,7 +322,7 @@ class Zone:
         return neighbours_joined(filter(None, parts))[0]
 
     def _repeated_on(self, day: int) -> Interval | None:
-        """The time of a day that the clock shows twice."""
+        """The repeated hour of a day, if any."""
         if day not in self._repeated:
             self._repeated[day] = self._found_on(Interval(day * DAY, (day + 1) * DAY))
         return self._repeated[day]
@@ -345,9 +345,9 @@ class Zone:
     # In UTC
 
     def offset_in(self, interval: Interval) -> timedelta | None:
-        """The UTC offset of a time by the clock, if it is the same for all of it."""
+        """The UTC offset of an interval, if it is the same for all of it."""
         days = range(interval.start // DAY, interval.end // DAY + 2)
-        if len(days) > _DAYS_LOOKED_AT or days[-1] * DAY >= ALL_TIME.end:
+        if len(days) > _MAX_DAYS or days[-1] * DAY >= ALL_TIME.end:
             return None
         midnights = [datetime_of(day * DAY) for day in days]
         offsets = {self.offset_at(each.replace(fold=fold)) for each in midnights for fold in (0, 1)}
@@ -364,7 +364,7 @@ class Zone:
             return datetime.min if timestamp.year == 1 else datetime.max
 
     def offset_at(self, timestamp: datetime) -> timedelta:
-        """The UTC offset at a time by the clock."""
+        """The UTC offset at a local time."""
         if self._fixed is not None:
             return self._fixed
         try:
@@ -388,23 +388,23 @@ def expected(expectations: Expectations, interval: Interval) -> float:
 def first_edges(
     expectations: Expectations, interval: Interval, step: float, most: int
 ) -> list[int]:
-    """Where to split an interval, from its start, so that each part should hold ``step`` rows."""
+    """Where to split an interval, from its start, with ``step`` rows expected between edges."""
     edges: list[int] = []
-    seen = 0.0
-    for part, rows in shares(expectations, interval):
+    passed = 0.0
+    for time, rows in shares(expectations, interval):
         if len(edges) >= most:
             break
-        while len(edges) < most and seen + rows >= (wanted := step * (len(edges) + 1)):
-            edges.append(part.start + int(part.length * ((wanted - seen) / rows)))
-        seen += rows
+        while len(edges) < most and passed + rows >= (wanted := step * (len(edges) + 1)):
+            edges.append(time.start + int(time.length * ((wanted - passed) / rows)))
+        passed += rows
     return edges
 
 
 def last_edges(expectations: Expectations, interval: Interval, step: float, most: int) -> list[int]:
-    """The same from the end."""
+    """Where to split an interval, from its end, with ``step`` rows expected between edges."""
     mirrored = {
-        Interval(-part.end, -part.start): rows
-        for part, rows in reversed(list(shares(expectations, interval)))
+        Interval(-time.end, -time.start): rows
+        for time, rows in reversed(list(shares(expectations, interval)))
     }
     edges = first_edges(mirrored, Interval(-interval.end, -interval.start), step, most)
     return sorted(-edge for edge in edges)
@@ -417,17 +417,17 @@ def between_edges(interval: Interval, inner: Iterable[int]) -> list[Interval]:
 
 
 def shares(expectations: Expectations, interval: Interval) -> Iterable[tuple[Interval, float]]:
-    """The parts of expectations that are in an interval, with the rows of each."""
+    """The overlaps of expectations with an interval, and the rows expected in each."""
     start, end = interval
-    parts = list(expectations)
-    for whole in islice(parts, bisect_right(parts, start, key=_end_of), None):
-        if whole[0] >= end:
+    times = list(expectations)
+    for time in islice(times, bisect_right(times, start, key=_end_of), None):
+        if time[0] >= end:
             return
-        rows = expectations[whole]
+        rows = expectations[time]
         if rows <= 0:
             continue
-        if start <= whole[0] and whole[1] <= end:
-            yield whole, rows
+        if start <= time[0] and time[1] <= end:
+            yield time, rows
         else:
-            part = whole.within(interval)
-            yield part, rows * part.length / whole.length
+            overlap = time.within(interval)
+            yield overlap, rows * overlap.length / time.length

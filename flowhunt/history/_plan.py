@@ -24,26 +24,32 @@ from flowhunt.history._intervals import (
     period,
     periods_in,
 )
-from flowhunt.history._planner import FULL_SUMS, PAGES_IN_A_PART, Planner, Section, by_first_day
+from flowhunt.history._planner import (
+    PAGES_PER_SECTION,
+    PLANNED_SUMS,
+    Planner,
+    Section,
+    by_first_day,
+)
 from flowhunt.history._requests import Requests
 from flowhunt.history._sums import SumsReader, rows_in
 from flowhunt.history._verified import (
     Check,
-    Part,
-    Tallies,
+    Result,
+    Totals,
     VerifiedReader,
     by_month,
     differing_days,
     differing_keys,
     expectations_of,
-    tallies_in,
+    totals_in,
 )
 from flowhunt.models.grouping_period import GroupingPeriod
 
 if TYPE_CHECKING:
     import rich.table
 
-# Under a frozen clock, other classes may be in place of these two when the module is imported.
+# A frozen clock may replace these two classes while the module is imported.
 Timestamp = Annotated[
     datetime, GetPydanticSchema(lambda _type, _handler: core_schema.datetime_schema())
 ]
@@ -52,9 +58,9 @@ DaySums = dict[Day, dict[str, Tally]]
 """The total of each day and transaction type."""
 
 _SHORTEST = timedelta(minutes=1) // timedelta(microseconds=1)
-"""Parts of a day are no shorter than this, in microseconds."""
-_MOST_PARTS = 16
-"""Parts that a day is split into at once: bounds the requests that a wrong sum costs."""
+"""A day is split into intervals of at least this length, in microseconds."""
+_MAX_SPLIT = 16
+"""Intervals that a day is split into at once: bounds the requests that a wrong sum costs."""
 _SPLIT_OFFSET = 499_999
 """Microseconds from a round time, where transactions are likely, to where a day is split."""
 
@@ -76,12 +82,12 @@ class Window(BaseModel):
     @property
     def rows(self) -> int:
         """How many transactions the sums count in it."""
-        return sum(tally.rows for codes in self.sums.values() for tally in codes.values())
+        return sum(total.rows for codes in self.sums.values() for total in codes.values())
 
     @property
     def amount(self) -> int:
         """Their amounts together."""
-        return sum(tally.amount for codes in self.sums.values() for tally in codes.values())
+        return sum(total.amount for codes in self.sums.values() for total in codes.values())
 
     @property
     def first_moment(self) -> datetime:
@@ -176,8 +182,8 @@ class WindowReader:
         interval = self._interval(plan.since, plan.until)
         known: dict[Key, Tally] = {}
         for window in plan.windows:
-            for key, tally in _by_key(window.sums).items():
-                known[key] = known.get(key, Tally()).plus(tally)
+            for key, total in _by_key(window.sums).items():
+                known[key] = known.get(key, Tally()).plus(total)
         changed = self._changed_days(known, interval)
         changed -= {period(day, GroupingPeriod.DATE) for day in ignoring}
         windows: list[Window] = []
@@ -189,7 +195,7 @@ class WindowReader:
                 windows.append(window)
         return plan.model_copy(update={"windows": tuple(windows)})
 
-    def read(self, window: Window, *, verify: bool) -> Part:
+    def read(self, window: Window, *, verify: bool) -> Result:
         """The transactions of a window, oldest first, compared with the sums of its whole days."""
         interval = self._interval(window.since, window.until)
         sums = _by_key(window.sums)
@@ -197,39 +203,39 @@ class WindowReader:
         rows = self._reader.rows
         limits = self._reader.limits
         batch, unverified = rows.read(interval, expectations_of(sums))
-        limits.see_all(batch, interval)
-        return self._reader.part(
+        limits.observe_hidden(batch, interval)
+        return self._reader.verify(
             interval,
             batch,
             unverified,
             Section(interval, sums, by_month=False).checks(whole_days),
             compare=whole_days if verify else NO_TIME,
-            cut=_of_cut_days(interval, sums) if verify else (),
+            partial_days=_checks_of_partial_days(interval, sums) if verify else (),
         )
 
-    def _changed_days(self, known: Tallies, interval: Interval) -> set[Interval]:
+    def _changed_days(self, known: Totals, interval: Interval) -> set[Interval]:
         """The days whose sums have changed."""
         sums = self._sums_of(interval)
         changed: set[Interval] = set()
         for months in self._months_at_once(by_month(known), interval):
-            now = sums.tallies(months, GroupingPeriod.MONTH, strict=False)
+            now = sums.totals(months, GroupingPeriod.MONTH, strict=False)
             before = by_month({key: t for key, t in known.items() if months.contains(_start(key))})
             for month in {key[0] for key in differing_keys(before, now)}:
                 interval_asked = period(month, GroupingPeriod.MONTH).within(months)
-                days = sums.tallies(interval_asked, GroupingPeriod.DATE, strict=False)
+                days = sums.totals(interval_asked, GroupingPeriod.DATE, strict=False)
                 of_month = {
                     key: t for key, t in known.items() if interval_asked.contains(_start(key))
                 }
                 changed |= differing_days(of_month, days)
         return changed
 
-    def _months_at_once(self, known: Tallies, interval: Interval) -> list[Interval]:
-        """Parts of an interval whose monthly sums one response should hold."""
+    def _months_at_once(self, known: Totals, interval: Interval) -> list[Interval]:
+        """Split an interval so that one response should hold the monthly sums of each."""
         edges: list[int] = []
         count = 0
         for month, keys in groupby(sorted(known), key=lambda key: key[0]):
             more = len(list(keys))
-            if count + more > FULL_SUMS * self._page_size:
+            if count + more > PLANNED_SUMS * self._page_size:
                 edges.append(period(month, GroupingPeriod.MONTH).start)
                 count = 0
             count += more
@@ -243,29 +249,29 @@ class WindowReader:
         windows = self._following(interval, found or [(interval, {})])
         return [small for window in windows for small in self._split(window)]
 
-    def _found(self, interval: Interval) -> Iterator[tuple[Interval, Tallies]]:
-        """The days that have transactions, those of a window together, and their sums."""
+    def _found(self, interval: Interval) -> Iterator[tuple[Interval, Totals]]:
+        """Group the days that have transactions into windows, with their sums."""
         months = self._months(interval)
         sums = self._sums_of(interval)
         planner = Planner(
-            lambda time, grouping: sums.tallies(time, grouping, strict=False),
+            lambda asked, grouping: sums.totals(asked, grouping, strict=False),
             self._page_size,
             by_day=True,
         )
-        tallies: dict[Key, Tally] = {}
+        totals: dict[Key, Tally] = {}
         for section in planner.sections(interval, months):
-            tallies |= {
-                key: tally
-                for key, tally in section.sums.items()
+            totals |= {
+                key: total
+                for key, total in section.sums.items()
                 if period(key[0], GroupingPeriod.DATE).within(interval).length
             }
         together: dict[Key, Tally] = {}
-        for day, of_day in by_first_day(tallies).items():
+        for day, of_day in by_first_day(totals).items():
             first = min(together, default=(day, ""))[0]
             rows = rows_in([*together.values(), *of_day.values()])
             if together and (
                 (first.year, first.month) != (day.year, day.month)
-                or rows > PAGES_IN_A_PART * self._page_size
+                or rows > PAGES_PER_SECTION * self._page_size
             ):
                 yield _interval_of(together), together
                 together = {}
@@ -273,7 +279,7 @@ class WindowReader:
         if together:
             yield _interval_of(together), together
 
-    def _months(self, interval: Interval) -> dict[date, Tallies]:
+    def _months(self, interval: Interval) -> dict[date, Totals]:
         """The sums of the months; read again, strictly, if the chart has other months too."""
         sums = self._reader.sums
         months = periods_in(interval, GroupingPeriod.MONTH)
@@ -281,81 +287,84 @@ class WindowReader:
             charted = sums.charted(months, GroupingPeriod.MONTH)
         except ApiException:
             charted = {}  # it can only show that sums are missing
-        found = sums.tallies(months, GroupingPeriod.MONTH, strict=False)
+        found = sums.totals(months, GroupingPeriod.MONTH, strict=False)
         if charted.keys() - found.keys():
-            found = sums.tallies(months, GroupingPeriod.MONTH)
+            found = sums.totals(months, GroupingPeriod.MONTH)
         return by_first_day(found)
 
     def _split(self, window: Window) -> list[Window]:
         """Smaller windows, if a day has too many transactions for one."""
         day = self._interval(window.first_moment, window.until)
         day = day.within(Interval(day.start, (day.start // DAY + 1) * DAY))
-        parts = self._parts(day, _by_key(window.sums))
-        if len(parts) < 2:
+        found = self._split_day(day, _by_key(window.sums))
+        if len(found) < 2:
             return [window]
-        return self._following(self._interval(window.since, window.until), parts)
+        return self._following(self._interval(window.since, window.until), found)
 
-    def _parts(self, interval: Interval, sums: Tallies) -> list[tuple[Interval, Tallies]]:
-        """The parts with transactions of a part of a day; split further if their sums add up."""
+    def _split_day(self, interval: Interval, sums: Totals) -> list[tuple[Interval, Totals]]:
+        """Split a day, or an interval in it, as long as the sub-totals match its total.
+
+        :return: the intervals that have transactions, with their totals
+        """
         rows = rows_in(sums.values())
-        count = min(round(rows / (PAGES_IN_A_PART * self._page_size)), _MOST_PARTS)
+        count = min(round(rows / (PAGES_PER_SECTION * self._page_size)), _MAX_SPLIT)
         if count < 2 or interval.length < count * _SHORTEST:
             return [(interval, sums)]
         inner = [
-            self._zone.shown_once(part.start + _SPLIT_OFFSET) for part in interval.parts(count)[1:]
+            self._zone.shown_once(part.start + _SPLIT_OFFSET) for part in interval.split(count)[1:]
         ]
-        parts: list[tuple[Interval, Tallies]] = []
+        found: list[tuple[Interval, Totals]] = []
         added: dict[Key, Tally] = {}
-        for part in between_edges(interval, inner):
-            of_part = self._sums_of(part).tallies(part, GroupingPeriod.DATE, strict=False)
-            parts.append((part, of_part))
-            for key, tally in of_part.items():
-                added[key] = added.get(key, Tally()).plus(tally)
+        for smaller in between_edges(interval, inner):
+            sub_totals = self._sums_of(smaller).totals(smaller, GroupingPeriod.DATE, strict=False)
+            found.append((smaller, sub_totals))
+            for key, total in sub_totals.items():
+                added[key] = added.get(key, Tally()).plus(total)
             if any(added[key].rows > sums.get(key, Tally()).rows for key in added):
-                break  # these sums are not those of parts of a day
+                break  # the service sums whole days
         if added != sums:
             return [(interval, sums)]
-        return [each for part, of_part in parts if of_part for each in self._parts(part, of_part)]
+        return [
+            window
+            for smaller, sub_totals in found
+            if sub_totals
+            for window in self._split_day(smaller, sub_totals)
+        ]
 
     def _following(
-        self, interval: Interval, parts: Sequence[tuple[Interval, Tallies]]
+        self, interval: Interval, found: Sequence[tuple[Interval, Totals]]
     ) -> list[Window]:
-        """Windows without a gap, one for each part that has sums."""
-        edges = [interval.start, *(part.within(interval).end for part, _ in parts[:-1])]
+        """Windows without a gap, one for each interval that has sums."""
+        edges = [interval.start, *(asked.within(interval).end for asked, _ in found[:-1])]
         return [
             Window(since=self._zone.sent(start), until=self._zone.sent(end), sums=_by_day(sums))
-            for (start, end), (_, sums) in zip(pairwise([*edges, interval.end]), parts, strict=True)
+            for (start, end), (_, sums) in zip(pairwise([*edges, interval.end]), found, strict=True)
         ]
 
     def _sums_of(self, interval: Interval) -> SumsReader:
-        """The sums of an interval. They may or may not count what is on a bound, so the bounds
-        are just beyond."""
+        """The sums of an interval. Rows on a bound may or may not count, so the bounds are just
+        beyond it."""
         return self._reader.sums.within(interval.start - 1, interval.end)
 
     def _interval(self, since: datetime, until: datetime) -> Interval:
         return Interval(self._zone.micros(since), self._zone.micros(until))
 
 
-def _of_cut_days(interval: Interval, sums: Tallies) -> list[Check]:
-    """The sums of a window for its parts of days."""
-    return [Check(part, tallies_in(part.touched_days, sums)) for part in interval.cut_days]
-
-
-def day_sums_of(part: Part) -> DaySums:
-    """The totals of transactions, by day and transaction type."""
-    return _by_day(part.tallies)
+def _checks_of_partial_days(interval: Interval, sums: Totals) -> list[Check]:
+    """The sums of a window for its partial days."""
+    return [Check(day, totals_in(day.touched_days, sums)) for day in interval.partial_days]
 
 
 def _start(key: Key) -> int:
     return period(key[0], GroupingPeriod.DATE).start
 
 
-def _interval_of(tallies: Iterable[Key]) -> Interval:
-    days = [period(day, GroupingPeriod.DATE) for day, _ in tallies]
+def _interval_of(totals: Iterable[Key]) -> Interval:
+    days = [period(day, GroupingPeriod.DATE) for day, _ in totals]
     return Interval(min(days).start, max(days).end)
 
 
-def _by_day(sums: Tallies) -> DaySums:
+def _by_day(sums: Totals) -> DaySums:
     days: DaySums = {}
     for day, code in sorted(sums):
         days.setdefault(day, {})[code] = sums[day, code]
@@ -363,4 +372,4 @@ def _by_day(sums: Tallies) -> DaySums:
 
 
 def _by_key(days: Mapping[date, Mapping[str, Tally]]) -> dict[Key, Tally]:
-    return {(day, code): tally for day, codes in days.items() for code, tally in codes.items()}
+    return {(day, code): total for day, codes in days.items() for code, total in codes.items()}

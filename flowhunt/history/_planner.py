@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from flowhunt.history._intervals import DAY, Interval, between_edges, period
 from flowhunt.history._sums import rows_in
-from flowhunt.history._verified import Check, Tallies
+from flowhunt.history._verified import Check, Totals
 from flowhunt.models.grouping_period import GroupingPeriod
 
-PAGES_IN_A_PART = 10
-"""Rows that are verified, and returned, together."""
-FULL_SUMS = 0.97
-"""How full a response of sums is planned to be."""
+PAGES_PER_SECTION = 10
+"""Pages of rows that are verified and returned together."""
+PLANNED_SUMS = 0.97
+"""How full a response of sums is planned to be, as a share of its limit."""
 
 
 class Section(NamedTuple):
@@ -26,7 +26,7 @@ class Section(NamedTuple):
     """
 
     interval: Interval
-    sums: Tallies
+    sums: Totals
     by_month: bool
 
     def checks(self, whole_days: Interval) -> list[Check]:
@@ -49,13 +49,13 @@ class Range(NamedTuple):
 
     cover: Interval
     time: Interval
-    sums: Tallies | None
+    sums: Totals | None
 
 
 class Planner:
     """Splits time into sections by the sums of months, and of the days of busy months.
 
-    :param tallies: requests the totals of an interval
+    :param totals: requests the totals of an interval
     :param page_size: how many sums or rows a response holds
     :param by_day: whether every section has the sums of its days
     :param prefers_days: whether the next section should have them
@@ -63,22 +63,22 @@ class Planner:
 
     def __init__(
         self,
-        tallies: Callable[[Interval, GroupingPeriod], Tallies],
+        totals: Callable[[Interval, GroupingPeriod], Totals],
         page_size: int,
         *,
         by_day: bool,
         prefers_days: Callable[[], bool] = bool,
     ) -> None:
         self._prefers_days = prefers_days
-        self._tallies = tallies
+        self._totals = totals
         self._page_size = page_size
         self._by_day = by_day
 
-    def months(self, interval: Interval) -> dict[date, Tallies]:
+    def months(self, interval: Interval) -> dict[date, Totals]:
         """The sums of the months, by their first days, in order."""
-        return by_first_day(self._tallies(interval, GroupingPeriod.MONTH))
+        return by_first_day(self._totals(interval, GroupingPeriod.MONTH))
 
-    def ranges(self, interval: Interval, months: Mapping[date, Tallies]) -> list[Range]:
+    def ranges(self, interval: Interval, months: Mapping[date, Totals]) -> list[Range]:
         """The time of each section, in order."""
         planned = list(self._planned(interval, months)) or [(interval, {})]
         edges = [interval.start, *(time.start for time, _ in planned[1:]), interval.end]
@@ -88,20 +88,20 @@ class Planner:
         ]
 
     def sections(
-        self, interval: Interval, months: Mapping[date, Tallies], *, newest_first: bool = False
+        self, interval: Interval, months: Mapping[date, Totals], *, newest_first: bool = False
     ) -> Iterator[Section]:
         """Sections that follow each other without a gap, in order."""
         ranges = self.ranges(interval, months)
         for cover, time, sums in reversed(ranges) if newest_first else ranges:
             if sums is None or (sums and self._prefers_days()):
-                days = self._tallies(time, GroupingPeriod.DATE)
+                days = self._totals(time, GroupingPeriod.DATE)
                 yield Section(cover, days, by_month=False)
             else:
                 yield Section(cover, sums, by_month=True)
 
     def _planned(
-        self, interval: Interval, months: Mapping[date, Tallies]
-    ) -> Iterator[tuple[Interval, Tallies | None]]:
+        self, interval: Interval, months: Mapping[date, Totals]
+    ) -> Iterator[tuple[Interval, Totals | None]]:
         """The time of each section, and its sums where those of months are enough."""
         inside = (
             _Month(period(month, GroupingPeriod.MONTH).within(interval), month, sums)
@@ -113,14 +113,14 @@ class Planner:
             yield from split(list(group))
 
     def _is_busy(self, month: _Month) -> bool:
-        is_cut = month.time != period(month.first_day, GroupingPeriod.MONTH)
-        return self._by_day or is_cut or month.rows > self._most
+        is_partial = month.time != period(month.first_day, GroupingPeriod.MONTH)
+        return self._by_day or is_partial or month.rows > self._most
 
     @property
     def _most(self) -> int:
-        return PAGES_IN_A_PART * self._page_size
+        return PAGES_PER_SECTION * self._page_size
 
-    def _months_at_once(self, months: Sequence[_Month]) -> Iterator[tuple[Interval, Tallies]]:
+    def _months_at_once(self, months: Sequence[_Month]) -> Iterator[tuple[Interval, Totals]]:
         """Months that have few rows together."""
         together: list[_Month] = []
         for month in months:
@@ -138,7 +138,7 @@ class Planner:
             start, end = month.time.touched_days
             of_a_day = min(len(month.sums), month.rows / ((end - start) // DAY))
             for day in range(start, end, DAY):
-                if expected_sums + of_a_day > FULL_SUMS * self._page_size:
+                if expected_sums + of_a_day > PLANNED_SUMS * self._page_size:
                     edges.append(day)
                     expected_sums = 0.0
                 expected_sums += of_a_day
@@ -147,11 +147,11 @@ class Planner:
             yield days, None
 
 
-def by_first_day(tallies: Tallies) -> dict[date, Tallies]:
+def by_first_day(totals: Totals) -> dict[date, Totals]:
     """The totals of each day or month, by its first day, in order."""
     return {
-        first_day: {key: tallies[key] for key in keys}
-        for first_day, keys in groupby(sorted(tallies), key=lambda key: key[0])
+        first_day: {key: totals[key] for key in keys}
+        for first_day, keys in groupby(sorted(totals), key=lambda key: key[0])
     }
 
 
@@ -160,13 +160,13 @@ class _Month(NamedTuple):
 
     time: Interval
     first_day: date
-    sums: Tallies
+    sums: Totals
 
     @property
     def rows(self) -> int:
         return rows_in(self.sums.values())
 
 
-def _together(months: Sequence[_Month]) -> tuple[Interval, Tallies]:
-    sums = {key: tally for month in months for key, tally in month.sums.items()}
+def _together(months: Sequence[_Month]) -> tuple[Interval, Totals]:
+    sums = {key: total for month in months for key, total in month.sums.items()}
     return Interval(months[0].time.start, months[-1].time.end), sums

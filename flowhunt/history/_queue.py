@@ -16,14 +16,17 @@ LOOKAHEAD = 48
 
 @dataclass(eq=False)
 class Tile:
-    """An interval that is asked for at once.
+    """An interval that one request asks for.
 
     :ivar expectations: where its rows are expected
-    :ivar depth: how many splits of one run of rows it comes from; 0 if it was planned
-    :ivar parent_ids: the rows of the full response that it was split for
-    :ivar received: rows of other responses, which its own has to hold where they are in it
-    :ivar is_repeated: whether it is asked for once more, since its response lacked some of these,
-        or had no rows and nothing else shows that there are none
+    :ivar depth: how many splits of one run of rows lead to it; 0 if it was planned
+    :ivar run: the run of rows that it was split from, if any
+    :ivar is_near: whether it lies near the rows of the full response that it was split for
+    :ivar parent_ids: the IDs of the rows in that response
+    :ivar received: rows of other responses; those in its interval must be in its own response too
+    :ivar is_repeated: whether it is requested a second time, since its response lacked some of
+        these, or had no rows and nothing else shows that there are none
+    :ivar asked: whether it was requested
     :ivar page: a response that was received for it before
     :ivar batch: the rows received for it, once it is finished
     :ivar unverified: whether it may have more rows
@@ -57,7 +60,7 @@ class Tile:
         return joined([earlier, batch])
 
     def beyond(self, interval: Interval) -> Tile:
-        """What is left of a finished tile after the time of an interval."""
+        """A finished tile without the time of an interval."""
         start, end = self.interval
         if interval.start <= start < interval.end:
             start = interval.end
@@ -112,15 +115,15 @@ class TileQueue:
         if error := pending[0].error if pending else self._planning_error:
             raise error
 
-    def replace(self, tile: Tile, parts: Sequence[Tile]) -> None:
-        """Put what a tile is split into in its place.
+    def replace(self, tile: Tile, smaller: Sequence[Tile]) -> None:
+        """Replace a tile by the smaller ones that it is split into.
 
-        :param parts: in the order of time
+        :param smaller: in the order of time
         """
         at = self._pending.index(tile)
         del self._pending[at]
-        for part in parts if self._newest_first else reversed(parts):
-            self._pending.insert(at, part)
+        for each in smaller if self._newest_first else reversed(smaller):
+            self._pending.insert(at, each)
 
     def _plan(self) -> Tile | None:
         if len(self._pending) >= LOOKAHEAD or any(tile.error for tile in self._pending):

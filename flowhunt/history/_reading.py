@@ -1,4 +1,4 @@
-"""Reading a history from its first to its last part, by as many threads as were asked for."""
+"""Reads a history from its first to its last result, with as many threads as were asked for."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from flowhunt.history._errors import DifferenceError, DifferenceWarning
 from flowhunt.history._history import History
 from flowhunt.history._requests import Requests
 from flowhunt.history._rows import TileWorkers
-from flowhunt.history._verified import Part
+from flowhunt.history._verified import Result
 from flowhunt.history._workers import Workers
 
 
-def parts_of(history: History, requests: Requests, workers: int) -> Generator[Part, None, None]:
-    """The parts of a history; the threads end with the generator."""
+def results_of(history: History, requests: Requests, workers: int) -> Generator[Result, None, None]:
+    """The results of a history; the threads end with the generator."""
     threads: TileWorkers = Workers(workers)
     try:
-        yield from history.parts(threads)
+        yield from history.results(threads)
     finally:
         requests.policy.closing.set()
         threads.close()
 
 
-def verified_parts(
+def verified_results(
     history: History, requests: Requests, workers: int, on_difference: OnDifference
-) -> Generator[Part, None, None]:
-    """The parts, once their errors were raised, or shown as warnings if that was asked for."""
-    with closing(parts_of(history, requests, workers)) as parts:
-        for part in parts:
-            if isinstance(part.error, DifferenceError) and on_difference == "warn":
-                warnings.warn(str(part.error), DifferenceWarning, stacklevel=3)
-            elif part.error:
-                raise part.error
-            yield part
+) -> Generator[Result, None, None]:
+    """The results without an error; a difference is a warning if that was asked for.
+
+    :raises HistoryError: the error of the first other result
+    """
+    with closing(results_of(history, requests, workers)) as results:
+        for result in results:
+            if isinstance(result.error, DifferenceError) and on_difference == "warn":
+                warnings.warn(str(result.error), DifferenceWarning, stacklevel=3)
+            elif result.error:
+                raise result.error
+            yield result

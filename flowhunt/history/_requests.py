@@ -42,7 +42,7 @@ class Cancelled(Exception):
 class RetryPolicy:
     """Waits out failures that may pass. All threads of one credential share one.
 
-    :param sleep: called with seconds to wait, in place of waiting for ``closing``
+    :param sleep: called with seconds to wait, instead of waiting for ``closing``
     :ivar closing: once it is set, no request is sent any more
     """
 
@@ -50,13 +50,13 @@ class RetryPolicy:
         self.closing = closing or Event()
         self._sleep = sleep or self.closing.wait
         self._rate_limit_lock = Lock()
-        self._holds = 0
+        self._shared_waits = 0
 
     def call(self, call: Callable[[], R]) -> R:
         """Make a call, and retry it where that may help."""
         for failed in range(MORE_ATTEMPTS):
             with self._rate_limit_lock:
-                holds = self._holds
+                shared_waits = self._shared_waits
             try:
                 return self._once(call)
             except ApiException as error:
@@ -68,7 +68,7 @@ class RetryPolicy:
                 ceiling = min(FIRST_WAIT * 2.0**failed, LONGEST_WAIT)
                 wait = random.uniform(0, ceiling)  # noqa: S311  no secret
             if rate_limited:
-                self._hold_all(wait, holds)
+                self._wait_for_all(wait, shared_waits)
             else:
                 self._sleep(wait)
         return self._once(call)
@@ -78,11 +78,15 @@ class RetryPolicy:
             raise Cancelled
         return call()
 
-    def _hold_all(self, wait: float, holds: int) -> None:
+    def _wait_for_all(self, wait: float, shared_waits: int) -> None:
+        """Keep all threads from sending for some seconds.
+
+        :param shared_waits: how many of these waits there were before the request was sent
+        """
         with self._rate_limit_lock:
-            if self._holds == holds:  # else another thread has waited since this one asked
+            if self._shared_waits == shared_waits:  # else another thread has waited since
                 self._sleep(wait)
-                self._holds += 1
+                self._shared_waits += 1
 
 
 class Requests:

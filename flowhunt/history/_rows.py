@@ -1,8 +1,8 @@
 """Reads the transactions of an interval, request by request, until none can be missing.
 
-A request asks for the rows of a short interval. A response with fewer rows than the service has
-returned at once before is complete: nothing else needs to be known of the service. Any other is
-split into shorter intervals, which are asked for again.
+A request asks for the rows of a short interval. A response is complete if it has fewer rows than
+the service has returned at once before. Any other interval is split into shorter ones, which are
+requested in turn.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from flowhunt.history._intervals import (
 )
 from flowhunt.history._queue import Tile, TileQueue
 from flowhunt.history._requests import Requests
-from flowhunt.history._tiling import Page, Run, ServiceLimits, goes_on, planned, split
+from flowhunt.history._tiling import Page, Run, ServiceLimits, is_run_split, planned, split
 from flowhunt.history._workers import Workers
 from flowhunt.models.transaction_type import TransactionType
 
@@ -63,7 +63,7 @@ class RowsReader:
         self._is_summed = criteria.keys() <= {"transaction_type"}
 
     def without_limits(self) -> RowsReader:
-        """A reader that has seen nothing of the service yet."""
+        """A reader that has observed no limits of the service yet."""
         limits = ServiceLimits(
             self._page_size,
             before=self.limits.before,
@@ -104,7 +104,7 @@ class RowsReader:
         size = len(batch) if len(batch) <= limit else min(limit, len(batch.distinct()))
         page = Page(batch, size, len(batch.between(interval)), limit)
         complete = limits.shows_complete(page)
-        limits.see_sizes(page)
+        limits.observe_sizes(page)
         if before and self._is_in(batch, interval.start - before):
             limits.before = 0  # rows on the bound are returned, so no overlap is needed
         if after and self._is_in(batch, interval.end - 1 + after):
@@ -120,7 +120,7 @@ class RowsReader:
         return len(batch.between(Interval(micros, micros + 1))) > 0
 
     def verified(self, page: Page, interval: Interval) -> Page:
-        """A response, compared with one for all time, which may hold more rows."""
+        """A response, once it is known how many rows the service returns for all time."""
         if not page.complete and page.size < self._page_size and interval != ALL_TIME:
             if not self.limits.observed:
                 self.limits.observed = True
@@ -130,7 +130,7 @@ class RowsReader:
         return page
 
     def observe_largest(self, limit: int | None = None) -> None:
-        """See how many rows the service returns at once."""
+        """Request all time, to observe how many rows the service returns at once."""
         RowsReader(self._requests, self._form, self._zone, self._page_size, {}, self.limits).fetch(
             ALL_TIME, limit=limit
         )
@@ -149,9 +149,9 @@ class RowsReader:
         """Split an interval into tiles that one response each should hold, in order.
 
         :param received: rows of responses that were not complete
-        :return: what is left, which is to be asked for together with the time that follows
+        :return: the time left over, to be requested together with the time that follows
         """
-        parts = planned(
+        plan = planned(
             self.limits,
             interval,
             expectations,
@@ -161,7 +161,7 @@ class RowsReader:
         cover = received.cover if received else NO_TIME
         while True:
             try:
-                tile = Tile(*next(parts))
+                tile = Tile(*next(plan))
             except StopIteration as end:
                 rest: Interval = end.value
                 return rest
@@ -172,7 +172,7 @@ class RowsReader:
     def run(
         self, tiles: Iterable[Tile], workers: TileWorkers, *, newest_first: bool = False
     ) -> Iterator[Tile]:
-        """Finish tiles, and yield them and what they are split into, in order.
+        """Finish tiles, or the smaller ones that they are split into, and yield them in order.
 
         An error is raised once all tiles before it were yielded.
         """
@@ -189,8 +189,8 @@ class RowsReader:
                 self._finish(tile, page, queue)
 
     def read(self, interval: Interval, expectations: Expectations) -> tuple[Batch, list[Interval]]:
-        """All rows of an interval, and the parts of it that may have more."""
-        return part_of(list(self.run(self.tiles(interval, expectations), Workers(1))), interval)
+        """All rows of an interval, and the times in it that may have more."""
+        return rows_of(list(self.run(self.tiles(interval, expectations), Workers(1))), interval)
 
     def _fetch_tile(self, tile: Tile) -> tuple[Tile, Page | Exception]:
         try:
@@ -199,42 +199,45 @@ class RowsReader:
             return tile, error
 
     def _finish(self, tile: Tile, page: Page | Exception, queue: TileQueue) -> None:
-        """Keep the rows of a tile, or put what it is split into in its place."""
+        """Keep the rows of a tile, or replace it by smaller tiles."""
         if isinstance(page, Exception):
             tile.error = page
             return
         page = self.verified(page, tile.interval)
         inside = page.batch.between(tile.interval)
         if tile.depth == 0:
-            self.limits.see_planned(inside, tile.rows, tile.expectations, complete=page.complete)
+            self.limits.observe_planned(
+                inside, tile.rows, tile.expectations, complete=page.complete
+            )
         known = tile.with_received(page.batch)
-        contradicts = known is not page.batch  # it is wrong, or rows were moved or deleted
-        # Nothing else shows that there are none.
+        # It lacks rows of earlier responses: one is wrong, or rows were moved or deleted.
+        contradicts = known is not page.batch
         is_planned_empty = not tile.rows and not tile.depth
+        # No rows, and neither sums nor other responses show that there are none.
         is_alone = not len(inside) and (is_planned_empty or not self._is_summed)
         if page.complete and (contradicts or is_alone) and not tile.is_repeated:
             tile.received, tile.is_repeated = known, True
             tile.page, tile.asked = None, False
             return
-        if not page.complete and (parts := self._split(tile, page, inside, known)):
-            queue.replace(tile, parts)
+        if not page.complete and (smaller := self._split(tile, page, inside, known)):
+            queue.replace(tile, smaller)
             return
         tile.batch, tile.unverified = known, not page.complete
-        self.limits.see_rows(inside, tile.expectations)
+        self.limits.observe_rows(inside, tile.expectations)
         if tile.run and tile.is_near:
-            self.limits.see_part(tile.run, len(inside))
+            self.limits.observe_run(tile.run, len(inside))
 
     def _split(self, tile: Tile, page: Page, inside: Batch, known: Batch) -> list[Tile]:
         """Shorter tiles, in the order of time; none if there is no way to split.
 
-        :param inside: the rows of its response that are in it
+        :param inside: the rows of its response that are in its interval
         :param known: the rows of its response, and of others
         """
-        apart = self._zone.apart(tile.interval)
-        if len(apart) > 1:
+        unmixed = self._zone.split_at_repeated_hours(tile.interval)
+        if len(unmixed) > 1:
             return [
-                Tile(part, dict(shares(tile.expectations, part)), tile.depth + 1, received=known)
-                for part in apart
+                Tile(time, dict(shares(tile.expectations, time)), tile.depth + 1, received=known)
+                for time in unmixed
             ]
         if self._zone.is_ambiguous(tile.interval):
             return []
@@ -242,38 +245,40 @@ class RowsReader:
         ids = frozenset(page.batch.ids)
         if not found or tile.interval.length == 1 or _ignores_bounds(page, ids, tile):
             return []
-        self.limits.see_full(tile.interval, found)
+        self.limits.observe_full(tile.interval, found)
         found.sort()
-        is_same_run = goes_on(self.limits, tile.interval, found)
+        is_same_run = is_run_split(self.limits, tile.interval, found)
         depth = tile.depth if is_same_run else 0
-        parts, near = split(self.limits, tile.interval, tile.expectations, found, depth)
+        plan, near = split(self.limits, tile.interval, tile.expectations, found, depth)
         tiles = [
-            Tile(part, expectations, depth + 1, parent_ids=ids, received=known)
-            for part, expectations in parts
+            Tile(time, expectations, depth + 1, parent_ids=ids, received=known)
+            for time, expectations in plan
         ]
         run = tile.run if tile.run and is_same_run else Run(len(found))
-        for part in tiles:
-            part.run = run
-            part.is_near = near.covers(part.interval)
-            run.parts += part.is_near
+        for smaller in tiles:
+            smaller.run = run
+            smaller.is_near = near.covers(smaller.interval)
+            run.tiles += smaller.is_near
+            if smaller.interval.length == 1:
+                self._finish_if_full(smaller, known)
         if tile.run and tile.is_near:
-            self.limits.see_part(tile.run, 0)
-        for part in tiles:
-            if part.interval.length == 1:
-                there = known.between(part.interval)
-                if len(there) >= min(self.limits.largest, self._page_size):
-                    # Its own response would be full too.
-                    part.asked, part.batch, part.unverified = True, there, True
+            self.limits.observe_run(tile.run, 0)
         return tiles
+
+    def _finish_if_full(self, tile: Tile, known: Batch) -> None:
+        """Finish the tile of a single timestamp if its own response would be full too."""
+        rows = known.between(tile.interval)
+        if len(rows) >= min(self.limits.largest, self._page_size):
+            tile.asked, tile.batch, tile.unverified = True, rows, True
 
     # A timestamp with more rows than one response can hold
 
-    def indivisible(self, parts: Iterable[Interval]) -> list[Interval]:
-        """The parts that no request can split: single timestamps, and hours that the clock shows
-        twice if bounds have no UTC offset."""
-        return [part for part in parts if part.length == 1 or self._zone.is_ambiguous(part)]
+    def indivisible(self, intervals: Iterable[Interval]) -> list[Interval]:
+        """The intervals that no request can split: single timestamps, and repeated hours if bounds
+        have no UTC offset."""
+        return [time for time in intervals if time.length == 1 or self._zone.is_ambiguous(time)]
 
-    def resolve(self, instant: Interval, codes: Iterable[str]) -> tuple[Batch, bool]:
+    def resolve(self, timestamp: Interval, codes: Iterable[str]) -> tuple[Batch, bool]:
         """All rows of one timestamp that can be read, and whether they are verified as complete.
 
         A larger limit comes first, then each transaction type, then pagination.
@@ -282,24 +287,26 @@ class RowsReader:
         for factor in LARGER_LIMITS if self.limits.larger_helps is not False else ():
             limit = self._page_size * factor
             self.observe_largest(limit)
-            page = self.fetch(instant, limit=limit)
+            page = self.fetch(timestamp, limit=limit)
             self.limits.larger_helps = page.size > self._page_size
             batches.append(page.batch)
             if page.complete:
-                return page.batch.between(instant), True
+                return page.batch.between(timestamp), True
             if page.size < limit:
                 break
         for code in [self._code] if self._code else sorted(codes):
             kind = TransactionType(code)
-            page = self.fetch(instant, transaction_type=kind)
+            page = self.fetch(timestamp, transaction_type=kind)
             batches.append(page.batch.of_code(code))
             if not page.complete:
-                batches += self._walk(instant, kind, page.batch)
-        batches = batches or [self.fetch(instant).batch]
-        return joined_between(batches, instant), False
+                batches += self._by_pagination(timestamp, kind, page.batch)
+        batches = batches or [self.fetch(timestamp).batch]
+        return joined_between(batches, timestamp), False
 
-    def _walk(self, instant: Interval, kind: TransactionType, batch: Batch) -> Iterator[Batch]:
-        """Page after page, as pagination might work, until most of a page was seen before.
+    def _by_pagination(
+        self, timestamp: Interval, kind: TransactionType, batch: Batch
+    ) -> Iterator[Batch]:
+        """The next pages, if pagination works as assumed here, until half of a page is known.
 
         Where pagination is ignored, only rows that arrive meanwhile are new.
         """
@@ -311,24 +318,26 @@ class RowsReader:
                 "scroll_id": batch.ids[-1],
             }
             try:
-                page = self.fetch(instant, transaction_type=kind, pagination=pagination)
+                page = self.fetch(timestamp, transaction_type=kind, pagination=pagination)
             except UnprocessableEntityException:
-                return  # this is not how pagination works
+                return  # pagination works otherwise
             batch = page.batch
             yield batch.of_code(kind.value)
 
 
-def part_of(tiles: Sequence[Tile], interval: Interval) -> tuple[Batch, list[Interval]]:
-    """The rows of finished tiles in an interval, and the parts of it that may have more."""
+def rows_of(tiles: Sequence[Tile], interval: Interval) -> tuple[Batch, list[Interval]]:
+    """The rows of finished tiles in an interval, and the times in it that may have more."""
     batch = joined_between([tile.batch for tile in tiles if tile.batch is not None], interval)
     unverified = (tile.interval.within(interval) for tile in tiles if tile.unverified)
-    return batch, [part for part in unverified if part.length]
+    return batch, [time for time in unverified if time.length]
 
 
 def _ignores_bounds(page: Page, ids: frozenset[str], tile: Tile) -> bool:
-    """Whether a full response shows that the service ignores a bound, so that a shorter interval
-    would get the same response: it holds the rows of the tile that was split, or more than half of
-    its rows are outside of the tile."""
+    """Whether a full response shows that the service ignores a bound. A shorter interval would get
+    the same response then.
+
+    It does if its rows are those of the tile that was split before, or mostly outside of the tile.
+    """
     first, end = tile.interval
     others = len(page.batch) - len(page.batch.between(Interval(first - 1, end + 1)))
     is_filled = others > page.size / 2 > page.inside

@@ -78,7 +78,7 @@ class SumsReader:
         return SumsReader(self._requests, self._zone, TransactionType(code), self._limit, bounds)
 
     def read(self, interval: Interval, grouping: GroupingPeriod, *, strict: bool = True) -> Sums:
-        """The sums of the periods that an interval has a part of, in order.
+        """The sums of the periods that an interval overlaps, in order.
 
         :param strict: ask again until the size of each response shows that it is complete; else
             until it is smaller than the limit
@@ -88,7 +88,7 @@ class SumsReader:
         found = self._read(periods_in(interval, grouping), grouping, strict=strict)
         return dict(sorted(found.items()))
 
-    def tallies(
+    def totals(
         self, interval: Interval, grouping: GroupingPeriod, *, strict: bool = True
     ) -> dict[Key, Tally]:
         """The sums that are not zero, as totals."""
@@ -158,7 +158,7 @@ class SumsReader:
         early = before and self._first < interval.start and min(times, default=0) < interval.start
         late = after and interval.end <= self._last and max(times, default=0) >= interval.end
         if starts and (early or late):
-            # Bounds are inclusive: without an overlap, no other sums can crowd out those in it.
+            # Bounds are inclusive: without an overlap, no other sums can take their rows.
             self._before = 0 if early else before
             self._after = 0 if late else after
             return self._ask(interval, code, grouping, strict=strict)
@@ -184,7 +184,7 @@ class SumsReader:
 
 
 def _split(interval: Interval, found: Sums, grouping: GroupingPeriod) -> list[Interval]:
-    """An interval of several periods, split so that most sums found in it are in one part."""
+    """An interval of several periods, split in two, with most of the sums found on one side."""
     starts = sorted(period(first_day, grouping).start for first_day, _ in found)
     older, newer = starts[0] - interval.start, interval.end - starts[-1]
     share = 1 / 8 if older > newer else 7 / 8  # the missing sums are probably on that side
@@ -194,6 +194,6 @@ def _split(interval: Interval, found: Sums, grouping: GroupingPeriod) -> list[In
     return between_edges(interval, [edge]) if interval.contains(edge) else []
 
 
-def rows_in(tallies: Iterable[Tally]) -> int:
+def rows_in(totals: Iterable[Tally]) -> int:
     """How many rows totals count; a negative count is none."""
-    return sum(max(0, tally.rows) for tally in tallies)
+    return sum(max(0, total.rows) for total in totals)

@@ -1,4 +1,4 @@
-"""Where to split time, so that each response holds many rows and is not full.
+"""Decides where to split time, so that each response holds many rows and is not full.
 
 Nothing here decides whether rows are complete: a bad split costs requests, but loses no rows.
 """
@@ -31,37 +31,38 @@ from flowhunt.history._intervals import (
 Order = Literal["newest", "oldest", "any"]
 """Which rows of an interval a full response holds."""
 Planned = tuple[Interval, Expectations]
+"""An interval to request, and where its rows are expected."""
 
-FILL, LEAST_FILL, MOST_FILL = 0.8, 0.5, 0.96
-"""How full a response is planned to be: at first, at least and at most."""
+FIRST_FILL, LEAST_FILL, MOST_FILL = 0.8, 0.5, 0.96
+"""How full a response is planned to be, as a share of its limit: at first, at least, at most."""
 FILL_GAINED, FILL_LOST = 0.003, 0.04
 """How the plan changes with a response that was not full, and with one that was."""
-TRUSTED_PARTS = 8
-"""The most parts of a split that only the sums suggest."""
+TRUSTED_SPLIT = 8
+"""How many intervals are split off at once if only the sums suggest the split."""
 TRUSTED_WASTE = 3
 """How many responses with far fewer rows than expected are no reason to doubt the sums."""
 DENSE_FILL = 0.85
 """How full a response is planned to be where another one shows how close its rows lie."""
-MOST_PARTS = 24
-"""The most parts of a split that a full response suggests."""
-PRIOR = 2.0
-"""Hours that count as read, with many rows, before any is."""
+MOST_SPLIT = 24
+"""How many intervals a full response may be split into at once."""
+PRIOR_HOURS = 2.0
+"""How much of each hour of the day counts as read, with many rows, before any is."""
 SAMPLE = 16
-"""Timestamps of a response that show how its rows are spread."""
-RUN, LEAST_RUN, LONGEST_RUN = 3.0, 1.5, 30.0
-"""How many responses it takes to hold rows that lie close together: at first, at least, at most."""
+"""How many timestamps of a response show how its rows are spread."""
+FIRST_RUN, LEAST_RUN, LONGEST_RUN = 3.0, 1.5, 30.0
+"""How many responses hold a run of rows: at first, at least, at most."""
 FURTHER = 0.2
-"""The rows assumed beyond those of a response that is full against the plan, as a share of them."""
+"""The rows assumed beyond an unexpectedly full response, as a share of its rows."""
 
 
 class Page(NamedTuple):
     """A response.
 
-    :ivar batch: all rows received, also those outside of the interval that was asked for
-    :ivar size: how many rows count towards the limit: all, or all different ones beyond it
+    :ivar batch: all rows received, also those outside of the interval requested
+    :ivar size: how many rows count towards the limit; if there are more, only different ones do
     :ivar inside: how many rows are in the interval
-    :ivar limit: the ``limit`` that was asked with
-    :ivar complete: whether it holds all rows of the interval
+    :ivar limit: the ``limit`` of the request
+    :ivar complete: whether all rows of the interval are in it
     """
 
     batch: Batch
@@ -73,21 +74,21 @@ class Page(NamedTuple):
 
 @dataclass
 class Run:
-    """Rows that lie close together, of which a full response held some.
+    """Rows that lie close together, some of which a full response held.
 
     :ivar shown: how many that response held
-    :ivar parts: how many parts of its time are not complete yet
-    :ivar rows: how many rows the complete parts have
+    :ivar tiles: how many tiles of the run are not complete yet
+    :ivar rows: how many rows the complete tiles have
     """
 
     shown: int
-    parts: int = 0
+    tiles: int = 0
     rows: int = 0
 
 
 @dataclass
 class ServiceLimits:
-    """What the responses so far show of the service. Threads may share it.
+    """The limits of the service that responses have shown so far. Threads may share it.
 
     A lost update only makes a response count as incomplete.
 
@@ -100,12 +101,13 @@ class ServiceLimits:
     :ivar observed: whether all time was asked for, to see how many rows are returned at once
     :ivar larger_helps: whether a larger limit returns more rows; ``None`` if not attempted yet
     :ivar received: how many rows were received for the intervals they are in
-    :ivar wasted: planned responses with far fewer rows than expected, less those with as many
+    :ivar wasted: how many planned responses had far fewer rows than expected, minus how many had
+        enough
     :ivar fill: how full a response is planned to be
     :ivar order: which rows a full response holds
     :ivar in_bursts: whether rows lie closer together than expected
-    :ivar run: how many responses it takes to hold rows that lie close together
-    :ivar hours: how many rows were seen in each hour of the day
+    :ivar run: how many responses hold a run of rows
+    :ivar hours: how many rows each hour of the day had so far
     :ivar hours_seen: how much of each hour of the day was read, in hours
     """
 
@@ -119,21 +121,21 @@ class ServiceLimits:
     larger_helps: bool | None = None
     received: int = 0
     wasted: int = 0
-    fill: float = FILL
+    fill: float = FIRST_FILL
     order: Order | None = None
     in_bursts: bool = False
-    run: float = RUN
+    run: float = FIRST_RUN
     hours: Counter[int] = field(default_factory=Counter)
     hours_seen: list[float] = field(default_factory=lambda: [0.0] * 24)
     _full: list[tuple[Interval, int, int, int]] = field(default_factory=list)
 
     def shows_complete(self, page: Page) -> bool:
-        """Whether a response holds all rows of its interval: it holds fewer rows, and fewer of its
-        interval, than others have held."""
+        """Whether all rows of its interval are in a response. They are if it has fewer rows, and
+        fewer of its interval, than others had."""
         return page.size < min(page.limit, self.largest) and page.inside < self.most_inside
 
-    def see_sizes(self, page: Page) -> None:
-        """Observe how many rows one response holds."""
+    def observe_sizes(self, page: Page) -> None:
+        """Observe how many rows a response has."""
         self.largest = max(self.largest, page.size)
         self.most_inside = max(self.most_inside, page.inside)
 
@@ -148,29 +150,29 @@ class ServiceLimits:
         return max(1.0, self.capacity * self.fill)
 
     @property
-    def trusted_parts(self) -> int:
-        """How many parts an interval may be split into: more, the more rows were received."""
-        return TRUSTED_PARTS + self.received // self.capacity
+    def trusted_split(self) -> int:
+        """How many intervals may be split off at once: more, the more rows were received."""
+        return TRUSTED_SPLIT + self.received // self.capacity
 
     @property
     def usual_hours(self) -> list[float]:
-        """Rows an hour in each hour of the day; more than the mean where little was read."""
+        """Rows per hour in each hour of the day; above the mean where little was read."""
         likely = 1.5 * self.hours.total() / max(1.0, sum(self.hours_seen))
         return [
-            (self.hours[hour] + PRIOR * likely) / (seen + PRIOR)
+            (self.hours[hour] + PRIOR_HOURS * likely) / (seen + PRIOR_HOURS)
             for hour, seen in enumerate(self.hours_seen)
         ]
 
-    def see_rows(self, batch: Batch, time: Iterable[Interval]) -> None:
-        """Observe from all rows of an interval at which time of the day rows are made.
+    def observe_rows(self, batch: Batch, times: Iterable[Interval]) -> None:
+        """Observe in which hours of the day all rows of an interval are.
 
-        :param time: the parts of the interval where rows were expected
+        :param times: when rows were expected in the interval
         """
         self.received += len(batch)
         self.hours.update(batch.hours())
-        for part in time:
-            days, left = divmod(part.length, DAY)
-            at = part.start % DAY
+        for time in times:
+            days, left = divmod(time.length, DAY)
+            at = time.start % DAY
             if days:
                 self.hours_seen = [seen + days for seen in self.hours_seen]
             while left > 0:
@@ -178,7 +180,7 @@ class ServiceLimits:
                 self.hours_seen[at // HOUR % 24] += step / HOUR
                 at, left = at + step, left - step
 
-    def see_planned(
+    def observe_planned(
         self, batch: Batch, rows: float, expectations: Expectations, *, complete: bool
     ) -> None:
         """Observe the response for an interval that was planned from the sums.
@@ -188,15 +190,15 @@ class ServiceLimits:
         """
         if complete:
             self.fill = min(self.fill + FILL_GAINED, MOST_FILL)
-        elif rows < self.capacity < self.received:  # else it is not known yet when rows are made
+        elif rows < self.capacity < self.received:  # else the usual hours are not known yet
             self.fill = max(self.fill - FILL_LOST, LEAST_FILL)
         if rows > self.capacity / 2:
             is_wasted = len(batch) < min(rows, self.capacity) / 4
             self.wasted = self.wasted + 1 if is_wasted else max(0, self.wasted - 1)
         if rows:
-            self.see_spread(batch, expectations)
+            self.observe_spread(batch, expectations)
 
-    def see_full(self, interval: Interval, found: Sequence[int]) -> None:
+    def observe_full(self, interval: Interval, found: Sequence[int]) -> None:
         """Observe a response that may lack rows of an interval.
 
         :param found: the timestamps of the rows received, in the order received
@@ -207,8 +209,8 @@ class ServiceLimits:
             self.order = "newest" if newest else "oldest" if found == in_order else "any"
         self._full.append((interval, in_order[0], in_order[-1], len(in_order)))
 
-    def see_all(self, batch: Batch, interval: Interval) -> None:
-        """Observe what full responses did not hold, once all rows of an interval are known."""
+    def observe_hidden(self, batch: Batch, interval: Interval) -> None:
+        """Observe which rows full responses lacked, once all rows of an interval are known."""
         for asked, first, last, rows in self._full:
             if not interval.covers(Interval(first, last)):
                 continue
@@ -224,41 +226,44 @@ class ServiceLimits:
             full for full in self._full if not interval.covers(Interval(full[1], full[2]))
         ]
 
-    def see_part(self, run: Run, rows: int) -> None:
-        """Observe a complete part of a run."""
-        run.parts -= 1
+    def observe_run(self, run: Run, rows: int) -> None:
+        """Observe that a tile of a run is complete or was split.
+
+        :param rows: how many rows it has; 0 if it was split
+        """
+        run.tiles -= 1
         run.rows += rows
-        if not run.parts:
+        if not run.tiles:
             self.run = (self.run + min(max(run.rows / run.shown, LEAST_RUN), LONGEST_RUN)) / 2
 
-    def see_spread(self, batch: Batch, expectations: Expectations) -> None:
+    def observe_spread(self, batch: Batch, expectations: Expectations) -> None:
         """Observe whether rows lie closer together, or with larger gaps, than expected."""
         rows = len(batch)
         if rows < SAMPLE:
             return
         sample = sorted(batch.every(rows // SAMPLE))
-        there = expected(expectations, Interval(sample[0], sample[-1] + 1))
+        in_sample = expected(expectations, Interval(sample[0], sample[-1] + 1))
         gap = max(pairwise(sample), key=lambda pair: pair[1] - pair[0], default=(0, 0))
         in_gap = expected(expectations, Interval(*gap))
-        if there < rows / 4:
+        if in_sample < rows / 4:
             self.in_bursts = True
         elif in_gap < rows / 3:  # else there may be two bursts
             self.in_bursts = False
 
 
 def by_usual_hours(limits: ServiceLimits, days: Expectations, near: Interval) -> Expectations:
-    """What is expected of whole days, spread over their hours as rows usually are.
+    """The rows expected on each day, spread over its hours as rows usually are.
 
-    :param near: where it is spread: the rest is not planned yet
+    :param near: the days to spread; the others are not planned yet
     """
     if not limits.hours or limits.in_bursts or sum(days.values()) * 3 < limits.capacity * len(days):
-        return days  # a response holds several days
+        return days  # a response has several days
     weights = limits.usual_hours
     total = sum(weights)
     spread: dict[Interval, float] = {}
     for day, rows in days.items():
         if day.length == DAY and rows and near.contains(day.start):
-            hours = zip(day.parts(24), weights, strict=True)
+            hours = zip(day.split(24), weights, strict=True)
             spread |= {hour: rows * weight / total for hour, weight in hours}
         else:
             spread[day] = rows
@@ -266,13 +271,13 @@ def by_usual_hours(limits: ServiceLimits, days: Expectations, near: Interval) ->
 
 
 def _near(expectations: Expectations, rows: float, *, newest_first: bool) -> Interval:
-    """The first expectations that so many rows are in, or the last ones."""
-    parts = list(expectations)
+    """The first, or the last, expectations that add up to so many rows."""
+    times = list(expectations)
     found = 0.0
-    for part in reversed(parts) if newest_first else parts:
-        found += expectations[part]
+    for time in reversed(times) if newest_first else times:
+        found += expectations[time]
         if found > rows:
-            return Interval(part.start, parts[-1].end) if newest_first else Interval(0, part.end)
+            return Interval(time.start, times[-1].end) if newest_first else Interval(0, time.end)
     return ALL_TIME
 
 
@@ -284,13 +289,13 @@ def planned(
     newest_first: bool,
     more_follows: bool,
 ) -> Generator[Planned, None, Interval]:
-    """Split an interval into parts that one response each should hold, in the order to read.
+    """Split an interval into shorter ones that one response each should hold, in reading order.
 
-    Each part is planned by what the responses to those before it have shown.
+    Each is planned as late as possible, by what the responses before it have shown.
 
     :param expectations: of days, or of other periods
-    :param more_follows: whether a part at the end that one response could hold is left over
-    :return: what is left over
+    :param more_follows: whether an end that one response could hold is left over
+    :return: the time that is left over
     """
     rest = interval
     limits.wasted = 0
@@ -300,24 +305,24 @@ def planned(
         if more_follows and rows < limits.planned_rows and not limits.in_bursts:
             return rest
         edges = _next_edges(limits, known, rest, newest_first=newest_first, evenly=not more_follows)
-        parts = between_edges(rest, edges)
+        times = between_edges(rest, edges)
         if newest_first:
-            parts.reverse()
-        is_split = len(parts) > 1  # edges that are closer than a microsecond split nothing
-        for part in parts[:-1] if is_split else parts:
-            yield part, dict(shares(known, part))
+            times.reverse()
+        is_split = len(times) > 1  # edges that are closer than a microsecond split nothing
+        for time in times[:-1] if is_split else times:
+            yield time, dict(shares(known, time))
         if not is_split:
             return NO_TIME
-        rest = parts[-1]
+        rest = times[-1]
     return rest
 
 
 def _expected_next(
     limits: ServiceLimits, expectations: Expectations, rest: Interval, *, newest_first: bool
 ) -> dict[Interval, float]:
-    """What is expected of some time; of what comes next, by the hours of the day."""
+    """The rows expected in some time; of the next days, by the hour."""
     days = {day: rows for day, rows in expectations.items() if day.within(rest).length}
-    most = 2 * TRUSTED_PARTS * limits.capacity
+    most = 2 * TRUSTED_SPLIT * limits.capacity
     near = _near(dict(shares(days, rest)), most, newest_first=newest_first)
     return dict(shares(by_usual_hours(limits, days, near), rest))
 
@@ -330,12 +335,12 @@ def _next_edges(
     newest_first: bool,
     evenly: bool,
 ) -> list[int]:
-    """Where to split some time next: after a few parts; what is left is split later.
+    """Where to split some time next: a few intervals are split off, and the rest stays.
 
-    :param evenly: so that all parts should hold as many rows
+    :param evenly: whether all intervals should hold the same number of rows
     """
     doubt = max(0, limits.wasted - TRUSTED_WASTE)
-    at_once = TRUSTED_PARTS if not doubt and min(limits.hours_seen) else 2
+    at_once = TRUSTED_SPLIT if not doubt and min(limits.hours_seen) else 2
     if limits.in_bursts and all(period.length <= DAY for period in known):
         edges = _edges_between(known, rest, limits.capacity - 1)
         return edges[-at_once:] if newest_first else edges[:at_once]
@@ -348,8 +353,8 @@ def _next_edges(
     return edges_of(known, rest, rows / count if evenly else step, min(at_once, count - 1))
 
 
-def goes_on(limits: ServiceLimits, interval: Interval, found: Sequence[int]) -> bool:
-    """Whether rows of a full response may lie where the last split has cut a run of them.
+def is_run_split(limits: ServiceLimits, interval: Interval, found: Sequence[int]) -> bool:
+    """Whether the rows of a full response may go on beyond a bound of their interval.
 
     :param found: the timestamps of the rows received, in order
     """
@@ -359,7 +364,7 @@ def goes_on(limits: ServiceLimits, interval: Interval, found: Sequence[int]) -> 
 
 
 def _run_in(found: Sequence[int]) -> Sequence[int]:
-    """Some timestamps; of those that one long gap divides, the larger part."""
+    """Timestamps without a long gap: if there is one, the larger group beside it."""
     gaps = ((later - earlier, at) for at, (earlier, later) in enumerate(pairwise(found), 1))
     gap, at = max(gaps, default=(0, 0))
     if 2 * gap <= found[-1] - found[0]:
@@ -377,8 +382,8 @@ def split(
     """Split an interval whose response was full, in the order of time.
 
     :param found: the timestamps of the rows received, in order
-    :param depth: how many splits of the same run of rows the interval comes from
-    :return: the parts, and the time near the rows received
+    :param depth: how many splits of the same run of rows lead to the interval
+    :return: the shorter intervals, and the time near the rows received
     """
     total = expected(expectations, interval)
     # An interval that is still full after a split has more rows than expected.
@@ -391,31 +396,31 @@ def split(
     before, after = Interval(interval.start, near.start), Interval(near.end, interval.end)
     if total and total - rows < limits.capacity / 5:  # nearly all that is expected lies near
         near, before, after = interval, NO_TIME, NO_TIME
-    edges = [*near, *_even_edges(dense, near, limits.capacity * DENSE_FILL, MOST_PARTS)]
+    edges = [*near, *_even_edges(dense, near, limits.capacity * DENSE_FILL, MOST_SPLIT)]
     for side in before, after:
         if not limits.in_bursts and expected(expectations, side) >= limits.capacity:
-            edges += _even_edges(expectations, side, limits.planned_rows, limits.trusted_parts)
+            edges += _even_edges(expectations, side, limits.planned_rows, limits.trusted_split)
     if found[0] == found[-1]:
         edges = [found[0], found[0] + 1]
-    parts = between_edges(interval, edges)
-    if len(parts) < 2:
+    times = between_edges(interval, edges)
+    if len(times) < 2:
         middle = found[len(found) // 2]
-        parts = between_edges(interval, [found[0], middle, middle + 1])
+        times = between_edges(interval, [found[0], middle, middle + 1])
     outside = {**dict(shares(expectations, before)), **dict(shares(expectations, after))}
     hidden = before if limits.order == "newest" else after
     if hidden.length and total - rows > sum(outside.values()):
         outside = {hidden: total - rows}
     known = dict(sorted({**outside, **dense}.items()))
-    return [(part, dict(shares(known, part))) for part in parts], near
+    return [(time, dict(shares(known, time))) for time in times], near
 
 
 def _density(
     limits: ServiceLimits, interval: Interval, found: Sequence[int], more: float
 ) -> tuple[dict[Interval, float], Interval]:
-    """Where the rows of a full response and some more like them are expected, and the interval
-    that this says something about.
+    """Where the rows of a full response, and more like them, are expected.
 
     :param more: how many rows there may be besides those received
+    :return: the expectations, and the interval that they apply to
     """
     count = len(found)
     scale = 1.0 + more / count if limits.order == "any" else 1.0
@@ -427,7 +432,7 @@ def _density(
     if limits.order == "any":
         return dense, interval
     first, last = edges[0], edges[-1]
-    more = min(more, (MOST_PARTS - 1) * DENSE_FILL * limits.capacity)
+    more = min(more, (MOST_SPLIT - 1) * DENSE_FILL * limits.capacity)
     run = _run_in(found)
     length = int((run[-1] - run[0]) * more / len(run)) + 1
     if limits.order == "newest":
@@ -444,19 +449,19 @@ def _density(
 def _even_edges(
     expectations: Expectations, interval: Interval, rows: float, most: int
 ) -> list[int]:
-    """Where to split an interval, so that parts should hold about so many rows."""
+    """Where to split an interval, so that each split should hold about so many rows."""
     total = expected(expectations, interval)
     count = min(max(2, math.ceil(total / rows)), most)
     return first_edges(expectations, interval, total / count, count - 1)
 
 
 def _edges_between(expectations: Expectations, interval: Interval, most: float) -> list[int]:
-    """Edges between expectations, so that no part expects more than ``most`` rows if possible."""
+    """Edges between expectations, with at most ``most`` rows between two if possible."""
     edges: list[int] = []
     rows = 0.0
-    for part, more in shares(expectations, interval):
+    for time, more in shares(expectations, interval):
         if rows and rows + more > most:
-            edges.append(part.start)
+            edges.append(time.start)
             rows = 0.0
         rows += more
     return edges

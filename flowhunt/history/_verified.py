@@ -1,4 +1,4 @@
-"""Rows compared with the sums, and read again where they disagree."""
+"""Compares rows with the sums, and reads both again where they disagree."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from flowhunt.history._sums import SumsReader
 from flowhunt.history._tiling import ServiceLimits
 from flowhunt.models.grouping_period import GroupingPeriod
 
-READS = 3
-"""How often days are read before a difference is reported."""
+MAX_READS = 3
+"""How many times days are read before a difference is reported."""
 
-Tallies = Mapping[Key, Tally]
+Totals = Mapping[Key, Tally]
 
 
 class Check(NamedTuple):
@@ -47,23 +47,22 @@ class Check(NamedTuple):
     """
 
     interval: Interval
-    sums: Tallies
+    sums: Totals
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some transactions of a history, in order.
+class Result:
+    """The transactions of an interval, in order, compared with the sums.
 
-    :ivar interval: the time that it covers
-    :ivar tallies: their totals, by day and transaction type
-    :ivar error: why it is not verified
-    :ivar by_sums_alone: the days of which the rows cannot show that none is missing
-    :ivar is_settled: whether some of its days were read again
+    :ivar totals: their totals, by day and transaction type
+    :ivar error: why they are not verified
+    :ivar by_sums_alone: the days that only the sums verify: responses may lack rows there
+    :ivar is_settled: whether some of the days were read again
     """
 
     interval: Interval
     batch: Batch
-    tallies: Tallies
+    totals: Totals
     error: HistoryError | None = None
     by_sums_alone: frozenset[date] = frozenset()
     is_settled: bool = False
@@ -74,7 +73,7 @@ class Settled:
     """Rows of days that were read again.
 
     :ivar differences: where the sums still disagree
-    :ivar unverified: the time in which there may be more rows
+    :ivar unverified: intervals that may have more rows
     """
 
     batch: Batch
@@ -83,7 +82,7 @@ class Settled:
 
 
 class VerifiedReader:
-    """Reads rows, and compares whole days of them with the sums. Threads may share it."""
+    """Reads rows, and compares them with the sums day by day. Threads may share it."""
 
     def __init__(
         self,
@@ -101,7 +100,7 @@ class VerifiedReader:
         """What the responses so far show of the service."""
         return self.rows.limits
 
-    def part(
+    def verify(
         self,
         interval: Interval,
         batch: Batch,
@@ -109,67 +108,68 @@ class VerifiedReader:
         checks: Sequence[Check],
         *,
         compare: Interval,
-        cut: Sequence[Check] = (),
+        partial_days: Sequence[Check] = (),
         newest_first: bool = False,
-    ) -> Part:
-        """Rows in order, read again where they disagree with the sums or may lack some.
+    ) -> Result:
+        """Compare rows with the sums, and read days again that disagree or may lack rows.
 
         If rows are found that the sums had counted, a response lacked them. Then all of the
         interval is read again, since that response may lack rows that the sums do not count.
 
-        :param unverified: the time in which there may be more rows
-        :param checks: what the sums say of days and months of the interval
+        :param unverified: intervals that may have more rows
+        :param checks: the sums of days and months of the interval
         :param compare: the whole days that have to agree with the sums
-        :param cut: what the sums say of parts of days; it may be what they say of whole days
+        :param partial_days: the sums of partial days; they may be those of the whole days
         """
-        instants = self.rows.indivisible(unverified)
-        batch = self._with_cut_days(batch, cut, instants)
-        tallies = batch.tally()
-        self.sums.codes.update(code for _, code in tallies)
-        days = set(self._disagreeing(tallies, checks, compare) if compare.length else ())
-        lacks_rows = bool(days) and _lacks_rows(tallies, checks)
-        days.update(part.touched_days for part in instants)
+        indivisible = self.rows.indivisible(unverified)
+        batch = self._with_partial_days(batch, partial_days, indivisible)
+        totals = batch.totals()
+        self.sums.codes.update(code for _, code in totals)
+        days = set(self._disagreeing(totals, checks, compare) if compare.length else ())
+        lacks_rows = bool(days) and _lacks_rows(totals, checks)
+        days.update(time.touched_days for time in indivisible)
         settled: list[Settled] = []
         unclear: list[Interval] = []
         done: set[Interval] = set()
         while days := (days | days_of(batch.ambiguous())) - done:  # a row may move to another day
             found_more = False
-            for run in _runs(days, interval):
-                result = self._settle_any(run, batch, instants, interval, checks)
-                if result.differences and not compare.covers(run) and not result.unverified:
-                    result.differences = []  # verified by its rows
-                    unclear.append(run)
-                settled.append(result)
-                found = result.batch.between(run.within(interval))
-                found_more |= len(found) > batch.count(run) and not _any_in(instants, run)
-                batch = joined([batch.outside(run), found])
+            for consecutive in _consecutive(days, interval):
+                found = self._settle_any(consecutive, batch, indivisible, interval, checks)
+                if found.differences and not compare.covers(consecutive) and not found.unverified:
+                    found.differences = []  # verified by its rows
+                    unclear.append(consecutive)
+                settled.append(found)
+                rows = found.batch.between(consecutive.within(interval))
+                has_more = len(rows) > batch.count(consecutive)
+                found_more |= has_more and not _any_in(indivisible, consecutive)
+                batch = joined([batch.outside(consecutive), rows])
             done |= days
             if found_more and lacks_rows:
                 lacks_rows = False
                 batch = self._with_more(batch, interval, done)
-                days |= set(self._disagreeing(batch.tally(), checks, compare))
+                days |= set(self._disagreeing(batch.totals(), checks, compare))
         error = error_of(settled) or ambiguous_error(batch.ambiguous(), unclear)
-        for part in unverified:
-            if part not in instants and not compare.covers(part):
-                error = error or unverified_error(part)
-        remaining = [part for result in settled for part in result.unverified]
-        return Part(
+        for time in unverified:
+            if time not in indivisible and not compare.covers(time):
+                error = error or unverified_error(time)
+        remaining = [time for found in settled for time in found.unverified]
+        return Result(
             interval,
             batch.in_order(newest_first=newest_first),
-            batch.tally() if settled else tallies,
+            batch.totals() if settled else totals,
             error,
-            frozenset(day_of(part.start) for part in remaining),
+            frozenset(day_of(time.start) for time in remaining),
             is_settled=bool(settled),
         )
 
-    def _with_cut_days(
-        self, batch: Batch, cut: Sequence[Check], instants: Sequence[Interval]
+    def _with_partial_days(
+        self, batch: Batch, partial_days: Sequence[Check], indivisible: Sequence[Interval]
     ) -> Batch:
-        """Rows, with those of parts of days read once more if the sums of one disagree."""
-        if all(batch.between(time).tally() == sums for time, sums in cut):
+        """Rows, after those of partial days were read again if the sums of one disagree."""
+        if all(batch.between(time).totals() == sums for time, sums in partial_days):
             return batch
-        for time, _ in cut:
-            batch = batch if _any_in(instants, time) else self._with_more(batch, time)
+        for time, _ in partial_days:
+            batch = batch if _any_in(indivisible, time) else self._with_more(batch, time)
         return batch
 
     def settle(
@@ -177,45 +177,47 @@ class VerifiedReader:
         days: Interval,
         batch: Batch | None = None,
         unverified: Sequence[Interval] = (),
-        before: Tallies | None = None,
+        before: Totals | None = None,
     ) -> Settled:
         """Compare whole days with the sums, and read both again until they agree.
 
         :param batch: the rows read so far, if any
-        :param unverified: the time in which these may lack some
-        :param before: what the sums said before they were read
+        :param unverified: intervals of which these may lack rows
+        :param before: the sums before the rows were read
         """
         if batch is None:
             before = before or self._day_sums(days, strict=False)
             batch, unverified = self._read_again(days, before, rows_before=0)
         earlier = batch
         has_shrunk = False
-        for attempt in range(READS):
+        for attempt in range(MAX_READS):
             if attempt:
                 earlier = batch
-                # Sums that disagree may be far too high.
-                batch, unverified = self._read_again(days, batch.tally(), len(batch))
-            # Fewer rows than before have to be received twice: the sums may lack the others too.
+                # The rows say where to split: sums that disagree may be far too high.
+                batch, unverified = self._read_again(days, batch.totals(), len(batch))
+            # A read with fewer rows than before does not count until it was repeated: the sums may
+            # lack the same rows.
             has_shrunk = len(batch) < len(earlier)
-            read, after = batch.tally(), before or {}
+            read, after = batch.totals(), before or {}
             for strict in False, True:
                 previous, after = after, self._day_sums(days, strict=strict)
-                if read == after and not has_shrunk:  # they count every row that was to be read
+                if read == after and not has_shrunk:
                     return Settled(batch, unverified=list(unverified))
-                # Sums that were too low before look the same. So the rows have been read after
-                # them, or the sums are still growing.
+                # Rows that lie between two readings of the sums may have arrived meanwhile. But
+                # sums that were too low before look the same, so the rows must have been read
+                # after them, or the sums must still be growing.
                 may_arrive = attempt or (strict and previous != after)
                 if may_arrive and not unverified and _is_between(read, before, after):
                     return Settled(batch)
             before = after
         batch = earlier if has_shrunk else batch
-        return Settled(batch, differences_of(batch.tally(), before or {}), list(unverified))
+        return Settled(batch, differences_of(batch.totals(), before or {}), list(unverified))
 
-    def differing_months(self, read: Tallies, whole_days: Interval) -> list[Interval]:
-        """The months, or their parts in some days, whose rows differ from the sums."""
+    def differing_months(self, read: Totals, whole_days: Interval) -> list[Interval]:
+        """The months, without what lies outside of the days, whose rows differ from the sums."""
         first = whole_days.start or -1
         last = whole_days.end - (whole_days.end < ALL_TIME.end)
-        now = self.sums.within(first, last).tallies(whole_days, GroupingPeriod.MONTH, strict=False)
+        now = self.sums.within(first, last).totals(whole_days, GroupingPeriod.MONTH, strict=False)
         before = by_month(read)
         months = {key[0] for key in differing_keys(before, now)}
         return [period(month, GroupingPeriod.MONTH).within(whole_days) for month in sorted(months)]
@@ -224,21 +226,21 @@ class VerifiedReader:
         self,
         days: Interval,
         batch: Batch,
-        instants: Sequence[Interval],
+        indivisible: Sequence[Interval],
         interval: Interval,
         checks: Sequence[Check],
     ) -> Settled:
-        """Settle days. Of a day that is only partly asked for, only rows that may be missing or may
-        have changed are read again.
+        """Settle whole or partial days. Of a partial day, only rows that may be missing or may have
+        changed are read again.
 
         :param batch: the rows of the interval
-        :param instants: the parts of it that no request can ask for a part of
+        :param indivisible: times in it that no request can split
         """
         inside = batch.between(days)
-        unverified = [part for part in instants if part.within(days).length]
+        unverified = [time for time in indivisible if time.within(days).length]
         if interval.covers(days):
             of_days = [check.sums for check in checks if days.covers(check.interval)]
-            before = {key: tally for sums in of_days for key, tally in sums.items()}
+            before = {key: total for sums in of_days for key, total in sums.items()}
             return self.settle(days, inside, unverified, before if of_days else None)
         resolved, remaining = self._resolved(self.rows, inside, unverified, days)
         if remaining or len(batch.ambiguous().between(days)):
@@ -246,30 +248,30 @@ class VerifiedReader:
         return Settled(resolved)
 
     def _day_sums(self, days: Interval, *, strict: bool = True) -> dict[Key, Tally]:
-        return self.sums.tallies(days, GroupingPeriod.DATE, strict=strict)
+        return self.sums.totals(days, GroupingPeriod.DATE, strict=strict)
 
     def _read_again(
-        self, days: Interval, likely: Tallies, rows_before: int
+        self, days: Interval, likely: Totals, rows_before: int
     ) -> tuple[Batch, list[Interval]]:
         """Read days without the observed limits of the service, which may have changed.
 
-        :param likely: about how many rows each day has
+        :param likely: the expected totals of each day
         """
         reader = self.rows.without_limits()
         batch, unverified = reader.read(days, expectations_of(likely))
         batch, unverified = self._resolved(reader, batch, unverified, days)
-        if len(batch) > rows_before:  # it may return fewer rows at once than it did
+        if len(batch) > rows_before:  # the service may return fewer rows at once than before
             self.limits.largest = min(self.limits.largest, reader.limits.largest)
             self.limits.most_inside = min(self.limits.most_inside, reader.limits.most_inside)
         return batch, unverified
 
     def _with_more(self, batch: Batch, time: Interval, settled: Iterable[Interval] = ()) -> Batch:
-        """Rows with those that are found when some time is read again.
+        """Rows, with more that are found when some time is read again.
 
-        :param settled: the days that were read again before
+        :param settled: days to leave out, since they were read again before
         """
         known = batch.between(time)
-        more, _ = self._read_again(time, known.tally(), len(known))
+        more, _ = self._read_again(time, known.totals(), len(known))
         for days in settled:
             more = more.outside(days)
         return joined([batch, more.between(time)])
@@ -281,24 +283,25 @@ class VerifiedReader:
         unverified: Sequence[Interval],
         days: Interval,
     ) -> tuple[Batch, list[Interval]]:
-        """Rows with those of timestamps that one response cannot hold, and what is unresolved."""
+        """Rows, with those of timestamps that have more than one response can hold, and the
+        intervals that may still have more."""
         indivisible = reader.indivisible(unverified)
-        remaining = [part for part in unverified if part not in indivisible]
-        for part in indivisible:
-            more, verified = reader.resolve(part, {*batch.codes, *self.sums.codes})
+        remaining = [time for time in unverified if time not in indivisible]
+        for time in indivisible:
+            more, verified = reader.resolve(time, {*batch.codes, *self.sums.codes})
             batch = joined_between([batch, more], days)
-            remaining += [] if verified else [part]
+            remaining += [] if verified else [time]
         return batch, remaining
 
     def _disagreeing(
-        self, tallies: Tallies, checks: Sequence[Check], compare: Interval
+        self, totals: Totals, checks: Sequence[Check], compare: Interval
     ) -> list[Interval]:
         """The days whose rows differ from the sums."""
         unchecked: dict[date, dict[Key, Tally]] = {}
         first, last = day_of(compare.start), compare.end
-        for key, tally in tallies.items():
+        for key, total in totals.items():
             if first <= key[0] and day_interval(key[0]).end <= last:
-                unchecked.setdefault(key[0], {})[key] = tally
+                unchecked.setdefault(key[0], {})[key] = total
         disagreeing: list[Interval] = []
         for check in checks:
             if check.interval.length > DAY:
@@ -310,10 +313,10 @@ class VerifiedReader:
                 disagreeing.append(check.interval)
         return [*disagreeing, *map(day_interval, unchecked)]
 
-    def _disagreeing_days(self, read: Tallies, month: Check) -> set[Interval]:
-        """The days of a month whose rows differ from the current sums; none if arriving rows
-        explain the difference."""
-        now = self.sums.tallies(month.interval, GroupingPeriod.MONTH, strict=False)
+    def _disagreeing_days(self, read: Totals, month: Check) -> set[Interval]:
+        """The days of a month whose rows differ from the current sums; none if rows that arrived
+        meanwhile explain the difference."""
+        now = self.sums.totals(month.interval, GroupingPeriod.MONTH, strict=False)
         if by_month(read) == now:
             return set()
         of_days = self._day_sums(month.interval)
@@ -325,22 +328,22 @@ class VerifiedReader:
 
 def days_of(batch: Batch) -> set[Interval]:
     """The days that rows are on."""
-    return {day_interval(day) for day, _ in batch.tally()}
+    return {day_interval(day) for day, _ in batch.totals()}
 
 
-def _any_in(parts: Iterable[Interval], time: Interval) -> bool:
-    """Whether some of the time is in any of several intervals."""
-    return any(part.within(time).length for part in parts)
+def _any_in(intervals: Iterable[Interval], time: Interval) -> bool:
+    """Whether one of several intervals overlaps some time."""
+    return any(interval.within(time).length for interval in intervals)
 
 
-def _runs(days: set[Interval], interval: Interval) -> list[Interval]:
-    """Days that are completely in an interval, neighbours together, and each other day."""
+def _consecutive(days: set[Interval], interval: Interval) -> list[Interval]:
+    """Consecutive days as one interval, where they are completely in ``interval``."""
     whole = {day for day in days if interval.covers(day)}
     return [*neighbours_joined(whole), *(days - whole)]
 
 
-def expectations_of(sums: Tallies) -> dict[Interval, float]:
-    """How many rows each day has by the sums."""
+def expectations_of(sums: Totals) -> dict[Interval, float]:
+    """How many rows the sums count on each day."""
     rows: dict[Interval, float] = {}
     for key in sorted(sums):
         day = day_interval(key[0])
@@ -348,32 +351,32 @@ def expectations_of(sums: Tallies) -> dict[Interval, float]:
     return rows
 
 
-def tallies_in(interval: Interval, tallies: Tallies) -> Tallies:
+def totals_in(interval: Interval, totals: Totals) -> Totals:
     """The totals of the days in an interval."""
-    return {key: tally for key, tally in tallies.items() if interval.covers(day_interval(key[0]))}
+    return {key: total for key, total in totals.items() if interval.covers(day_interval(key[0]))}
 
 
-def by_month(tallies: Tallies) -> dict[Key, Tally]:
+def by_month(totals: Totals) -> dict[Key, Tally]:
     """Totals of days, added up by month."""
     months: dict[Key, list[int]] = {}
-    for (day, code), (rows, amount) in tallies.items():
+    for (day, code), (rows, amount) in totals.items():
         total = months.setdefault((day.replace(day=1), code), [0, 0])
         total[0] += rows
         total[1] += amount
     return {key: Tally(*total) for key, total in months.items()}
 
 
-def differing_days(read: Tallies, sums: Tallies) -> set[Interval]:
+def differing_days(read: Totals, sums: Totals) -> set[Interval]:
     """The days on which two totals disagree."""
     return {day_interval(day) for day, _ in differing_keys(read, sums)}
 
 
-def differing_keys(read: Tallies, sums: Tallies) -> list[Key]:
+def differing_keys(read: Totals, sums: Totals) -> list[Key]:
     """The days, or first days, and transaction types on which two totals disagree."""
     return sorted(key for key in read.keys() | sums.keys() if read.get(key) != sums.get(key))
 
 
-def differences_of(read: Tallies, sums: Tallies) -> list[Difference]:
+def differences_of(read: Totals, sums: Totals) -> list[Difference]:
     """Where two totals disagree."""
     return [
         Difference(*key, read.get(key, Tally()), sums.get(key, Tally()))
@@ -381,12 +384,12 @@ def differences_of(read: Tallies, sums: Tallies) -> list[Difference]:
     ]
 
 
-def _is_between(read: Tallies, before: Tallies | None, after: Tallies) -> bool:
-    """Whether rows arrived, and were read after some of them and before the others."""
+def _is_between(read: Totals, before: Totals | None, after: Totals) -> bool:
+    """Whether rows were read after some arrivals and before others."""
     if before is None or before == after:
         return False
     return all(
-        _fits(*(tallies.get(key, Tally()) for tallies in (read, before, after)))
+        _fits(*(totals.get(key, Tally()) for totals in (read, before, after)))
         for key in {*read, *before, *after}
     )
 
@@ -397,27 +400,26 @@ def _fits(read: Tally, before: Tally, after: Tally) -> bool:
     return before.rows < read.rows < after.rows
 
 
-def _lacks_rows(read: Tallies, checks: Iterable[Check]) -> bool:
+def _lacks_rows(read: Totals, checks: Iterable[Check]) -> bool:
     """Whether the sums count more rows than were read."""
     months = by_month(read)
     return any(
-        tally.rows > (months if check.interval.length > DAY else read).get(key, Tally()).rows
+        total.rows > (months if check.interval.length > DAY else read).get(key, Tally()).rows
         for check in checks
-        for key, tally in check.sums.items()
+        for key, total in check.sums.items()
     )
 
 
 def error_of(settled: Sequence[Settled]) -> HistoryError | None:
     """The error of days that were read again, if there is one."""
     differences = [difference for result in settled for difference in result.differences]
-    unverified = [part for result in settled if result.differences for part in result.unverified]
+    unverified = [time for result in settled if result.differences for time in result.unverified]
     if not differences:
         return None
-    for part in unverified:
-        if part.length == 1:
-            instant = datetime_of(part.start)
-            rows = sum(len(result.batch.between(part)) for result in settled)
-            return CrowdedInstantError(differences, instant, rows)
+    for time in unverified:
+        if time.length == 1:
+            rows = sum(len(result.batch.between(time)) for result in settled)
+            return CrowdedInstantError(differences, datetime_of(time.start), rows)
     return DifferenceError(differences)
 
 
@@ -433,7 +435,7 @@ def ambiguous_error(ambiguous: Batch, unclear: Sequence[Interval]) -> HistoryErr
     )
 
 
-def unverified_error(part: Interval) -> UnverifiedError:
+def unverified_error(time: Interval) -> UnverifiedError:
     """The error for an interval that may have rows which the service did not return."""
-    until = datetime_of(part.end) if part.end < ALL_TIME.end else None
-    return UnverifiedError(datetime_of(part.start), until)
+    until = datetime_of(time.end) if time.end < ALL_TIME.end else None
+    return UnverifiedError(datetime_of(time.start), until)

@@ -13,13 +13,12 @@ from threading import Thread
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from flowhunt._waits import LONGEST_UNINTERRUPTED
 from flowhunt.history._errors import HistoryError
 
 T = TypeVar("T")
 Outcome = tuple[T | None, BaseException | None]
 
-POLL = 0.5
-"""Seconds after which a wait checks for Ctrl-C: Windows delivers none to a wait without end."""
 CLOSING_WAIT = 0.5
 """Seconds that closing waits for calls under way; after that they end on their own."""
 
@@ -133,7 +132,7 @@ class Workers(Generic[T]):
     def _outcome(self) -> Outcome[T]:
         while True:
             try:
-                return self._outcomes.get(timeout=POLL)
+                return self._outcomes.get(timeout=LONGEST_UNINTERRUPTED)
             except Empty:
                 if os.getpid() != self._process:
                     raise HistoryError(

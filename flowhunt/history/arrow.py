@@ -30,7 +30,7 @@ from flowhunt.history._errors import CrowdedInstantError, Difference, Difference
 from flowhunt.history._history import History
 from flowhunt.history._intervals import ALL_TIME, NO_TIME, Interval, Zone
 from flowhunt.history._plan import WindowReader
-from flowhunt.history._reading import parts_of, verified_parts
+from flowhunt.history._reading import results_of, verified_results
 from flowhunt.history._requests import Requests, RetryPolicy, Sleep
 from flowhunt.models.grouping_period import GroupingPeriod
 from flowhunt.models.transaction_type import TransactionType
@@ -145,11 +145,11 @@ def _batches(
     history: History, requests: Requests, workers: int, on_difference: OnDifference
 ) -> Generator[pa.RecordBatch, None, None]:
     is_empty = True
-    with closing(verified_parts(history, requests, workers, on_difference)) as parts:
-        for part in parts:
-            if len(part.batch):
+    with closing(verified_results(history, requests, workers, on_difference)) as results:
+        for result in results:
+            if len(result.batch):
                 is_empty = False
-                yield _record_batch(part.batch)
+                yield _record_batch(result.batch)
     if is_empty:
         yield _NO_ROWS
 
@@ -177,10 +177,10 @@ def read_window(
     check_count("page_size", page_size)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
     zone_sent = Zone(zone_of(zone), sends_offset=window.since.tzinfo is not None)
-    part = WindowReader(requests, COLUMNS, zone_sent, page_size).read(window, verify=verify)
-    if part.error:
-        raise part.error
-    return _record_batch(part.batch)
+    result = WindowReader(requests, COLUMNS, zone_sent, page_size).read(window, verify=verify)
+    if result.error:
+        raise result.error
+    return _record_batch(result.batch)
 
 
 def read_sums(
@@ -242,7 +242,7 @@ def _record_batch(batch: Batch) -> pa.RecordBatch:
 class VerifiedBatch(NamedTuple):
     """All transactions of some whole days.
 
-    :ivar interval: the time of the batch, by the clock of the zone
+    :ivar interval: the time of the batch, in local time of the zone
     :ivar batch: its transactions, with the columns of ``TRANSACTION_SCHEMA``
     :ivar differences: where the sums still disagree after both were read again, also with batches
         before it
@@ -266,7 +266,7 @@ def iter_verified_batches(
 
     Sums that disagree are in ``differences``: the rows are the evidence.
 
-    :param interval: whole days, by the clock of the zone
+    :param interval: whole days, in local time of the zone
     :raises HistoryError: the transactions cannot be read completely
     """
     since, until = (
@@ -284,17 +284,17 @@ def iter_verified_batches(
         newest_first=newest_first,
     )
     edge = interval.end if newest_first else interval.start
-    with closing(parts_of(history, requests, workers)) as parts:
-        for part in parts:
-            error = part.error
+    with closing(results_of(history, requests, workers)) as results:
+        for result in results:
+            error = result.error
             if error and (
                 isinstance(error, CrowdedInstantError) or not isinstance(error, DifferenceError)
             ):
                 raise error
             differences = error.differences if isinstance(error, DifferenceError) else ()
-            first, last = part.interval
+            first, last = result.interval
             if (last > edge) if newest_first else (first < edge):  # compared once more at the end
-                yield VerifiedBatch(NO_TIME, _record_batch(part.batch), differences)
+                yield VerifiedBatch(NO_TIME, _record_batch(result.batch), differences)
             else:
                 edge = first if newest_first else last
-                yield VerifiedBatch(part.interval, _record_batch(part.batch), differences)
+                yield VerifiedBatch(result.interval, _record_batch(result.batch), differences)

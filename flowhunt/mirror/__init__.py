@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 from flowhunt._extras import extra
 from flowhunt._tables.locations import Location
 from flowhunt._workspaces.clients import Clients, Configurations, Source, ids_of
-from flowhunt._workspaces.progress import Callback, reported
+from flowhunt._workspaces.progress import Callback, progress_callback
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiTypeError, ApiValueError
@@ -121,7 +121,7 @@ def sync_credit_transactions(
         before ``until``
     :param until: the timestamp after the last, and all of its day is read; ``None`` for all
         transactions up to now
-    :param on_error: if a workspace fails, ``"continue"`` with the others and report it, or
+    :param on_error: if a workspace fails: ``"continue"`` with the others and report it, or
         ``"raise"`` a ``WorkspaceError``
     :param workers: how many threads send requests
     :param page_size: the ``limit`` to ask for transactions with
@@ -148,9 +148,9 @@ def sync_credit_transactions(
         progress,
     ) as run:
         sync = Sync(run)
-        sync.carry_out()
+        sync.replace_changed_days()
         return SyncReport(
-            **_facts(run),
+            **_common_fields(run),
             changed=tuple(sorted(sync.changed)),
             rows_written=sync.rows_written,
             commits=sync.commits,
@@ -193,7 +193,7 @@ def verify(
         progress,
     ) as run:
         differences = differences_in(run)
-        return VerifyReport(**_facts(run), differences=tuple(differences))
+        return VerifyReport(**_common_fields(run), differences=tuple(differences))
 
 
 def compact(
@@ -227,13 +227,13 @@ def _settings(
 ) -> Settings:
     check_count("workers", workers)
     check_count("page_size", page_size)
-    asked = half_open(since, until, zone)
-    if asked.zone.varies and not isinstance(asked.zone.info, ZoneInfo):
+    requested = half_open(since, until, zone)
+    if requested.zone.varies and not isinstance(requested.zone.info, ZoneInfo):
         raise ApiValueError(
             f"the days of a mirror need a zone that has a name, not {zone!r}: "
             "pass a ZoneInfo, or the name"
         )
-    return Settings(asked.interval.touched_days, asked.zone, page_size, workers, sleep)
+    return Settings(requested.interval.touched_days, requested.zone, page_size, workers, sleep)
 
 
 @contextmanager
@@ -246,8 +246,8 @@ def _run(
     on_error: OnError,
     progress: bool | Callback,
 ) -> Generator[Run, None, None]:
-    ids, source = _asked(workspaces, configuration)
-    with Clients(source) as clients, reported(progress, "mirror") as report:
+    ids, source = _ids_and_source(workspaces, configuration)
+    with Clients(source) as clients, progress_callback(progress, "mirror") as report:
         sources: dict[str, Source] = {}
         failures: list[Failure] = []
         for workspace_id in ids:
@@ -269,7 +269,7 @@ def _run(
         )
 
 
-def _asked(
+def _ids_and_source(
     workspaces: Workspaces, configuration: Authentication | None
 ) -> tuple[list[str], Source | Configurations]:
     """The workspace IDs, and the client or the configurations for their requests."""
@@ -280,11 +280,12 @@ def _asked(
     return ids_of(workspaces), workspaces
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def _common_fields(run: Run) -> dict[str, Any]:
+    """The fields that all reports have."""
     return {
         "table": run.table.name,
         "version": run.table.version,
-        "workspaces": run.in_all,
+        "workspaces": run.workspace_count,
         "failures": tuple(run.failures),
         "sums_differ": tuple(run.sums_differ),
         "rows_read": run.rows_read,

@@ -1,4 +1,4 @@
-"""What the functions of a mirror return: values that print for people."""
+"""Reports: the results of the functions of a mirror, which print for people."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TableDifference(NamedTuple):
 
 @dataclass(frozen=True)
 class _Report:
-    """A report of several workspaces.
+    """The fields and the display of the reports of several workspaces.
 
     :ivar table: the location of the table, without credentials
     :ivar version: the version of the table

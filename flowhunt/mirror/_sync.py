@@ -1,4 +1,4 @@
-"""One sync, or one comparison: days that differ are read, and replaced or reported."""
+"""Sync and comparison: reads the days that differ, and replaces or reports them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from flowhunt.history._batch import Key
 from flowhunt.history._rounds import Rounds, Task
 from flowhunt.mirror._reports import Failure, SumsDifference, TableDifference
 from flowhunt.mirror._table import ConcurrentSyncError, MirrorTable, Replacement, TableError
-from flowhunt.mirror._workspace import Read, Settings, WorkspaceReader
+from flowhunt.mirror._workspace import DaysRead, Settings, WorkspaceReader
 
-MirrorTask = Task[WorkspaceReader, Read]
+MirrorTask = Task[WorkspaceReader, DaysRead]
 OnError = Literal["continue", "raise"]
 
 ROWS_IN_A_COMMIT = 50_000
-"""Rows after which a commit is made: bounds the memory."""
+"""Rows after which a commit is made, to limit memory."""
 DAYS_IN_A_COMMIT = 500
-"""Intervals of days after which a commit is made: each is a condition of the commit."""
+"""Intervals of days after which a commit is made, since each is a condition of the commit."""
 ATTEMPTS = 8
-"""How often a sync starts over because another process has committed to its workspaces."""
+"""Attempts of a sync if other processes commit to its workspaces."""
 
 
 class WorkspaceError(OpenApiException):
@@ -46,7 +46,7 @@ class WorkspaceError(OpenApiException):
 
 
 class Run:
-    """The state and the result that a sync and a comparison share.
+    """Reads all workspaces, for a sync or a comparison, and collects the results they share.
 
     :param sources: the client or configuration of each workspace
     :param failures: workspaces that have failed before anything was sent
@@ -69,7 +69,7 @@ class Run:
         self.failures = list(failures)
         self.sums_differ: list[SumsDifference] = []
         self.readers: list[WorkspaceReader] = []
-        self.in_all = len(sources) + len(self.failures)
+        self.workspace_count = len(sources) + len(self.failures)
         self._clients = clients
         self._remaining = dict(sources)
         self._settings = settings
@@ -84,8 +84,8 @@ class Run:
         """How many transactions were read."""
         return sum(reader.rows_read for reader in self.readers)
 
-    def reads(self) -> Generator[tuple[MirrorTask, Read | None], None, None]:
-        """The days that were read, and at the end of each workspace ``None``."""
+    def reads(self) -> Generator[tuple[MirrorTask, DaysRead | None], None, None]:
+        """The days read, and ``None`` at the end of each workspace."""
         snapshot = self.table.snapshot(self._remaining)
 
         def make_reader(api: CreditsApi, workspace_id: str) -> WorkspaceReader:
@@ -93,17 +93,17 @@ class Run:
             self.readers.append(reader)
             return reader
 
-        finished = self.in_all - len(self._remaining)
-        rounds: Rounds[WorkspaceReader, Read] = Rounds(
+        finished = self.workspace_count - len(self._remaining)
+        rounds: Rounds[WorkspaceReader, DaysRead] = Rounds(
             self._clients, dict(self._remaining), make_reader, self._workers, "flowhunt-mirror"
         )
         with closing(rounds.run()) as steps:
-            for task, read in steps:
+            for task, days in steps:
                 if isinstance(task.error, TableError):
                     raise task.error
-                yield task, read
-                finished += read is None
-                self._report(Progress(finished, self.in_all, self.rows_read))
+                yield task, days
+                finished += days is None
+                self._report(Progress(finished, self.workspace_count, self.rows_read))
 
     def finish(self, task: MirrorTask) -> None:
         """Record that a workspace was read and committed, or that it failed.
@@ -139,8 +139,8 @@ class Sync:
         self._pending: list[Replacement] = []
         self._finished: list[MirrorTask] = []
 
-    def carry_out(self) -> None:
-        """Replace all days that differ.
+    def replace_changed_days(self) -> None:
+        """Replace all days that differ; start over if another process commits to them.
 
         :raises ConcurrentSyncError: other processes committed to the table during each attempt
         """
@@ -158,12 +158,12 @@ class Sync:
         self._pending, self._finished = [], []
         rows = 0
         with closing(self._run.reads()) as reads:
-            for task, read in reads:
-                if read is None:
+            for task, days in reads:
+                if days is None:
                     self._finished.append(task)
-                elif read.is_changed:
-                    self._pending.append(read.replacement)
-                    rows += read.replacement.rows.num_rows
+                elif days.is_changed:
+                    self._pending.append(days.replacement)
+                    rows += days.replacement.rows.num_rows
                 is_full = rows >= ROWS_IN_A_COMMIT or len(self._pending) >= DAYS_IN_A_COMMIT
                 if is_full or (task.error and self._run.on_error == "raise"):
                     self._commit()
@@ -187,13 +187,13 @@ def differences_in(run: Run) -> list[TableDifference]:
     found: list[TableDifference] = []
     snapshot = run.table.snapshot(())
     with closing(run.reads()) as reads:
-        for task, read in reads:
-            if read is None:
+        for task, days in reads:
+            if days is None:
                 run.finish(task)
                 continue
-            workspace_id, interval = read.replacement.workspace_id, read.replacement.interval
-            in_service = snapshot.totals_of(read.replacement.rows)
-            found += _differences(workspace_id, snapshot.days(workspace_id, interval), in_service)
+            read = days.replacement
+            in_table = snapshot.days(read.workspace_id, read.interval)
+            found += _differences(read.workspace_id, in_table, snapshot.totals_of(read.rows))
     return found
 
 

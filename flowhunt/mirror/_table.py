@@ -21,11 +21,11 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.fs import DeltaStorageHandler
 
-from flowhunt._tables.locations import Location, local_path, location_of, shown
+from flowhunt._tables.locations import Location, local_path, location_of, without_credentials
 from flowhunt.exceptions import ApiTypeError, ApiValueError, OpenApiException
 from flowhunt.history import Tally
 from flowhunt.history._batch import Key
-from flowhunt.history._columns import by_clock
+from flowhunt.history._columns import local_times
 from flowhunt.history._intervals import (
     ALL_TIME,
     DAY,
@@ -53,19 +53,19 @@ SCHEMA = pa.schema(
 StorageOptions = Mapping[str, str]
 
 ROWS_AT_ONCE = 200_000
-"""Rows of a month that are read at once; of a month with more, each day."""
+"""Rows that are read at once. A month with more is read by day."""
 
 _APPLICATION = "flowhunt.mirror/"
-"""Begins the application IDs of transactions of the Delta log: one for each workspace."""
+"""The beginning of application IDs in the Delta log, where each workspace has one."""
 _SHORT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 _HEX_DIGITS = 40
 _UNUSABLE = re.compile(
     r"[\x00-\x1f\x7f\[\]^|]|%[0-9A-Fa-f]{2}" + (r"|\\" if os.sep == "/" else "")
 ).search
-"""What deltalake misreads or refuses in a path."""
-_FAILURES = (DeltaError, OSError, pa.ArrowException)
-_FRAME = re.compile(r"\s*(\d+: |at \S+:\d+)").match
-"""A line of a stack in an error of the library."""
+"""Characters of a path that deltalake misreads or refuses."""
+_STORE_ERRORS = (DeltaError, OSError, pa.ArrowException)
+_STACK_LINE = re.compile(r"\s*(\d+: |at \S+:\d+)").match
+"""A line of a stack trace in the text of an error of deltalake."""
 _EXACT_SUM = pa.decimal128(38, 0)
 _NAIVE = pa.timestamp("us")
 _DAY_BITS = 22
@@ -84,9 +84,9 @@ class ConcurrentSyncError(TableError):
 class Replacement:
     """All rows of a workspace in some days, to replace those in the table.
 
-    :ivar interval: the days, by the clock of the zone
+    :ivar interval: the days, in local time of the zone
     :ivar rows: with the columns of ``TRANSACTION_SCHEMA``
-    :ivar covered: the days that were read without a gap, once this is committed
+    :ivar covered: all days that are read without a gap once this is committed
     """
 
     workspace_id: str
@@ -96,7 +96,7 @@ class Replacement:
 
 
 class Snapshot:
-    """One version of the table. It never changes, so threads may share it.
+    """Reads one version of the table. It never changes, so threads may share it.
 
     :ivar months: the total of each month and transaction type, by workspace
     :ivar newest: the newest timestamp of each workspace
@@ -115,48 +115,48 @@ class Snapshot:
         if workspace_ids is not None:
             partitions = list(set(map(partition_of, workspace_ids)))
             where = pc.field(WORKSPACE).isin(pa.array(partitions, pa.string()))
-        rows = self._stored(where)
-        for workspace_id, key, tally, newest in self._totals(rows, "month"):
-            self.months.setdefault(workspace_id, {})[key] = tally
+        rows = self._stored_rows(where)
+        for workspace_id, key, total, newest in self._totals(rows, "month"):
+            self.months.setdefault(workspace_id, {})[key] = total
             self.newest[workspace_id] = max(newest, self.newest.get(workspace_id, newest))
 
     def days(self, workspace_id: str, interval: Interval) -> dict[Key, Tally]:
         """The total of each day and transaction type in an interval of whole days."""
-        rows = self._stored(self._where(workspace_id, interval))
-        return {key: tally for _, key, tally, _ in self._totals(rows, "day")}
+        rows = self._stored_rows(self._filter_for(workspace_id, interval))
+        return {key: total for _, key, total, _ in self._totals(rows, "day")}
 
     def rows(self, workspace_id: str, interval: Interval) -> pa.Table:
         """The rows in an interval, in order."""
         # The Delta log has the newest timestamp of a file in milliseconds, rounded down.
-        whole = Interval(interval.start // 1000 * 1000, interval.end)
-        with _without_secrets({}):
+        rounded = Interval(interval.start // 1000 * 1000, interval.end)
+        with _store_errors({}):
             found = self._dataset.to_table(
-                columns=TRANSACTION_SCHEMA.names, filter=self._where(workspace_id, whole)
+                columns=TRANSACTION_SCHEMA.names, filter=self._filter_for(workspace_id, rounded)
             )
-        if whole != interval:
+        if rounded != interval:
             found = found.filter(pc.field("created_at") >= self._utc(interval.start))
         return in_order(found)
 
     def in_order(self, workspace_id: str, interval: Interval) -> Iterator[pa.Table]:
         """The rows in an interval, in order, by month, or by day where a month has many."""
         rows: dict[date, int] = {}
-        for (first_day, _), tally in self.months.get(workspace_id, {}).items():
-            rows[first_day] = rows.get(first_day, 0) + tally.rows
+        for (first_day, _), total in self.months.get(workspace_id, {}).items():
+            rows[first_day] = rows.get(first_day, 0) + total.rows
         for first_day in sorted(rows):
             month = period(first_day, GroupingPeriod.MONTH).within(interval)
-            parts = [month]
+            intervals = [month]
             if rows[first_day] > ROWS_AT_ONCE:
-                parts = between_edges(month, range(month.start // DAY * DAY, month.end, DAY))
-            for part in parts:
-                if part.length and (found := self.rows(workspace_id, part)).num_rows:
+                intervals = between_edges(month, range(month.start // DAY * DAY, month.end, DAY))
+            for each in intervals:
+                if each.length and (found := self.rows(workspace_id, each)).num_rows:
                     yield found
 
     def covered(self, workspace_id: str) -> Interval | None:
         """The days that were read without a gap, if any; those of another zone do not count."""
         version = self._table.transaction_version(_APPLICATION + workspace_id)
-        return None if version is None else _unpacked(version, self._zone)
+        return None if version is None else _decoded_covered(version, self._zone)
 
-    def _where(self, workspace_id: str, interval: Interval) -> Any:
+    def _filter_for(self, workspace_id: str, interval: Interval) -> Any:
         where = pc.field(WORKSPACE) == partition_of(workspace_id)
         where &= pc.field("workspace_id") == workspace_id
         if interval.start > ALL_TIME.start:
@@ -172,10 +172,10 @@ class Snapshot:
         """The total of each day and transaction type of some rows."""
         source = acero.TableSourceNodeOptions(partitioned(pa.Table.from_batches([rows])))
         found = self._totals(acero.Declaration("table_source", source), "day")
-        return {key: tally for _, key, tally, _ in found}
+        return {key: total for _, key, total, _ in found}
 
-    def _stored(self, where: Any) -> Any:
-        """The rows of the table that conditions are true of."""
+    def _stored_rows(self, where: Any) -> Any:
+        """The rows of the table for which a condition is true."""
         names = ("workspace_id", "transaction_type", "created_at", "amount", WORKSPACE, MONTH)
         columns = {name: pc.field(name) for name in names}
         scan = acero.ScanNodeOptions(self._dataset, columns=columns, filter=where)
@@ -187,8 +187,8 @@ class Snapshot:
         )
 
     def _totals(self, rows: Any, unit: str) -> Iterator[tuple[str, Key, Tally, int]]:
-        """Workspace, first day and transaction type, total, and newest timestamp."""
-        local = by_clock(pc.field("created_at"), self._zone)
+        """The totals by workspace, period and transaction type, as ``_total`` returns them."""
+        local = local_times(pc.field("created_at"), self._zone)
         columns = {
             "workspace_id": pc.field("workspace_id"),
             "first_day": pc.floor_temporal(local, unit=unit).cast(pa.date32()),
@@ -204,7 +204,7 @@ class Snapshot:
         ]
         project = acero.ProjectNodeOptions(list(columns.values()), list(columns))
         aggregate = acero.AggregateNodeOptions(aggregates, keys=list(columns)[:4])
-        with _without_secrets({}):
+        with _store_errors({}):
             found = acero.Declaration.from_sequence(
                 [
                     rows,
@@ -216,6 +216,10 @@ class Snapshot:
 
 
 def _total(row: dict[str, Any]) -> tuple[str, Key, Tally, int]:
+    """Workspace ID, first day and transaction type, total, and newest timestamp in microseconds.
+
+    :raises TableError: another program has changed the rows
+    """
     if row["first_day"] is None or partition_of(row["workspace_id"]) != row["partition"]:
         raise TableError(
             f"the partition {row['partition']} of the table has rows with the workspace ID "
@@ -224,8 +228,8 @@ def _total(row: dict[str, Any]) -> tuple[str, Key, Tally, int]:
         )
     # A null that another program wrote differs from every value of the service.
     key = row["first_day"], row["transaction_type"] or ""
-    tally = Tally(row["rows"], int(row["amount"] or 0))
-    return row["workspace_id"], key, tally, micros_of(row["newest"])
+    total = Tally(row["rows"], int(row["amount"] or 0))
+    return row["workspace_id"], key, total, micros_of(row["newest"])
 
 
 class MirrorTable:
@@ -245,10 +249,10 @@ class MirrorTable:
         *,
         create: bool = False,
     ) -> None:
-        self._options = _checked(storage_options)
+        self._options = _checked_options(storage_options)
         self._uri = location_of("table", location)
         self._zone = zone
-        self.name = shown(self._uri)
+        self.name = without_credentials(self._uri)
         path = local_path(self._uri)
         if path is not None and (found := _UNUSABLE(str(path))):
             raise ApiValueError(
@@ -264,7 +268,7 @@ class MirrorTable:
                     raise ApiValueError(f"there is no Delta table at {self.name}")
                 self._create()
             self.delta = DeltaTable(self._uri, storage_options=self._options)
-        self._check()
+        self._check_columns()
 
     @property
     def version(self) -> int:
@@ -293,7 +297,9 @@ class MirrorTable:
         for replacement in replacements:
             days.setdefault(replacement.workspace_id, []).append(replacement)
         covered = [
-            Transaction(_APPLICATION + workspace_id, _packed(group[-1].covered, self._zone))
+            Transaction(
+                _APPLICATION + workspace_id, _encoded_covered(group[-1].covered, self._zone)
+            )
             for workspace_id, group in days.items()
         ]
         rows = pa.Table.from_batches([each.rows for each in replacements], TRANSACTION_SCHEMA)
@@ -340,7 +346,7 @@ class MirrorTable:
         return f"({' AND '.join(terms)})"
 
     def _create(self) -> None:
-        if self._holds_something():
+        if self._is_occupied():
             raise ApiValueError(
                 f"{self.name} holds something that is not a Delta table: choose another location"
             )
@@ -354,16 +360,16 @@ class MirrorTable:
             )
         except DeltaError:
             if not DeltaTable.is_deltatable(self._uri, self._options):
-                raise  # else another process has just created it
+                raise  # otherwise another process has just created it
 
-    def _holds_something(self) -> bool:
+    def _is_occupied(self) -> bool:
         if path := local_path(self._uri):
             return path.is_dir() and any(path.iterdir())
         handler: Any = DeltaStorageHandler(self._uri, self._options)
         store = pyarrow.fs.PyFileSystem(handler)
         return bool(store.get_file_info(pyarrow.fs.FileSelector("")))
 
-    def _check(self) -> None:
+    def _check_columns(self) -> None:
         """Check that it is the table of a mirror.
 
         :raises ApiValueError: it is another table
@@ -385,12 +391,12 @@ class MirrorTable:
 
     @contextmanager
     def _store(self) -> Generator[None, None, None]:
-        with _without_secrets(self._options, self._uri):
+        with _store_errors(self._options, self._uri):
             yield
 
     @contextmanager
     def _committing(self) -> Generator[None, None, None]:
-        """Distinguish a commit that was too late: deltalake has one error for all refusals.
+        """Distinguish a conflict with another commit: deltalake has one error for all refusals.
 
         :raises ConcurrentSyncError: another process has committed meanwhile
         :raises TableError: the store failed
@@ -401,15 +407,15 @@ class MirrorTable:
             except CommitFailedError as error:
                 if DeltaTable(self._uri, storage_options=self._options).version() == self.version:
                     raise
-                text = _public(str(error), self._options, self._uri)
+                text = _redacted(str(error), self._options, self._uri)
                 raise ConcurrentSyncError(
                     f"another process is writing to {self.name}: {text}"
                 ) from None
 
 
 @contextmanager
-def _without_secrets(options: StorageOptions, uri: str = "") -> Generator[None, None, None]:
-    """Turn errors of the store into ours, without the values of storage options.
+def _store_errors(options: StorageOptions, uri: str = "") -> Generator[None, None, None]:
+    """Convert errors of the store into ``TableError``, without the values of storage options.
 
     :raises TableError: the store failed
     """
@@ -417,29 +423,29 @@ def _without_secrets(options: StorageOptions, uri: str = "") -> Generator[None, 
         yield
     except BaseException as error:
         # A panic of the library, as in a forked process, is no Exception.
-        if not isinstance(error, _FAILURES) and type(error).__name__ != "PanicException":
+        if not isinstance(error, _STORE_ERRORS) and type(error).__name__ != "PanicException":
             raise
-        text = _public(str(error), options, uri)
+        text = _redacted(str(error), options, uri)
         raise TableError(f"the store of the table failed: {text}") from None
 
 
-def _public(text: str, options: StorageOptions, uri: str) -> str:
-    """A text of the library as one line, without secrets, colours, and frames of its stack."""
-    text = text.replace(uri, shown(uri)) if uri else text
+def _redacted(text: str, options: StorageOptions, uri: str) -> str:
+    """A text of deltalake as one line, without secrets, colours and stack trace."""
+    text = text.replace(uri, without_credentials(uri)) if uri else text
     for value in options.values():
         for form in (value, quote(value, safe="")):
             if len(form) > 3:
                 text = text.replace(form, "***")
     text = re.sub(r"([?&](?:sig|signature|X-Amz-[A-Za-z-]+)=)[^&\s\"']+", r"\1***", text)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
-    kept = (line.strip(" \t↳") for line in lines if not _FRAME(line))
+    kept = (line.strip(" \t↳") for line in lines if not _STACK_LINE(line))
     return ": ".join(line for line in kept if line)
 
 
-def _checked(options: StorageOptions | None) -> dict[str, str]:
-    """Storage options that the library takes.
+def _checked_options(options: StorageOptions | None) -> dict[str, str]:
+    """Storage options as deltalake takes them.
 
-    :raises ApiTypeError: they are something else
+    :raises ApiTypeError: they are not texts by name
     """
     if options is None:
         return {}
@@ -486,21 +492,22 @@ def _quoted(text: str) -> str:
 
 
 def _in_utc(micros: int, zone: Zone) -> datetime:
-    """Microseconds by the clock of a zone as a timestamp in UTC, without a UTC offset."""
+    """Microseconds in local time of a zone as a timestamp in UTC, without a UTC offset."""
     micros = min(micros, ALL_TIME.end - 1)
     gap = zone.skipped_at(micros)
     return zone.in_utc(zone.sent(gap.end if gap else micros))
 
 
-def _packed(covered: Interval, zone: Zone) -> int:
-    """Days and a hash of their zone as one integer, which is all that a transaction can hold."""
-    of_zone = crc32(str(zone.info).encode()) & _ZONE_MASK
+def _encoded_covered(covered: Interval, zone: Zone) -> int:
+    """Covered days and a hash of their zone as one integer: the Delta log stores no more."""
+    zone_hash = crc32(str(zone.info).encode()) & _ZONE_MASK
     first, last = covered.start // DAY, -(-covered.end // DAY)
-    return (of_zone << 2 * _DAY_BITS) | (first << _DAY_BITS) | last
+    return (zone_hash << 2 * _DAY_BITS) | (first << _DAY_BITS) | last
 
 
-def _unpacked(version: int, zone: Zone) -> Interval | None:
+def _decoded_covered(version: int, zone: Zone) -> Interval | None:
+    """The covered days that an integer stands for; ``None`` if they are those of another zone."""
     mask = (1 << _DAY_BITS) - 1
     first, last = version >> _DAY_BITS & mask, version & mask
     covered = Interval(first * DAY, min(last * DAY, ALL_TIME.end))
-    return covered if _packed(covered, zone) == version else None
+    return covered if _encoded_covered(covered, zone) == version else None

@@ -28,7 +28,7 @@ from flowhunt.history._requests import Cancelled, Requests, RetryPolicy, Sleep
 from flowhunt.history._rows import RowsReader
 from flowhunt.history._sums import SumsReader
 from flowhunt.history._tiling import ServiceLimits
-from flowhunt.history._verified import Tallies, by_month, differing_days, differing_keys
+from flowhunt.history._verified import Totals, by_month, differing_days, differing_keys
 from flowhunt.history.arrow import iter_verified_batches
 from flowhunt.mirror._table import Replacement, Snapshot, in_order
 from flowhunt.models.grouping_period import GroupingPeriod
@@ -40,7 +40,7 @@ SUMS_AT_ONCE = 1000
 class Settings(NamedTuple):
     """How workspaces are read.
 
-    :ivar period: whole days, by the clock of the zone
+    :ivar period: whole days, in local time of the zone
     :ivar workers: threads for one workspace
     """
 
@@ -51,8 +51,8 @@ class Settings(NamedTuple):
     sleep: Sleep | None
 
 
-class Read(NamedTuple):
-    """Days that were read.
+class DaysRead(NamedTuple):
+    """Some days, read.
 
     :ivar is_changed: whether the table has other rows in them, or no record that they were read
     """
@@ -61,8 +61,8 @@ class Read(NamedTuple):
     is_changed: bool
 
 
-class Run(NamedTuple):
-    """Days to read one after the other."""
+class DaysToRead(NamedTuple):
+    """Some days to read, one after the other."""
 
     interval: Interval
     newest_first: bool = False
@@ -105,115 +105,116 @@ class WorkspaceReader:
             for requests in self._all_requests:
                 requests.policy.closing.set()
 
-    def reads(self) -> Generator[Read, None, None]:
-        """Read the days that differ, oldest first, then those before the covered time.
+    def reads(self) -> Generator[DaysRead, None, None]:
+        """Read the days that differ, oldest first, then days before the covered ones.
 
         :raises HistoryError: some days cannot be read completely
         :raises ApiException: a call failed
         """
         covered = self._snapshot.covered(self.workspace_id)
-        asked = self._settings.period
-        if covered and not (covered.start <= asked.end and asked.start <= covered.end):
+        requested = self._settings.period
+        if covered and not (covered.start <= requested.end and requested.start <= covered.end):
             covered = None
-        for run in self._runs(covered):
-            for interval, rows in self._read(run):
-                grown = _grown(covered, interval, asked)
-                is_changed = grown != covered or self._differs(interval, rows)
-                covered = grown
-                yield Read(Replacement(self.workspace_id, interval, rows, grown), is_changed)
+        for days in self._days_to_read(covered):
+            for interval, rows in self._read(days):
+                extended = _extended(covered, interval, requested)
+                is_changed = extended != covered or self._differs(interval, rows)
+                covered = extended
+                yield DaysRead(Replacement(self.workspace_id, interval, rows, extended), is_changed)
 
-    # What to read
+    # Choosing the days
 
-    def _runs(self, covered: Interval | None) -> list[Run]:
-        asked = self._settings.period
+    def _days_to_read(self, covered: Interval | None) -> list[DaysToRead]:
+        requested = self._settings.period
         if covered is None:
-            return [Run(asked)]
-        inside = asked.within(covered)
+            return [DaysToRead(requested)]
+        inside = requested.within(covered)
         days = self._changed_days(inside) if inside.length else set[Interval]()
         newest = self._snapshot.newest.get(self.workspace_id, covered.start - 1)
-        after = Interval(min(newest + 1, covered.end), asked.end)
+        after = Interval(min(newest + 1, covered.end), requested.end)
         if after.length > 0 and not self._is_empty(after):
-            days.add(Interval(max(after.start // DAY * DAY, asked.start), asked.end))
-        runs = [Run(interval) for interval in neighbours_joined(days)]
-        if asked.start < covered.start:
-            runs.append(Run(Interval(asked.start, covered.start), newest_first=True))
-        return runs
+            days.add(Interval(max(after.start // DAY * DAY, requested.start), requested.end))
+        to_read = [DaysToRead(interval) for interval in neighbours_joined(days)]
+        if requested.start < covered.start:
+            before = Interval(requested.start, covered.start)
+            to_read.append(DaysToRead(before, newest_first=True))
+        return to_read
 
     def _changed_days(self, inside: Interval) -> set[Interval]:
-        """The days in covered time whose sums differ from the table."""
+        """The covered days whose sums differ from the table."""
         known = self._known_months(inside)
-        sums = self._sums(inside)
-        found = sums.tallies(inside, GroupingPeriod.MONTH, strict=False)
+        sums = self._sums_reader(inside)
+        found = sums.totals(inside, GroupingPeriod.MONTH, strict=False)
         charted = self._charted(sums, inside)
-        if (known.keys() | charted) - found.keys():  # a response may have lacked sums
-            found = sums.tallies(inside, GroupingPeriod.MONTH)
+        if (known.keys() | charted) - found.keys():  # some sums may be missing in the response
+            found = sums.totals(inside, GroupingPeriod.MONTH)
         only_charted = {first_day for first_day, _ in charted - known.keys() - found.keys()}
         changed = {*map(_month, only_charted)}
-        changed |= _unknown(known, found, GroupingPeriod.MONTH, inside)
+        changed |= _without_sums(known, found, GroupingPeriod.MONTH, inside)
         for first_day in {first_day for first_day, _ in differing_keys(known, found)}:
-            of_month = {key: tally for key, tally in found.items() if key[0] == first_day}
+            of_month = {key: total for key, total in found.items() if key[0] == first_day}
             changed |= self._changed_in(_month(first_day).within(inside), of_month)
         return changed
 
-    def _changed_in(self, time: Interval, of_month: dict[Key, Tally]) -> set[Interval]:
+    def _changed_in(self, days: Interval, of_month: dict[Key, Tally]) -> set[Interval]:
         """The days of a month that differ: all days if their sums do not add up to the month's."""
-        known = self._snapshot.days(self.workspace_id, time)
+        known = self._snapshot.days(self.workspace_id, days)
         sums: dict[Key, Tally] = {}
         for strict in False, True:
-            sums = self._sums(time).tallies(time, GroupingPeriod.DATE, strict=strict)
+            sums = self._sums_reader(days).totals(days, GroupingPeriod.DATE, strict=strict)
             if by_month(sums) == of_month:
-                return _differing(known, sums, time)
-        is_whole = time == periods_in(time, GroupingPeriod.MONTH)
-        return {time} if is_whole else _differing(known, sums, time)
+                return _differing(known, sums, days)
+        is_complete_month = days == periods_in(days, GroupingPeriod.MONTH)
+        return {days} if is_complete_month else _differing(known, sums, days)
 
     def _known_months(self, inside: Interval) -> dict[Key, Tally]:
-        """The totals of the table by month; of a month that bounds split, its days inside."""
+        """The totals of the table by month; of a month partly inside, those of its days inside."""
         known: dict[Key, Tally] = {}
-        partly = set[date]()
-        for key, tally in self._snapshot.months.get(self.workspace_id, {}).items():
+        partly_inside = set[date]()
+        for key, total in self._snapshot.months.get(self.workspace_id, {}).items():
             month = _month(key[0])
             if inside.covers(month):
-                known[key] = tally
+                known[key] = total
             elif month.within(inside).length:
-                partly.add(key[0])
-        for first_day in partly:
-            time = _month(first_day).within(inside)
-            known |= by_month(self._snapshot.days(self.workspace_id, time))
+                partly_inside.add(key[0])
+        for first_day in partly_inside:
+            days = _month(first_day).within(inside)
+            known |= by_month(self._snapshot.days(self.workspace_id, days))
         return known
 
     def _charted(self, sums: SumsReader, inside: Interval) -> Set[Key]:
-        """The months and types that the chart has an amount of."""
+        """The months and types for which the chart has an amount."""
         try:
             found = sums.charted(periods_in(inside, GroupingPeriod.MONTH), GroupingPeriod.MONTH)
         except ApiException:
-            return set()  # then the sums alone decide
+            return set()  # without a chart, the sums alone decide
         return {key for key in found if inside.covers(_month(key[0]))}
 
-    def _sums(self, time: Interval) -> SumsReader:
-        first = time.start or -1
-        last = time.end - (time.end < ALL_TIME.end)
+    def _sums_reader(self, days: Interval) -> SumsReader:
+        first = days.start or -1
+        last = days.end - (days.end < ALL_TIME.end)
         reader = SumsReader(self._requests(), self._settings.zone, None, SUMS_AT_ONCE)
         return reader.within(first, last)
 
-    def _is_empty(self, time: Interval) -> bool:
+    def _is_empty(self, interval: Interval) -> bool:
         """Whether one response shows that an interval has no rows."""
         page_size = self._settings.page_size
-        # Without an overlap, or the newest row of the table would be returned.
+        # Without an overlap: the response would have the newest row of the table in it.
         limits = ServiceLimits(page_size, before=0, after=0)
         reader = RowsReader(self._requests(), COLUMNS, self._settings.zone, page_size, {}, limits)
-        page = reader.fetch(time)
-        return page.complete and not len(page.batch.between(time))
+        page = reader.fetch(interval)
+        return page.complete and not len(page.batch.between(interval))
 
     # Reading
 
-    def _read(self, run: Run) -> Iterator[tuple[Interval, pa.RecordBatch]]:
+    def _read(self, days: DaysToRead) -> Iterator[tuple[Interval, pa.RecordBatch]]:
         batches = iter_verified_batches(
             self._requests(),
-            run.interval,
+            days.interval,
             self._settings.zone,
             page_size=self._settings.page_size,
             workers=self._settings.workers,
-            newest_first=run.newest_first,
+            newest_first=days.newest_first,
         )
         with closing(batches):
             for found in batches:
@@ -221,7 +222,7 @@ class WorkspaceReader:
                 if found.interval.length:
                     self.rows_read += found.batch.num_rows
                     yield found.interval, found.batch
-                    # Arrow keeps what one thread allocated and another freed, unless asked here.
+                    # Arrow keeps memory that one thread allocated and another freed.
                     pa.default_memory_pool().release_unused()
 
     def _differs(self, interval: Interval, rows: pa.RecordBatch) -> bool:
@@ -242,32 +243,33 @@ class WorkspaceReader:
         return requests
 
 
-def _grown(covered: Interval | None, interval: Interval, asked: Interval) -> Interval:
-    """Covered days with those that were read now."""
+def _extended(covered: Interval | None, interval: Interval, requested: Interval) -> Interval:
+    """Covered days, extended by an interval that adjoins or overlaps them."""
     if covered is None:
-        return Interval(asked.start, interval.end)
+        return Interval(requested.start, interval.end)
     if interval.start > covered.end or interval.end < covered.start:
         return covered
     return Interval(min(covered.start, interval.start), max(covered.end, interval.end))
 
 
-def _differing(known: Tallies, sums: Tallies, time: Interval) -> set[Interval]:
-    """The days that differ, and those that the sums may not know yet."""
-    return differing_days(known, sums) | _unknown(known, sums, GroupingPeriod.DATE, time)
+def _differing(known: Totals, sums: Totals, days: Interval) -> set[Interval]:
+    """The days that differ, and those whose sums may be missing."""
+    return differing_days(known, sums) | _without_sums(known, sums, GroupingPeriod.DATE, days)
 
 
-def _unknown(
-    known: Tallies, sums: Tallies, grouping: GroupingPeriod, time: Interval
+def _without_sums(
+    known: Totals, sums: Totals, grouping: GroupingPeriod, days: Interval
 ) -> set[Interval]:
-    """The time around periods of the table without sums, up to the next periods with sums.
+    """The days around periods of the table without sums, up to the next periods with sums.
 
-    Sums that lack one period may lack its neighbours too, of which the table has no rows.
+    If the sums of one period are missing, those of its neighbours may be missing too, although the
+    table has no rows there.
     """
     summed = sorted({period(first_day, grouping) for first_day, _ in sums})
     found: set[Interval] = set()
-    for lacking in {period(first_day, grouping) for first_day, _ in known} - set(summed):
-        start = max((each.end for each in summed if each < lacking), default=time.start)
-        end = min((each.start for each in summed if each > lacking), default=time.end)
+    for missing in {period(first_day, grouping) for first_day, _ in known} - set(summed):
+        start = max((each.end for each in summed if each < missing), default=days.start)
+        end = min((each.start for each in summed if each > missing), default=days.end)
         found.add(Interval(start, end))
     return found
 

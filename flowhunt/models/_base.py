@@ -1,4 +1,4 @@
-"""What all models share: strict requests, open responses, and the methods of the models."""
+"""The base classes of models: strict for requests, open for responses, with their methods."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ class RequestModel(Model):
         cls._defaults = frozenset(name for name, field in fields if field.default is not None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Count defaults as set, so that they are sent and the service's own never apply."""
+        """Count defaults as set, so that they are sent in place of those of the service."""
         self.__pydantic_fields_set__.update(self._defaults)
 
 
 def _with_suggestions(error: ValidationError, fields: Iterable[str]) -> ValidationError:
-    """The same error, which also names the field that an unknown one was probably meant to be."""
+    """The same error, with the name that was probably meant after each unknown field."""
     from difflib import get_close_matches
 
     problems: list[InitErrorDetails] = []
@@ -108,8 +108,8 @@ def _with_suggestions(error: ValidationError, fields: Iterable[str]) -> Validati
             "ctx": each.get("ctx", {}),
         }
         if each["type"] == "extra_forbidden":
-            own = len(each["loc"]) == 1
-            meant = get_close_matches(str(each["loc"][0]), fields) if own else []
+            is_own_field = len(each["loc"]) == 1
+            meant = get_close_matches(str(each["loc"][0]), fields) if is_own_field else []
             hint = f": did you mean {meant[0]!r}?" if meant else ""
             problem["type"] = PydanticCustomError(
                 "extra_forbidden", "{text}", {"text": each["msg"] + hint}

@@ -1,4 +1,4 @@
-"""What the three searches have in common: a window in time and a transaction type."""
+"""SearchWindow: the fields of all three searches, a window in time and a transaction type."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SearchWindow(RequestModel):
 
 
 def _before(one: datetime, other: datetime) -> bool:
-    """Whether a timestamp is earlier; of one zone, Python would compare what its clocks show."""
+    """Whether a timestamp is earlier. Python would compare local time if both have one zone."""
     if one.tzinfo is None:
         return one < other
     return one - _EPOCH < other - _EPOCH

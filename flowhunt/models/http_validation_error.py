@@ -1,4 +1,4 @@
-"""HTTPValidationError: what the service says with a 422."""
+"""HTTPValidationError: the body of a 422 response."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from flowhunt.models.validation_error import ValidationError
 
 
 class HTTPValidationError(ResponseModel):
-    """What the service says with a 422: every value it refused."""
+    """The body of a 422 response: every value that the service refused."""
 
     detail: list[ValidationError] | None = Field(default=None, description="The refused values")

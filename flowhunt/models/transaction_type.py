@@ -10,8 +10,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-_MOST_REMEMBERED = 10_000
-"""Codes kept as members; beyond it, a new code is a new member each time it is received."""
+_MOST_CACHED = 10_000
+"""Codes kept as members; a new code beyond it is a new member each time it is received."""
 
 
 class TransactionType(StrEnum):
@@ -149,12 +149,12 @@ class TransactionType(StrEnum):
 
 
 class _Members(dict[str, TransactionType]):
-    """Every code met so far and its member, those of the API specification first."""
+    """Every code received so far and its member, those of the API specification first."""
 
     def __missing__(self, code: str) -> TransactionType:
         member = str.__new__(TransactionType, code)
         member._name_ = member._value_ = code
-        return self.setdefault(code, member) if len(self) < _MOST_REMEMBERED else member
+        return self.setdefault(code, member) if len(self) < _MOST_CACHED else member
 
 
 _MEMBERS = _Members((member.value, member) for member in TransactionType)

@@ -1,4 +1,4 @@
-"""One HTML file of what was spent, to open or to mail.  [extra: report]
+"""A report of spending as one HTML file, to open or to mail.  [extra: report]
 
 ::
 
@@ -7,8 +7,8 @@
 
     write_report(Spending("credits", "2026-01-01", "2026-07-01"), "credits.html")
 
-The file needs no server, no script and no network: its picture is in it. Text from the service is
-text in it, whatever it holds.
+The file needs no server, no script and no network: its picture is part of it. Text from the service
+is escaped.
 """
 
 from __future__ import annotations

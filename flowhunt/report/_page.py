@@ -1,4 +1,4 @@
-"""The page: which figures are on it, and how it is written."""
+"""The page of a report: its figures and tables, and the file it is written to."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from secrets import token_hex
 from typing import NamedTuple
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from flowhunt._tables.display import Sheet, counted, plain, shown
+from flowhunt._tables.display import Sheet, counted, plain, value_text
+from flowhunt._tables.files import atomic_write
 from flowhunt._tables.locations import target_of
 from flowhunt.exceptions import ApiTypeError
 from flowhunt.report._picture import days_svg
@@ -50,11 +50,11 @@ def write_report(
 
     The file is replaced once the new one is complete.
 
-    :param spending: what to report, with its assumptions, which are on the page
+    :param spending: the spending to report; its assumptions are on the page
     :param path: the file
     :param title: the heading
-    :param balance: what is left, in the unit of the amounts: adds how long it lasts
-    :param budget: in the unit of the amounts: adds what of it is spent and where its period ends
+    :param balance: what is left, in the unit of the amounts; adds how many days it lasts
+    :param budget: a budget, in the unit of the amounts; adds the share spent and the projected one
     :param period: of the budget: ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``
     :return: the file
     :raises ApiTypeError: ``spending`` is no ``Spending``
@@ -64,7 +64,7 @@ def write_report(
         raise ApiTypeError(
             f"write_report takes a Spending, not {type(spending).__name__}: Spending(relation)"
         )
-    file = _writable(Path(path))
+    file = _checked_path(Path(path))
     facts = _facts(spending)
     if balance is not None:
         facts.append(_runway(spending.runway(balance)))
@@ -78,10 +78,12 @@ def write_report(
         assumptions=spending.assumptions,
         made=datetime.now(UTC),
     )
-    return _replaced(file, page.encode("utf-8", "backslashreplace"))
+    with atomic_write(file) as out:
+        out.write(page.encode("utf-8", "backslashreplace"))
+    return file
 
 
-# What is on it
+# Figures and tables
 
 
 def _facts(spending: Spending) -> list[_Fact]:
@@ -97,10 +99,10 @@ def _facts(spending: Spending) -> list[_Fact]:
 
 
 def _last_week(weeks: Result) -> _Fact:
-    whole = [week for week in weeks.in_credits().to_dicts() if not week["partial"]]
-    if not whole:
+    complete = [week for week in weeks.in_credits().to_dicts() if not week["partial"]]
+    if not complete:
         return _Fact("last complete week", "-", "too little history")
-    week = whole[-1]
+    week = complete[-1]
     percent = week["change_percent"]
     change = "no week to compare with" if percent is None else f"{percent:+.1f} % in a week"
     return _Fact(
@@ -113,8 +115,8 @@ def _runway(runway: Result) -> _Fact:
     fewest, most = found["days_at_busiest"], found["days_at_quietest"]
     caption = f"{found['balance']:,.2f} credits at the pace of {found['of_days']} days"
     if fewest is not None:
-        caption += f"; {fewest:,.0f} to {_whole(most)} at the busiest and quietest week of them"
-    return _Fact("days left", _whole(found["days_left"]), found["note"] or caption)
+        caption += f"; {fewest:,.0f} to {_rounded(most)} at the busiest and quietest week of them"
+    return _Fact("days left", _rounded(found["days_left"]), found["note"] or caption)
 
 
 def _budget(budget: Result) -> _Fact:
@@ -125,7 +127,7 @@ def _budget(budget: Result) -> _Fact:
     return _Fact("of the budget", f"{found['percent']:,.0f} %", f"{spent}; {end}")
 
 
-def _whole(days: float | None) -> str:
+def _rounded(days: float | None) -> str:
     return "-" if days is None else f"{days:,.0f}"
 
 
@@ -144,7 +146,7 @@ def _names_any(top: Result) -> bool:
     return any(row["name"] is not None for row in top.to_dicts())
 
 
-# How it is written
+# Writing
 
 
 def _template() -> Template:
@@ -154,28 +156,19 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters.update(plain=plain, shown=shown)
+    pages.filters.update(plain=plain, value_text=value_text)
     page = files("flowhunt.report").joinpath("page.html")
     return pages.from_string(page.read_text(encoding="utf-8"))
 
 
-def _writable(path: Path) -> Path:
-    """The file to replace, which a symbolic link points to."""
+def _checked_path(path: Path) -> Path:
+    """The file to replace, where a symbolic link leads.
+
+    :raises OSError: no file can be written there
+    """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, and a report is one file", str(path))
     target = target_of(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(target.parent))
     return target
-
-
-def _replaced(path: Path, content: bytes) -> Path:
-    part = path.with_name(f".{path.name}.{token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return path

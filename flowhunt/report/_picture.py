@@ -1,4 +1,4 @@
-"""The days of a history as bars, the odd ones marked."""
+"""The picture of a report: the days of a history as bars, the odd ones marked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
-from flowhunt._tables.axes import label_amounts, label_days, say
+from flowhunt._tables.axes import label_amounts, label_days, write_centred
 from flowhunt.spend import Result, Spending
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def plot_days(spending: Spending, ax: Axes | None = None) -> Axes:
     ax.margins(x=0.01)
     _mark(ax, spending.odd_days())
     if not any(heights):
-        say(ax, "nothing was spent")
+        write_centred(ax, "nothing was spent")
     ax.set_ylabel("credits a day")
     label_amounts(ax)
     return ax
@@ -52,7 +52,7 @@ def _mark(ax: Axes, odd_days: Result) -> None:
 
 
 def days_svg(spending: Spending) -> str:
-    """The same as an SVG element, to put into a page. It holds dates and numbers alone."""
+    """The picture of ``plot_days`` as an SVG element for a page, without text of the service."""
     figure: Any = plot_days(spending).figure
     text = StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from flowhunt.sandbox._faults import Fault, Faults
 from flowhunt.sandbox._history import Workspace
 from flowhunt.sandbox._journal import Journal
-from flowhunt.sandbox._ledger import Ledger, Seen
+from flowhunt.sandbox._ledger import LastRow, Ledger
 from flowhunt.sandbox._middleware import CONTROL_PATH, FAULTS
 from flowhunt.sandbox._options import Options
 from flowhunt.sandbox._schemas import (
@@ -28,7 +28,7 @@ from flowhunt.sandbox._schemas import (
     CreditDailyTransactionSearchRequest,
     CreditTransactionSearchRequest,
     Pagination,
-    wire_text,
+    timestamp_text,
 )
 from flowhunt.sandbox._specification import page, specification
 from flowhunt.sandbox._validation import (
@@ -102,12 +102,12 @@ class _Operations:
 
     async def search_credit_transactions(self, request: Request) -> Response:
         workspace, body = await self._read(request, CreditTransactionSearchRequest)
-        seen = self._seen(body.pagination)
-        return _json(self._ledger.transactions(workspace, body, seen))
+        last_row = self._last_row(body.pagination)
+        return _json(self._ledger.transactions(workspace, body, last_row))
 
     async def search_daily_credit_transactions(self, request: Request) -> Response:
         workspace, body = await self._read(request, CreditDailyTransactionSearchRequest)
-        return _json(self._ledger.sums(workspace, body, self._seen(body.pagination)))
+        return _json(self._ledger.sums(workspace, body, self._last_row(body.pagination)))
 
     async def get_daily_chart_data(self, request: Request) -> Response:
         workspace, body = await self._read(request, CreditDailyChartRequest)
@@ -176,8 +176,8 @@ class _Operations:
             invalid = problem("less_than_equal", message, limit, "body", "limit")
             raise Unprocessable(invalid | {"ctx": {"le": largest}})
 
-    def _seen(self, pagination: Pagination | None) -> Seen | None:
-        """The row after which the page starts, None for the first page."""
+    def _last_row(self, pagination: Pagination | None) -> LastRow | None:
+        """The last row of the page before, None for the first page."""
         if self._service.options.pagination == "ignored" or pagination is None:
             return None
         key, scroll_id = pagination.sorting_key_value, pagination.scroll_id
@@ -188,7 +188,7 @@ class _Operations:
             message = "sorting_key_value and scroll_id go together"
             raise Unprocessable(problem("value_error", message, key, *where))
         try:
-            return Seen(wire_text(TIMESTAMP.validate_python(key)), scroll_id)
+            return LastRow(timestamp_text(TIMESTAMP.validate_python(key)), scroll_id)
         except pydantic.ValidationError as error:
             message = error.errors()[0]["msg"]
             invalid = problem("value_error", message, key, *where, "sorting_key_value")

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from flowhunt.sandbox._options import Options
-from flowhunt.sandbox._schemas import CODES, UNLISTED_CODES, Timestamp, naive_utc, wire_text
+from flowhunt.sandbox._schemas import CODES, UNLISTED_CODES, Timestamp, naive_utc, timestamp_text
 
 UNITS = 1_000_000
 """Units of one credit; an assumption, since the API specification states no scale."""
@@ -144,7 +144,7 @@ def make_transactions(
         for place, description in enumerate(CONTEXTS)
     ]
     sign = 1 if options.amount_sign == "positive" else -1
-    last, end = until.date(), wire_text(until)
+    last, end = until.date(), timestamp_text(until)
     day_before_all = (last - timedelta(days=DAYS)).isoformat()
     created_at = ""
     for day, transactions in _busy_days(rng, count, last):
@@ -175,7 +175,7 @@ def fill_in(
     """Complete a transaction that was given in part; `origin` and `number` make its ID."""
     return Row(
         workspace.index,
-        wire_text(given.created_at or until),
+        timestamp_text(given.created_at or until),
         given.transaction_id or _uuid(Random(f"{origin}/{number}")),
         given.user_id or workspace.user_id,
         given.transaction_type,

@@ -26,7 +26,7 @@ from flowhunt.sandbox._schemas import (
     CreditDailyTransactionSearchRequest,
     CreditTransactionSearchRequest,
     Grouping,
-    wire_text,
+    timestamp_text,
 )
 
 _SCHEMA = """
@@ -72,8 +72,8 @@ _FOREIGN = {
 End = Literal["newest", "oldest"]
 
 
-class Seen(NamedTuple):
-    """The last row that a reader has seen: its `created_at`, and what distinguishes it."""
+class LastRow(NamedTuple):
+    """The last row of the page before: its `created_at`, and its ID or transaction type."""
 
     created_at: str
     id: str
@@ -207,7 +207,7 @@ class Ledger:
     def _inside(self, request: AnyRequest) -> datetime:
         """A timestamp to start from in a window without a row."""
         bound = request.created_at_from or request.created_at_to
-        return datetime.fromisoformat(wire_text(bound)) if bound else self.until
+        return datetime.fromisoformat(timestamp_text(bound)) if bound else self.until
 
     def reset(self) -> None:
         """Remove all that was added since the history was made."""
@@ -237,7 +237,7 @@ class Ledger:
         )
         return total if self._options.amount_sign == "positive" else -total
 
-    def everything(self, workspace: Workspace) -> bytes:
+    def all_transactions(self, workspace: Workspace) -> bytes:
         """Every transaction of the workspace as JSON, oldest first."""
         return self._array(
             _TRANSACTION,
@@ -247,24 +247,30 @@ class Ledger:
         )
 
     def transactions(
-        self, workspace: Workspace, request: CreditTransactionSearchRequest, seen: Seen | None
+        self,
+        workspace: Workspace,
+        request: CreditTransactionSearchRequest,
+        last: LastRow | None,
     ) -> bytes:
         """The transactions that match, as a JSON array."""
         where, values = self._where(workspace, request)
-        after, order = self._order("transaction_id", seen)
+        after, order = self._order("transaction_id", last)
         array = self._array(
             _TRANSACTION,
             f"SELECT * FROM transactions WHERE {where} AND {after} ORDER BY {order} LIMIT :limit",
-            {**values, **_seen_values(seen), "limit": self._limit(request.limit)},
+            {**values, **_last_row_values(last), "limit": self._limit(request.limit)},
         )
         return _with_foreign_row(array) if self._options.foreign_rows == "one" else array
 
     def sums(
-        self, workspace: Workspace, request: CreditDailyTransactionSearchRequest, seen: Seen | None
+        self,
+        workspace: Workspace,
+        request: CreditDailyTransactionSearchRequest,
+        last: LastRow | None,
     ) -> bytes:
         """Sums per period and transaction type, as a JSON array."""
         without_zeros = self._options.zero_totals == "left_out"
-        return self._sums(workspace, request, seen, self._limit(request.limit), without_zeros)
+        return self._sums(workspace, request, last, self._limit(request.limit), without_zeros)
 
     def chart(self, workspace: Workspace, request: CreditDailyChartRequest) -> bytes:
         """Sums per period, as the JSON of a chart."""
@@ -281,7 +287,7 @@ class Ledger:
         self,
         workspace: Workspace,
         request: CreditDailyChartRequest,
-        seen: Seen | None,
+        last: LastRow | None,
         limit: int,
         without_zeros: bool,
     ) -> bytes:
@@ -289,8 +295,8 @@ class Ledger:
         where, values = self._where(workspace, request, options.sums_kept_by)
         if options.sums_until is not None:
             where += " AND created_at < :sums_until"
-            values["sums_until"] = wire_text(options.sums_until)
-        after, order = self._order("transaction_type", seen)
+            values["sums_until"] = timestamp_text(options.sums_until)
+        after, order = self._order("transaction_type", last)
         period = _start_of(request.grouping or "date", "created_at")
         having = "HAVING SUM(amount) != 0" if without_zeros else ""
         return self._array(
@@ -300,7 +306,7 @@ class Ledger:
             "SUM(amount) AS amount, COUNT(*) AS cnt "
             f"FROM transactions WHERE {where} GROUP BY 1, 2 {having}"
             f") WHERE {after} ORDER BY {order} LIMIT :limit",
-            {**values, **_seen_values(seen), "limit": limit},
+            {**values, **_last_row_values(last), "limit": limit},
         )
 
     # How a request becomes SQL
@@ -321,7 +327,7 @@ class Ledger:
         }
         given = {name: getattr(request, name, None) for name in terms}
         values = {
-            name: wire_text(value) if isinstance(value, datetime) else value
+            name: timestamp_text(value) if isinstance(value, datetime) else value
             for name, value in given.items()
             if value is not None
         }
@@ -335,17 +341,17 @@ class Ledger:
             "suffix": self._suffix,
         }
 
-    def _order(self, tie_break: str, seen: Seen | None) -> tuple[str, str]:
-        """SQL that is true of the rows after the one last seen, and the SQL of their order."""
+    def _order(self, tie_break: str, last: LastRow | None) -> tuple[str, str]:
+        """SQL for the condition of rows after the last page, and SQL for the order of rows."""
         keys = ["created_at", tie_break]
-        seen_keys = [":seen_at", ":seen_id"]
+        last_row_keys = [":last_at", ":last_id"]
         if self._options.order == "shuffled":
             keys.insert(0, f"scatter(created_at || {tie_break})")
-            seen_keys.insert(0, "scatter(:seen_at || :seen_id)")
+            last_row_keys.insert(0, "scatter(:last_at || :last_id)")
         comparison, direction = (
             ("<", " DESC") if self._options.order == "newest_first" else (">", "")
         )
-        after = f"({', '.join(keys)}) {comparison} ({', '.join(seen_keys)})" if seen else "TRUE"
+        after = f"({', '.join(keys)}) {comparison} ({', '.join(last_row_keys)})" if last else "TRUE"
         return after, ", ".join(key + direction for key in keys)
 
     def _limit(self, limit: int | None) -> int:
@@ -373,8 +379,8 @@ def _start_of(period: Grouping, at: str) -> str:
     return f"{_FIRST_DAYS[period].format(at=at)} || 'T00:00:00'"
 
 
-def _seen_values(seen: Seen | None) -> dict[str, str]:
-    return {"seen_at": seen.created_at, "seen_id": seen.id} if seen else {}
+def _last_row_values(last: LastRow | None) -> dict[str, str]:
+    return {"last_at": last.created_at, "last_id": last.id} if last else {}
 
 
 def _with_foreign_row(array: bytes) -> bytes:
@@ -396,6 +402,6 @@ def _within(request: AnyRequest, edge: datetime, step: timedelta) -> datetime:
     except OverflowError:
         return edge
     first, last = request.created_at_from, request.created_at_to
-    too_early = first and wire_text(timestamp) <= wire_text(first)
-    too_late = last and wire_text(timestamp) >= wire_text(last)
+    too_early = first and timestamp_text(timestamp) <= timestamp_text(first)
+    too_late = last and timestamp_text(timestamp) >= timestamp_text(last)
     return edge if too_early or too_late else timestamp

@@ -30,7 +30,7 @@ from flowhunt.sandbox._journal import Journal, Request
 from flowhunt.sandbox._ledger import Ledger
 from flowhunt.sandbox._middleware import Middleware
 from flowhunt.sandbox._options import OptionKeywords, Options
-from flowhunt.sandbox._schemas import wire_text
+from flowhunt.sandbox._schemas import timestamp_text
 from flowhunt.sandbox._server import Server
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class Sandbox:
     def transactions(self, workspace_id: str | None = None) -> list[dict[str, Any]]:
         """Every transaction of a workspace (the first, if none is named) as the JSON has it."""
         rows: list[dict[str, Any]] = json.loads(
-            self._open_ledger().everything(self._workspace(workspace_id))
+            self._open_ledger().all_transactions(self._workspace(workspace_id))
         )
         return rows
 
@@ -292,7 +292,7 @@ class Sandbox:
             "seed": self._seed,
             "workspaces": len(self.workspaces),
             "transactions": self._transactions,
-            "until": wire_text(self.until),
+            "until": timestamp_text(self.until),
             "amount_sign": self.options.amount_sign,
             "unlisted_codes": self.options.unlisted_codes,
         }

@@ -98,7 +98,7 @@ def naive_utc(timestamp: datetime) -> datetime:
         return datetime.min if timestamp.year == 1 else datetime.max
 
 
-def wire_text(timestamp: datetime) -> str:
+def timestamp_text(timestamp: datetime) -> str:
     """A timestamp as text, whose alphabetical order is the order in time."""
     return naive_utc(timestamp).isoformat()
 

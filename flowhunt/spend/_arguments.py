@@ -1,4 +1,4 @@
-"""Checks of the arguments of a question."""
+"""Checks of the arguments of questions about spending."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST_COUNT = 2**31 - 1
 _LARGEST_UNITS = 2**63 - 1
 
 
-def count(name: str, value: Any) -> int:
+def checked_count(name: str, value: Any) -> int:
     """A number of rows, days or weeks.
 
     :raises ApiValueError: it is less than 1, or needs more than 32 bits
@@ -28,7 +28,7 @@ def count(name: str, value: Any) -> int:
     return number
 
 
-def units(name: str, value: Any) -> int:
+def checked_units(name: str, value: Any) -> int:
     """A balance or a budget.
 
     :raises ApiValueError: it needs more than 64 bits
@@ -40,7 +40,7 @@ def units(name: str, value: Any) -> int:
     return number
 
 
-def factor(name: str, value: Any) -> float:
+def checked_factor(name: str, value: Any) -> float:
     """A factor.
 
     :raises ApiValueError: it is no number, or below 0
@@ -50,7 +50,7 @@ def factor(name: str, value: Any) -> float:
     return float(value)
 
 
-def choice(name: str, value: str, choices: Any) -> str:
+def checked_choice(name: str, value: str, choices: Any) -> str:
     """One of the values of a ``Literal``.
 
     :raises ApiValueError: it is none of them
@@ -61,8 +61,8 @@ def choice(name: str, value: str, choices: Any) -> str:
 
 
 @contextmanager
-def calendar() -> Generator[None, None, None]:
-    """Compute with days that a caller or a row names.
+def calendar_errors() -> Generator[None, None, None]:
+    """Convert errors of computing with days.
 
     :raises ApiValueError: one of them is before the year 1 or after the year 9999
     """

@@ -1,4 +1,4 @@
-"""DuckDB with the macros: only registered tables can be read, and no text becomes SQL."""
+"""DuckDB with the macros. It reads registered tables only, and takes values as parameters only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import duckdb
 import pyarrow as pa
 
 from flowhunt.exceptions import ApiValueError
-from flowhunt.spend._relation import opened, select
+from flowhunt.spend._relation import open_relation, select
 
 MACROS = files("flowhunt.spend").joinpath("macros.sql").read_text(encoding="utf-8")
 """The SQL of the macros, for a DuckDB connection of the caller."""
 
 TRANSACTIONS = "transactions"
 
-_CLOSED: dict[str, Any] = {  # to files, to the network, and to the caller's variables
+_ISOLATED: dict[str, Any] = {  # from files, from the network, and from the caller's variables
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "enable_external_access": "false",
@@ -26,10 +26,10 @@ _CLOSED: dict[str, Any] = {  # to files, to the network, and to the caller's var
 }
 
 
-def connected(relation: Any) -> duckdb.DuckDBPyConnection:
+def open_database(relation: Any) -> duckdb.DuckDBPyConnection:
     """A database in memory with the macros, and a relation as the view ``transactions``."""
-    source = opened(relation)
-    database = duckdb.connect(config=_CLOSED)
+    source = open_relation(relation)
+    database = duckdb.connect(config=_ISOLATED)
     database.execute("SET TimeZone = 'UTC'")
     database.execute(MACROS)
     database.register("source", source)
@@ -42,7 +42,7 @@ def run(database: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, 
 
     :raises ApiValueError: the data or a parameter cannot be used, or a sum needs more than 64 bits
     """
-    with _errors():
+    with _duckdb_errors():
         database.execute(sql, dict(parameters))
 
 
@@ -51,22 +51,26 @@ def query(database: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str
 
     :raises ApiValueError: as in ``run``
     """
-    with _errors():
+    with _duckdb_errors():
         found: pa.Table = database.sql(sql, params=dict(parameters)).to_arrow_table()
     return found
 
 
 @contextmanager
-def _errors() -> Generator[None, None, None]:
+def _duckdb_errors() -> Generator[None, None, None]:
+    """Convert errors of DuckDB.
+
+    :raises ApiValueError: DuckDB raised an error
+    """
     try:
         yield
     except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         raise ApiValueError(
-            f"a value cannot be used, or a sum needs more than 64 bits: {_line(error)}"
+            f"a value cannot be used, or a sum needs more than 64 bits: {_first_line(error)}"
         ) from error
     except duckdb.Error as error:
-        raise ApiValueError(f"the relation cannot be used: {_line(error)}") from error
+        raise ApiValueError(f"the relation cannot be used: {_first_line(error)}") from error
 
 
-def _line(error: duckdb.Error) -> str:
+def _first_line(error: duckdb.Error) -> str:
     return str(error).partition("\n")[0]

@@ -1,4 +1,4 @@
-"""The bounds and the zone of a question, as timestamps and as days of the zone."""
+"""The zone of spending, and its period as days of the zone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Timestamp = datetime | date | str
 
 
 class Zone:
-    """A zone as DuckDB knows it: a name, and what to add for a zone of a fixed UTC offset.
+    """A zone as DuckDB takes it: a name, and the offset to add if the zone has a fixed one.
 
     :param zone: the name of a time zone such as "Europe/Prague", a ``ZoneInfo`` or a ``timezone``
     :raises ApiValueError: it is none of these
@@ -54,18 +54,18 @@ class Zone:
 
 @dataclass(frozen=True)
 class Period:
-    """The days of a history, and which of them are complete.
+    """The days of a history, and those of them that are complete.
 
     :ivar first_day: the first day
     :ivar end_day: the day after the last
-    :ivar whole_since: the first complete day
-    :ivar whole_until: the day after the last complete day
+    :ivar complete_since: the first complete day
+    :ivar complete_until: the day after the last complete day
     """
 
     first_day: date
     end_day: date
-    whole_since: date
-    whole_until: date
+    complete_since: date
+    complete_until: date
 
 
 def period(
@@ -73,8 +73,8 @@ def period(
 ) -> Period:
     """The days since and until some timestamps; without them, the days of the rows.
 
-    A day is complete if all of it is known to be in the history. Where a bound is not given, the
-    first or last day with a row is not known to be.
+    A day is complete if the history is known to have all of it. Without a bound, that is not known
+    of the first or last day with a row.
 
     :param rows: the first and the last day with a row, if there are any
     """
@@ -82,10 +82,10 @@ def period(
         day = since or until
         edge = day.astimezone(zone.tzinfo).date() if day else date(1970, 1, 1)
         return Period(edge, edge, edge, edge)
-    known = rows or (date.max, date.min)
-    first_day, whole_since = _first_days(zone, since, known[0])
-    end_day, whole_until = _end_days(zone, until, known[1])
-    return Period(first_day, end_day, whole_since, whole_until)
+    first_row, last_row = rows or (date.max, date.min)
+    first_day, complete_since = _first_days(zone, since, first_row)
+    end_day, complete_until = _end_days(zone, until, last_row)
+    return Period(first_day, end_day, complete_since, complete_until)
 
 
 def _first_days(zone: Zone, since: datetime | None, first_row: date) -> tuple[date, date]:
@@ -103,4 +103,4 @@ def _end_days(zone: Zone, until: datetime | None, last_row: date) -> tuple[date,
 
 
 def _utc(timestamp: datetime) -> datetime:
-    return timestamp.astimezone(UTC)  # two timestamps of one zone compare by its clock
+    return timestamp.astimezone(UTC)  # Python compares local time if both have one zone

@@ -1,4 +1,4 @@
-"""Paths, frames and batches with our columns, as Arrow tables or datasets for DuckDB."""
+"""Opens paths, frames and batches of transactions as Arrow tables or datasets for DuckDB."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ COLUMNS = {
     "user_id": "NULL::VARCHAR",
     "workspace_id": "NULL::VARCHAR",
 }
-"""The columns that are read, each with the SQL in place of a missing one."""
+"""The columns that are read, each with the SQL to use if it is missing."""
 _REQUIRED = ("created_at", "amount")
 _INTEGERS = ("amount", "cnt")
 
 _TYPES: dict[str, Any] = {**dict.fromkeys(TRANSACTION_COLUMNS, pa.string()), "cnt": pa.int64()}
 _TYPES["amount"] = pa.int64()
-"""Types of columns in files of text; a timestamp is read from its text."""
+"""Types of columns in CSV and JSON Lines, where DuckDB reads timestamps from text."""
 
 _SUFFIXES = (".parquet", ".csv", ".jsonl")
 
 
-def opened(relation: Any) -> Any:
+def open_relation(relation: Any) -> Any:
     """An Arrow table or dataset of a relation.
 
     :raises ApiTypeError: it is no relation
@@ -48,8 +48,8 @@ def opened(relation: Any) -> Any:
     except pa.ArrowInvalid as error:
         raise ApiTypeError(f"{type(relation).__name__} is no table: {error}") from error
     names = source.schema.names
-    if twice := [name for name in COLUMNS if names.count(name) > 1]:
-        raise ApiValueError(f"the relation has several columns {twice[0]}")
+    if repeated := [name for name in COLUMNS if names.count(name) > 1]:
+        raise ApiValueError(f"the relation has several columns {repeated[0]}")
     missing = [name for name in _REQUIRED if name not in names]
     if missing:
         raise ApiValueError(
@@ -62,16 +62,16 @@ def opened(relation: Any) -> Any:
 
 
 def select(columns: Sequence[str]) -> str:
-    """SQL of our columns, for a relation named ``source`` with some of them."""
-    chosen = (
-        name if name in columns else f"{absent} AS {name}" for name, absent in COLUMNS.items()
+    """SQL that selects ``COLUMNS`` from a relation ``source`` that has some of them."""
+    selected = (
+        name if name in columns else f"{missing} AS {name}" for name, missing in COLUMNS.items()
     )
-    return f"SELECT {', '.join(chosen)} FROM source"  # noqa: S608  names of ours alone
+    return f"SELECT {', '.join(selected)} FROM source"  # noqa: S608  names of this module alone
 
 
 def _is_integer(kind: pa.DataType) -> bool:
-    whole = pa.types.is_decimal(kind) and getattr(kind, "scale", None) == 0
-    return whole or pa.types.is_integer(kind) or pa.types.is_null(kind)
+    has_no_fraction = pa.types.is_decimal(kind) and getattr(kind, "scale", None) == 0
+    return has_no_fraction or pa.types.is_integer(kind) or pa.types.is_null(kind)
 
 
 def _source(relation: Any) -> Any:
@@ -93,23 +93,25 @@ def _source(relation: Any) -> Any:
     )
 
 
-def _from_batches(batches: Iterable[Any], schema: Any = None) -> pa.Table:
-    """Only our columns of batches, so that the others need no memory."""
-    kept: list[Any] = []
+def _from_batches(batches: Iterable[Any], schema: Any = None) -> Any:
+    """The columns of batches that are read, so that the others need no memory."""
+    selected: list[Any] = []
     for index, batch in enumerate(batches):
         if not isinstance(batch, pa.RecordBatch):
             raise ApiTypeError(
                 f"item {index} of the relation is {type(batch).__name__} and not a RecordBatch: "
                 "for rows of a search, use frames.transactions(rows)"
             )
-        kept.append(_ours(batch))
-    if not kept and schema is None:
+        selected.append(_with_read_columns(batch))
+    if not selected and schema is None:
         raise ApiValueError("the relation has no batch, so its columns are unknown: pass a table")
-    return pa.Table.from_batches(kept) if kept else _ours(schema.empty_table())
+    if not selected:
+        return _with_read_columns(schema.empty_table())
+    return pa.Table.from_batches(selected)
 
 
-def _ours(columns: Any) -> Any:
-    return columns.select([name for name in columns.schema.names if name in COLUMNS])
+def _with_read_columns(rows: Any) -> Any:
+    return rows.select([name for name in rows.schema.names if name in COLUMNS])
 
 
 def _from_path(path: Path) -> Any:
@@ -145,7 +147,7 @@ def _from_files(files: list[str], suffix: str) -> Any:
         names = pyarrow.dataset.dataset(files, format=form).schema.names
     except pa.ArrowException as error:
         raise ApiValueError(f"{files[0]} cannot be read: {error}") from error
-    # Types are ours and not guessed: an ID of digits is text.
+    # Arrow would guess types, and take an ID of digits for a number.
     schema = pa.schema([(name, _TYPES[name]) for name in names if name in COLUMNS])
     return pyarrow.dataset.dataset(files, schema=schema, format=form)
 
@@ -154,6 +156,6 @@ def _text_format(suffix: str) -> Any:
     if suffix == ".jsonl":
         return pyarrow.dataset.JsonFileFormat()
     nulls = pyarrow.csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
-    dataset: Any = pyarrow.dataset  # its types want every option
+    dataset: Any = pyarrow.dataset  # its stubs require every option
     options = dataset.CsvFragmentScanOptions(convert_options=nulls)
     return dataset.CsvFileFormat(default_fragment_scan_options=options)

@@ -25,7 +25,7 @@ _SHOWN = 60
 class Result(frames.Table):
     """A table whose amounts are exact integers, shown to people in credits.
 
-    :ivar notes: what the data cannot show, such as partial periods
+    :ivar notes: limits of the result, such as partial periods
     :ivar unit: how many units of an amount are one credit
     """
 

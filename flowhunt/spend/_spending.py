@@ -1,4 +1,4 @@
-"""Questions about the spending of a history."""
+"""Spending: the questions about the spending of a history."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ import pyarrow.compute as pc
 
 from flowhunt.credits import UNITS_PER_CREDIT
 from flowhunt.exceptions import ApiTypeError, ApiValueError
-from flowhunt.spend._arguments import calendar, choice, count, factor, units
-from flowhunt.spend._database import TRANSACTIONS, connected, query, run
+from flowhunt.spend._arguments import (
+    calendar_errors,
+    checked_choice,
+    checked_count,
+    checked_factor,
+    checked_units,
+)
+from flowhunt.spend._database import TRANSACTIONS, open_database, query, run
 from flowhunt.spend._period import Period, Timestamp, Zone, period
 from flowhunt.spend._result import Result
 from flowhunt.spend._unit import check_unit, credits_text
@@ -74,8 +80,8 @@ class Spending:
             )
         self._bounds = bounds
         self._lock = Lock()
-        self._database = connected(relation)
-        with calendar():
+        self._database = open_database(relation)
+        with calendar_errors():
             self._read(_ids(workspace_id))
 
     @property
@@ -124,17 +130,17 @@ class Spending:
         """The largest spending: a row a name, with its share of all spending in percent.
 
         :param by: ``"type"``, ``"context"``, ``"user"`` or ``"workspace"``
-        :param limit: most rows; a note says what the others spent
+        :param limit: most rows; a note states the spending of all others
         :param since: the first day; ``None`` for all
         :param until: the day after the last
         """
         days = self._days(since, until)
         found = self._query(
             "FROM flowhunt_top('spending', $key, $since, $until)",
-            key=choice("by", by, Key),
+            key=checked_choice("by", by, Key),
             **days,
         )
-        return self._first(found, limit)
+        return self._largest(found, limit)
 
     def changes(
         self, by: Key, since: date, until: date | None = None, *, limit: int = 10
@@ -147,24 +153,24 @@ class Spending:
         :param limit: most rows
         """
         first = self._zone.timestamp("since", since).date()
-        with calendar():
+        with calendar_errors():
             days = self._days(first, first + timedelta(days=7) if until is None else until)
             before = days["since"] - (days["until"] - days["since"])
         found = self._query(
             "FROM flowhunt_changes('spending', $key, $before, $since, $until)",
-            key=choice("by", by, Key),
+            key=checked_choice("by", by, Key),
             before=before,
             **days,
         )
-        return self._first(found, limit, self._incomplete(before, days["until"]))
+        return self._largest(found, limit, self._incomplete(before, days["until"]))
 
     def odd_days(self, *, weeks: int = 8, least: int = 6, deviations: float = 5.0) -> Result:
         """Days that spent far more or less than the same weekday usually does.
 
-        The usual is the median of the same weekday in the weeks before. A day is odd if it is off
-        by more than ``deviations`` times 1.4826 times the median absolute deviation, and by more
-        than half of the usual. Partial days and days with too little history are not judged; a
-        note states how many.
+        The usual is the median of the same weekday in the weeks before (the lower of two middle
+        values). A day is odd if it is off by more than ``deviations`` times 1.4826 times the median
+        absolute deviation, and by more than half of the usual. Partial days and days with too
+        little history are not judged; a note states how many.
 
         :param weeks: how many weeks before a day are compared
         :param least: how many of these weeks are required
@@ -181,7 +187,7 @@ class Spending:
         return Result(odd, self.unit, notes)
 
     def runway(self, balance: int, *, days: int = 28) -> Result:
-        """How long a balance lasts, in days, at the pace of the last complete days.
+        """How many days a balance lasts, at the pace of the last complete days.
 
         The range is from the busiest to the quietest 7 days in a row among them. Null means no end
         in sight, or too little history, as ``note`` states.
@@ -190,9 +196,9 @@ class Spending:
         :param days: how many of the last complete days are used
         """
         return self._result(
-            "FROM flowhunt_runway('days', $balance, $span)",
-            balance=units("balance", balance),
-            span=count("days", days),
+            "FROM flowhunt_runway('days', $balance, $recent_days)",
+            balance=checked_units("balance", balance),
+            recent_days=checked_count("days", days),
         )
 
     def budget(
@@ -210,22 +216,22 @@ class Spending:
         :param on: a day of the period; ``None`` for the last day of the history
         :param days: how many of the last complete days are used
         """
-        budget = units("budget", budget)
+        budget = checked_units("budget", budget)
         if budget < 1:
             raise ApiValueError(f"budget must be a positive amount, not {budget!r}")
         found = self._result(
-            "FROM flowhunt_budget('days', $budget, $period, $on_day, $span)",
+            "FROM flowhunt_budget('days', $budget, $period, $on_day, $recent_days)",
             budget=budget,
-            period=choice("period", period, BudgetPeriod),
+            period=checked_choice("period", period, BudgetPeriod),
             on_day=self._day("on", on) or self._period.end_day - timedelta(days=1),
-            span=count("days", days),
+            recent_days=checked_count("days", days),
         )
-        with calendar():
+        with calendar_errors():
             found.to_dicts()  # its end may be in the year 10000
         return found
 
     def close(self) -> None:
-        """Free the rows read."""
+        """Free the memory of the rows."""
         self._database.close()
 
     def __enter__(self) -> Spending:
@@ -267,11 +273,11 @@ class Spending:
         run(
             self._database,
             "CREATE TABLE days AS FROM flowhunt_days("
-            "'spending', $first_day, $end_day, $whole_since, $whole_until)",
+            "'spending', $first_day, $end_day, $complete_since, $complete_until)",
             vars(self._period),
         )
 
-    # Asking
+    # Queries
 
     def _days(self, since: date | None, until: date | None) -> dict[str, date]:
         days = {
@@ -288,23 +294,25 @@ class Spending:
         return None if value is None else self._zone.timestamp(name, value).date()
 
     def _incomplete(self, since: date, until: date) -> list[str]:
-        known = self._period
-        if known.whole_since <= since and until <= known.whole_until:
+        complete_since, complete_until = self._period.complete_since, self._period.complete_until
+        if complete_since <= since and until <= complete_until:
             return []
-        note = f"partial: {since} until {until} is compared, and only {known.whole_since} until"
-        return [f"{note} {known.whole_until} is complete"]
+        compared = f"{since} until {until} is compared"
+        return [
+            f"partial: {compared}, and only {complete_since} until {complete_until} is complete"
+        ]
 
     def _judged(self, weeks: int, least: int, deviations: float) -> Any:
         return self._query(
             "FROM flowhunt_odd_days('days', $weeks, $least, $k)",
-            weeks=count("weeks", weeks),
-            least=count("least", least),
-            k=factor("deviations", deviations),
+            weeks=checked_count("weeks", weeks),
+            least=checked_count("least", least),
+            k=checked_factor("deviations", deviations),
         )
 
-    def _first(self, found: Any, limit: int, notes: Sequence[str] = ()) -> Result:
-        """The first rows, and a note of what the others spent."""
-        others = found.slice(count("limit", limit))
+    def _largest(self, found: Any, limit: int, notes: Sequence[str] = ()) -> Result:
+        """The first rows, and a note of the spending of all others."""
+        others = found.slice(checked_count("limit", limit))
         if others.num_rows:
             spent = sum(others.column("spent").to_pylist())
             credits = credits_text(spent, self.unit)

@@ -1,4 +1,4 @@
-"""Units of an amount that are one credit."""
+"""The unit of amounts: how many units are one credit, and credits as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flowhunt.exceptions import ApiValueError
 
 _LARGEST = 10**18
 _CENT = Decimal("0.01")
-_EXACT = Context(prec=60)  # that of the caller may have few digits
+_EXACT = Context(prec=60)  # the caller's context may have too few digits
 
 
 def is_power_of_ten(unit: int) -> bool:
@@ -31,7 +31,7 @@ def credits_text(units: int, unit: int) -> str:
 
 
 def readable(credits: Decimal) -> Decimal:
-    """Credits with two decimals; amounts below 0.01 with all of theirs."""
+    """Credits with two decimals; amounts below 0.01 with all decimals."""
     if credits.copy_abs() >= _CENT:
         return credits.quantize(_CENT, context=_EXACT)
     return credits.normalize(_EXACT)

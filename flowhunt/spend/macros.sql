@@ -1,10 +1,10 @@
 -- Spending as DuckDB table macros. Amounts stay exact integers: sums are HUGEINT, and a result that
 -- does not fit into a BIGINT is an error.
 --
--- flowhunt_spending makes the relation that the others read, flowhunt_days the days of it. Names of
--- parameters begin with _ so that none can be taken for a column.
+-- flowhunt_spending makes the relation that the other macros read, and flowhunt_days its days.
+-- Names of parameters begin with _ so that DuckDB takes none for a column.
 
--- What was spent by day and by everything that it can be grouped by.
+-- Spending by day, transaction type, context, user and workspace.
 --   _t          created_at, amount, cnt (how many transactions a row stands for), transaction_type,
 --               context_id, context_desc, user_id, workspace_id; created_at without a zone is UTC
 --   _sign       1 where positive amounts are spending, -1 where negative amounts are
@@ -29,8 +29,10 @@ CREATE OR REPLACE MACRO flowhunt_spending(_t, _sign, _zone, _shift, _since, _unt
     AND (_ids IS NULL OR list_contains(_ids, workspace_id))
   GROUP BY ALL;
 
--- Every day from _first up to _end. Those outside of _whole_since and _whole_until are partial.
-CREATE OR REPLACE MACRO flowhunt_days(_spending, _first, _end, _whole_since, _whole_until) AS TABLE
+-- Every day from _first up to _end. Days before _complete_since or from _complete_until on are
+-- partial.
+CREATE OR REPLACE MACRO flowhunt_days(
+    _spending, _first, _end, _complete_since, _complete_until) AS TABLE
   WITH sums AS (
     SELECT day, sum(spent) AS spent, sum(returned) AS returned, sum(transactions) AS transactions
     FROM query_table(_spending) GROUP BY day),
@@ -38,7 +40,7 @@ CREATE OR REPLACE MACRO flowhunt_days(_spending, _first, _end, _whole_since, _wh
     SELECT unnest(generate_series(_first::DATE, _end::DATE - 1, INTERVAL 1 DAY))::DATE AS day)
   SELECT day, coalesce(spent, 0)::BIGINT AS spent, coalesce(returned, 0)::BIGINT AS returned,
          coalesce(transactions, 0)::BIGINT AS transactions,
-         day < _whole_since::DATE OR day >= _whole_until::DATE AS partial
+         day < _complete_since::DATE OR day >= _complete_until::DATE AS partial
   FROM all_days LEFT JOIN sums USING (day) ORDER BY day;
 
 CREATE OR REPLACE MACRO flowhunt_total(_days) AS TABLE
@@ -94,13 +96,13 @@ CREATE OR REPLACE MACRO flowhunt_changes(_spending, _key, _before, _since, _unti
 -- lower of two middle values; 1.4826 makes a standard deviation of the median absolute deviation.
 -- A day is odd if it is off by more than _k of these and by more than half of the usual.
 CREATE OR REPLACE MACRO flowhunt_odd_days(_days, _weeks, _least, _k) AS TABLE
-  WITH whole AS (SELECT day, spent::HUGEINT AS spent FROM query_table(_days) WHERE NOT partial),
+  WITH complete AS (SELECT day, spent::HUGEINT AS spent FROM query_table(_days) WHERE NOT partial),
   back AS (
     SELECT unnest(generate_series(1, least(_weeks, (max(day) - min(day)) // 7))) AS weeks
-    FROM whole),
+    FROM complete),
   pairs AS (
     SELECT a.day, a.spent, b.spent AS like_spent
-    FROM whole a CROSS JOIN back JOIN whole b ON b.day = a.day - (7 * weeks)::INTEGER),
+    FROM complete a CROSS JOIN back JOIN complete b ON b.day = a.day - (7 * weeks)::INTEGER),
   medians AS (
     SELECT day, any_value(spent) AS spent, quantile_disc(like_spent, 0.5) AS usual,
            count(*) AS like_days
@@ -120,10 +122,10 @@ CREATE OR REPLACE MACRO flowhunt_odd_days(_days, _weeks, _least, _k) AS TABLE
   FROM query_table(_days) d LEFT JOIN medians m USING (day) LEFT JOIN spreads USING (day)
   ORDER BY d.day;
 
--- Of the last complete days: how many, what they spent, and the busiest and quietest 7 in a row.
-CREATE OR REPLACE MACRO flowhunt_pace(_days, _span) AS TABLE
-  WITH whole AS (SELECT day, spent::HUGEINT AS spent FROM query_table(_days) WHERE NOT partial),
-  recent AS (FROM whole WHERE day > (SELECT max(day) FROM whole) - _span::INTEGER),
+-- The number and the spending of the last complete days, and the busiest and quietest 7 in a row.
+CREATE OR REPLACE MACRO flowhunt_pace(_days, _recent_days) AS TABLE
+  WITH complete AS (SELECT day, spent::HUGEINT AS spent FROM query_table(_days) WHERE NOT partial),
+  recent AS (FROM complete WHERE day > (SELECT max(day) FROM complete) - _recent_days::INTEGER),
   stretches AS (
     SELECT spent, sum(spent) OVER o AS week, count(*) OVER o AS length
     FROM recent WINDOW o AS (ORDER BY day ROWS 6 PRECEDING))
@@ -133,8 +135,8 @@ CREATE OR REPLACE MACRO flowhunt_pace(_days, _span) AS TABLE
 
 -- Days that a balance lasts: at the mean pace of 7 complete days or more, and from 14 days on
 -- between the paces of the busiest and the quietest week among them. NULL is "no end in sight".
-CREATE OR REPLACE MACRO flowhunt_runway(_days, _balance, _span) AS TABLE
-  WITH pace AS (FROM flowhunt_pace(_days, _span)),
+CREATE OR REPLACE MACRO flowhunt_runway(_days, _balance, _recent_days) AS TABLE
+  WITH pace AS (FROM flowhunt_pace(_days, _recent_days)),
   positive AS (SELECT greatest(_balance::HUGEINT, 0) AS held)
   SELECT _balance::BIGINT AS balance, spent::BIGINT AS spent, days AS of_days,
          CASE WHEN days >= 7 THEN round(held * days / nullif(spent, 0), 1) END AS days_left,
@@ -146,9 +148,9 @@ CREATE OR REPLACE MACRO flowhunt_runway(_days, _balance, _span) AS TABLE
               END AS note
   FROM pace, positive;
 
--- What of a budget is spent in the period that a day is in, and where it ends: what its complete
--- days spent, and for each other day the mean of the last complete ones, 7 or more.
-CREATE OR REPLACE MACRO flowhunt_budget(_days, _budget, _period, _on_day, _span) AS TABLE
+-- The share of a budget spent in the period of a day, and its projection: the spending of the
+-- complete days, and for each other day the mean of the last complete days, 7 or more.
+CREATE OR REPLACE MACRO flowhunt_budget(_days, _budget, _period, _on_day, _recent_days) AS TABLE
   WITH bounds AS (
     SELECT date_trunc(_period, _on_day::DATE)::DATE AS since,
            (since + CASE _period WHEN 'week' THEN INTERVAL 7 DAY WHEN 'month' THEN INTERVAL 1 MONTH
@@ -156,11 +158,11 @@ CREATE OR REPLACE MACRO flowhunt_budget(_days, _budget, _period, _on_day, _span)
                                  WHEN 'year' THEN INTERVAL 1 YEAR END)::DATE AS until),
   sums AS (
     SELECT since, until, until - since AS length, coalesce(sum(spent), 0) AS spent,
-           coalesce(sum(spent) FILTER (NOT partial), 0) AS whole_spent,
+           coalesce(sum(spent) FILTER (NOT partial), 0) AS complete_spent,
            count(*) FILTER (NOT partial) AS of_days
     FROM bounds LEFT JOIN query_table(_days) ON day >= since AND day < until
     GROUP BY since, until),
-  pace AS (SELECT days AS pace_days, spent AS pace_spent FROM flowhunt_pace(_days, _span)),
+  pace AS (SELECT days AS pace_days, spent AS pace_spent FROM flowhunt_pace(_days, _recent_days)),
   known AS (SELECT min(day) FILTER (NOT partial) AS first_day FROM query_table(_days)),
   judged AS (
     SELECT *, CASE WHEN first_day IS NULL OR first_day > since
@@ -171,8 +173,8 @@ CREATE OR REPLACE MACRO flowhunt_budget(_days, _budget, _period, _on_day, _span)
     FROM sums, pace, known),
   ends AS (
     SELECT *, CASE WHEN note IS NOT NULL THEN NULL
-                   WHEN of_days = length THEN whole_spent
-                   ELSE whole_spent + (2 * (length - of_days) * pace_spent + pace_days)
+                   WHEN of_days = length THEN complete_spent
+                   ELSE complete_spent + (2 * (length - of_days) * pace_spent + pace_days)
                                       // (2 * pace_days) END AS projected
     FROM judged)
   SELECT since, until, _budget::BIGINT AS budget, spent::BIGINT AS spent,
@@ -181,8 +183,8 @@ CREATE OR REPLACE MACRO flowhunt_budget(_days, _budget, _period, _on_day, _span)
          round(100 * projected / _budget::HUGEINT, 1) AS projected_percent, note
   FROM ends;
 
--- What transactions do to a balance: for each interval between two balances, how far the balance
--- moved and what the amounts in it add up to.
+-- The effect of transactions on a balance: for each interval between two balances, the change of
+-- the balance and the sum of the amounts.
 --   _balances  read_at TIMESTAMPTZ, balance
 CREATE OR REPLACE MACRO flowhunt_balances(_t, _balances) AS TABLE
   WITH moves AS (

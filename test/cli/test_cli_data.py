@@ -119,7 +119,7 @@ def test_usage_by_context_names_each_and_says_how_many_a_limit_leaves_out(run: R
     assert ran.err == "note: 2 more are not shown: give a larger --limit\n"
 
 
-def test_a_period_that_is_cut_or_not_over_is_partial(run: Run) -> None:
+def test_a_period_that_is_cut_short_or_not_over_is_partial(run: Run) -> None:
     found = rows(run, "usage", "--by", "week", "--since", "30d")
     today = datetime.now(UTC).date()
     first = today - timedelta(days=30)

@@ -178,6 +178,17 @@ def test_tls_is_examined_through_a_proxy_whose_password_is_not_shown(
     assert "pass-word" not in ran.out + ran.err
 
 
+def test_a_range_of_addresses_without_a_proxy_is_examined_without_one(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+
+    found = examine()
+    assert found["proxy"]["found"] == "none"
+    assert found["service"]["result"] == "ok"
+
+
 def test_a_port_without_tls_is_named(
     examine: Examine, service: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

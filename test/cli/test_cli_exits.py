@@ -17,7 +17,7 @@ import pytest
 
 from cli_helpers import TIME_LIMIT, Run, spawn
 from flowhunt.cli import main
-from flowhunt.cli._main import is_left_by_reader
+from flowhunt.cli._main import is_closed_by_reader
 from flowhunt.sandbox import Sandbox
 from raw_server import Connection, RawServer
 
@@ -112,7 +112,7 @@ def test_a_reader_that_has_left_is_known_by_the_error_of_each_system(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(os, "name", system)
-        found = is_left_by_reader(OSError(code, "of a write"))
+        found = is_closed_by_reader(OSError(code, "of a write"))
     assert found is is_left
 
 

@@ -16,7 +16,7 @@ import pytest
 import flowhunt
 from cli_helpers import TIME_LIMIT, Run, spawn
 from flowhunt import Configuration, ProfileError
-from flowhunt._profiles import location
+from flowhunt._profiles import configuration_file
 from flowhunt.sandbox import Sandbox
 
 SECRET = "planted-secret-key"  # noqa: S105  made up
@@ -65,11 +65,11 @@ def test_the_file_is_in_the_users_folder_for_settings(monkeypatch: pytest.Monkey
     monkeypatch.setenv("HOME", "/home/someone")
     if sys.platform == "linux":
         monkeypatch.setenv("XDG_CONFIG_HOME", "/settings")
-        assert location() == Path("/settings/flowhunt/config.toml")
+        assert configuration_file() == Path("/settings/flowhunt/config.toml")
         monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
-        assert location() == Path("/home/someone/.config/flowhunt/config.toml")
+        assert configuration_file() == Path("/home/someone/.config/flowhunt/config.toml")
     monkeypatch.setenv("FLOWHUNT_CONFIG_FILE", "mine.toml")
-    assert location() == Path("mine.toml")
+    assert configuration_file() == Path("mine.toml")
 
 
 def test_no_file_is_no_profile() -> None:
@@ -195,7 +195,7 @@ def test_a_command_that_is_not_there_or_hangs_is_named(
     with pytest.raises(ProfileError, match="'no-such-program', cannot be run: No such file"):
         Configuration.from_profile().auth_headers()
     monkeypatch.setattr("flowhunt._profiles._COMMAND_SECONDS", 0.2)
-    with pytest.raises(ProfileError, match=r"did not end within 0\.2 s"):
+    with pytest.raises(ProfileError, match=r"did not finish within 0\.2 s"):
         command_profile(file, "import time; time.sleep(60)").auth_headers()
 
 

@@ -74,6 +74,8 @@ def test_the_top_ten_of_last_month() -> None:
 
 
 def test_the_same_in_a_notebook_with_a_plot() -> None:
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.close("all")  # pandas draws on the current axes, which another page may have left
     block = recipe("plot.barh")
     names: dict[str, Any] = {}
     exec(block.text.replace("spent.nlargest", "axes = spent.nlargest"), names)  # noqa: S102

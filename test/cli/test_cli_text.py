@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from cli_helpers import EVIL, TIME_LIMIT, Run, spawn
-from flowhunt.cli._text import one_line, plain
+from flowhunt._tables.display import plain
+from flowhunt.cli._text import one_line
 from flowhunt.sandbox import Sandbox
 
 pytestmark = pytest.mark.usefixtures("environment")

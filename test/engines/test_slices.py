@@ -264,7 +264,7 @@ def test_a_name_that_is_none_is_not_shown(path: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["no_such_module:f", "served:no_such_function"])
-def test_a_function_that_is_not_installed_says_so(path: str) -> None:
+def test_a_function_that_is_not_installed_is_an_error_with_the_remedy(path: str) -> None:
     with pytest.raises(flowhunt.ApiValueError, match=r"no_such.*install its package"):
         configurations(path)("workspace-1")
 

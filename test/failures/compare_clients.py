@@ -1,6 +1,7 @@
 """The same failures, given to other clients: ``python test/failures/compare_clients.py``.
 
-Prints the table of docs/reliability.md. Clients that are not installed are left out:
+Prints the outcomes in docs/reliability.md, where one row or column stands for those that are equal.
+Clients that are not installed are left out:
 ``pip install requests httpx openai stripe boto3`` installs them all. Each case has
 2 seconds and a process of its own; a cell is its outcome within 10.
 """

@@ -179,7 +179,9 @@ def test_the_error_for_addresses_that_all_refuse_names_the_reason(
     assert type(caught.value) is flowhunt.ApiConnectionException
 
 
-def test_a_name_without_an_address_says_so(resolve: Any, connect: Connect) -> None:
+def test_a_host_name_without_an_address_is_a_connection_error(
+    resolve: Any, connect: Connect
+) -> None:
     resolve()
     with pytest.raises(flowhunt.ApiConnectionException, match="no address"):
         ask(connect)
@@ -293,7 +295,7 @@ def test_a_name_is_looked_up_once_for_each_connection(resolve: Any, connect: Con
     assert asked == [f"{NAME}."]  # rooted, so no search domain is tried
 
 
-def test_a_name_that_nobody_knows_says_so(
+def test_an_unknown_host_name_is_a_connection_error(
     monkeypatch: pytest.MonkeyPatch, connect: Connect
 ) -> None:
     def getaddrinfo(*args: Any) -> list[Any]:
@@ -306,7 +308,7 @@ def test_a_name_that_nobody_knows_says_so(
     assert type(caught.value) is flowhunt.ApiConnectionException
 
 
-def test_a_proxy_whose_name_cannot_be_one_says_so(connect: Connect) -> None:
+def test_a_proxy_with_an_invalid_host_name_is_a_proxy_error(connect: Connect) -> None:
     api = connect("http://service.test", allow_plain_http=True, retries=0)
     api.api_client.configuration.proxy = "http://proxy..test:3128"
     with pytest.raises(flowhunt.ProxyException, match="not the name of a host"):

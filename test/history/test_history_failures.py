@@ -158,7 +158,7 @@ def test_closing_ends_the_waits_between_attempts(settings: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     ("settings", "requests"), [({}, 60), ({"workers": 4, "page_size": 10}, 200)]
 )
-def test_what_is_read_ahead_is_bounded(settings: dict[str, Any], requests: int) -> None:
+def test_prefetch_is_bounded(settings: dict[str, Any], requests: int) -> None:
     with ledger(history=made_at(evenly(20_000, 90))) as served:
         rows = iter_credit_transactions(served.api, served.workspace_id, **settings)
         next(rows)

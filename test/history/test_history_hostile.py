@@ -594,7 +594,7 @@ def test_a_service_that_ignores_bounds_is_an_error_soon_or_all_rows_are_returned
                 assert len(service.requests) < 60
 
 
-def test_a_larger_limit_is_asked_for_a_crowded_timestamp_alone() -> None:
+def test_a_larger_limit_is_only_for_a_timestamp_that_fills_a_response() -> None:
     for rows, most in ((HISTORY, 20), ([*HISTORY, *one_instant(50, types=("G",))], 200)):
         with WrongService(rows) as service, api_of(service) as api:
             assert len(list(models(api, Case(rows, page_size=20)))) == len(rows)

@@ -154,7 +154,7 @@ def test_days_may_be_those_of_another_zone() -> None:
 
 
 @pytest.mark.parametrize("grouping", ["week", "month"])
-def test_a_period_is_cut_by_the_bounds_asked_for_alone(grouping: str) -> None:
+def test_a_period_is_split_by_the_requested_bounds_alone(grouping: str) -> None:
     with ledger(history=made_at(evenly(300, 100)), max_limit=3) as served:
         first, last = (served.kept()[number]["created_at"] for number in (40, 250))
         asked = {"grouping": grouping, "created_at_from": first, "created_at_to": last}

@@ -130,7 +130,7 @@ def test_a_plan_takes_few_requests_and_no_transaction() -> None:
     assert operations.total() < 20
 
 
-def test_a_day_with_more_rows_than_a_window_has_is_cut() -> None:
+def test_a_day_with_more_rows_than_a_window_has_is_split() -> None:
     with ledger(history=made_at(evenly(2000, 1, datetime(2025, 3, 1)))) as served:
         plan = plan_of(served, page_size=10)
         assert plan.rows == 2000
@@ -139,7 +139,7 @@ def test_a_day_with_more_rows_than_a_window_has_is_cut() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 30])
-def test_a_burst_that_cannot_be_cut_is_one_window(seconds: int) -> None:
+def test_a_burst_that_cannot_be_split_is_one_window(seconds: int) -> None:
     burst = [NOON + timedelta(seconds=seconds) * number / 300 for number in range(300)]
     with ledger(history=made_at([*evenly(20, 90), *burst])) as served:
         plan = plan_of(served, page_size=10)

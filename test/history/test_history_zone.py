@@ -45,7 +45,7 @@ def service_of(rows: list[Row], kind: str, **options: Any) -> WrongService:
         keeps nothing but what the clock shows
     """
     if kind == "clock":
-        shown = [row | {"created_at": by_clock(row).isoformat()} for row in rows]
+        shown = [row | {"created_at": local_time(row).isoformat()} for row in rows]
         return WrongService(shown, search=Search(**options))
     timestamps, _, fold = kind.partition(" ")
     local: dict[str, Any] = {"local": PRAGUE, "fold": int(fold or 0)}
@@ -65,12 +65,12 @@ def at(row: Row) -> datetime:
     return datetime.fromisoformat(row["created_at"]).replace(tzinfo=UTC)
 
 
-def by_clock(row: Row) -> datetime:
+def local_time(row: Row) -> datetime:
     return at(row).astimezone(PRAGUE).replace(tzinfo=None)
 
 
 def ordered(rows: list[Row], kind: str) -> list[str]:
-    key = at if kind in AWARE else by_clock
+    key = at if kind in AWARE else local_time
     return [
         row["transaction_id"] for row in sorted(rows, key=lambda r: (key(r), r["transaction_id"]))
     ]
@@ -155,7 +155,7 @@ def test_sums_and_windows_agree_with_rows_across_both_changes(kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", AWARE)
-def test_columns_have_the_instant_of_each_row_with_an_offset(kind: str) -> None:
+def test_columns_have_rows_with_an_offset_in_utc(kind: str) -> None:
     with service_of(HISTORY, kind) as service, api_of(service) as api:
         table = table_of(api, zone=PRAGUE)
     assert table["created_at"].to_pylist() == sorted(map(at, HISTORY))
@@ -164,7 +164,7 @@ def test_columns_have_the_instant_of_each_row_with_an_offset(kind: str) -> None:
 def test_columns_have_the_first_of_two_instants_of_a_row_without_an_offset() -> None:
     with service_of(HISTORY, "clock") as service, api_of(service) as api:
         table = table_of(api, zone=PRAGUE)
-    wanted = [by_clock(row).replace(tzinfo=PRAGUE, fold=0).astimezone(UTC) for row in HISTORY]
+    wanted = [local_time(row).replace(tzinfo=PRAGUE, fold=0).astimezone(UTC) for row in HISTORY]
     assert table["created_at"].to_pylist() == sorted(wanted)
 
 

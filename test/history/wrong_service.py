@@ -418,7 +418,7 @@ def _bound(text: str, wrong: Endpoint) -> datetime:
     return _utc(text)
 
 
-def _by_clock(at: datetime, zone: tzinfo) -> datetime:
+def _local_time(at: datetime, zone: tzinfo) -> datetime:
     return at.replace(tzinfo=UTC).astimezone(zone)
 
 
@@ -493,7 +493,7 @@ def _page(request: Request, wrong: Endpoint, items: list[_Item]) -> list[_Item]:
 
 def _timestamp(at: datetime, style: str, wrong: Endpoint) -> str:
     if wrong.local and style.startswith("local"):
-        local = _by_clock(at, wrong.local)
+        local = _local_time(at, wrong.local)
         local = local if style == "local_aware" else local.replace(tzinfo=None)
         return local.isoformat(timespec=wrong.timespec)
     if style == "+02:00":
@@ -572,7 +572,7 @@ def _totals(kept: _Kept, request: Request, wrong: Totals) -> list[_Item]:
     for at, _, row in kept.items[kept.between(low, high, wrong)]:
         local = _later(at, zone)
         if wrong.local:
-            local = _by_clock(at, wrong.local).replace(tzinfo=None)
+            local = _local_time(at, wrong.local).replace(tzinfo=None)
         if unit and wrong.edges == "inside":
             first = _start(local, unit)
             start, last = _later(first, -zone), _later(_last(first, unit), -zone)

@@ -205,7 +205,9 @@ def test_a_table_that_only_a_newer_library_can_write_is_no_concurrent_sync(tmp_p
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_process_that_was_forked_after_a_sync_gets_an_error_that_says_so(tmp_path: Path) -> None:
+def test_a_process_that_was_forked_after_a_sync_gets_an_error_that_states_it(
+    tmp_path: Path,
+) -> None:
     with served(evenly(20, 5)) as (_, configuration):
         sync(tmp_path / "t", configuration)
         child = os.fork()

@@ -371,7 +371,7 @@ def test_rows_that_another_program_has_changed_are_replaced(
 @pytest.mark.parametrize(
     "edit", [{"created_at": "null"}, {"workspace_id": "null"}, {"workspace_id": "'another'"}]
 )
-def test_rows_that_no_sync_could_replace_are_an_error_that_says_so(
+def test_rows_that_no_sync_could_replace_are_an_error_with_the_remedy(
     tmp_path: Path, edit: dict[str, str]
 ) -> None:
     with served(history()) as (service, configuration):

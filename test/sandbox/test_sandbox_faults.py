@@ -207,7 +207,7 @@ def test_faults_are_ordered_listed_and_cleared_over_http(
         ({"retry_after": True}, "retry_after"),
     ],
 )
-def test_a_fault_that_cannot_be_is_refused_in_both_ways(
+def test_an_invalid_fault_is_refused_in_both_ways(
     pool: urllib3.PoolManager, shared: Sandbox, fields: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(pydantic.ValidationError, match=complaint):

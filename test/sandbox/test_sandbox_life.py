@@ -129,7 +129,7 @@ def test_a_sandbox_that_is_gone_takes_no_memory(call: Call) -> None:
     assert reference() is None
 
 
-def test_whoever_still_waits_when_it_stops_is_cut_off(
+def test_a_client_that_still_waits_when_it_stops_is_disconnected(
     call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Sandbox(transactions=1) as sandbox:

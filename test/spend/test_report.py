@@ -88,7 +88,9 @@ def test_the_page_shows_what_was_spent(page: Page, spending: Spending) -> None:
 
 
 @pytest.mark.parametrize("bounds", [(), ("2026-01-01", "2026-01-03")])
-def test_a_page_of_nothing_says_so(bounds: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_page_without_data_says_that_there_is_too_little(
+    bounds: tuple[str, ...], tmp_path: Path
+) -> None:
     nothing = Spending(TRANSACTION_SCHEMA.empty_table(), *bounds)
 
     text = write_report(nothing, tmp_path / "page.html", balance=5, budget=5).read_text()

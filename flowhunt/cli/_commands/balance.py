@@ -12,7 +12,7 @@ from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._pace import Pace, PaceUnknownError, Sign, pace_of, sign, tenths, unit
 from flowhunt.cli._session import Session
-from flowhunt.cli._workspaces import rows_of
+from flowhunt.cli._workspaces import rows_of_workspaces
 
 COLUMNS = (
     Column("workspace_id"),
@@ -35,11 +35,11 @@ def command(session: Session, sign: Sign, unit: int) -> None:
     sets another one.
     """
 
-    def ask(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
+    def read_workspace(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
         credits = api.get_workspace_credit_balance(workspace_id).credits
         row = {"workspace_id": workspace_id, "credits": credits}
         try:
-            yield {**row, **_lasting(pace_of(api, workspace_id, sign, unit), credits)}
+            yield {**row, **_pace_fields(pace_of(api, workspace_id, sign, unit), credits)}
         except PaceUnknownError as error:
             note(session, error.message)
             yield row
@@ -47,10 +47,10 @@ def command(session: Session, sign: Sign, unit: int) -> None:
             yield row
             raise
 
-    show(session, COLUMNS, rows_of(session, ask))
+    show(session, COLUMNS, rows_of_workspaces(session, read_workspace))
 
 
-def _lasting(pace: Pace, credits: int) -> Row:
+def _pace_fields(pace: Pace, credits: int) -> Row:
     days_left = pace.days_left(credits)
     return {
         "credits_per_day": pace.per_day(),

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import click
 
 import flowhunt
+from flowhunt._tables.display import plain
 from flowhunt.cli._errors import ExitCode
-from flowhunt.cli._options import ALL, Command, shared
+from flowhunt.cli._options import ALL, Command, non_negative, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._pace import Sign, pace_of, sign, tenths, unit
 from flowhunt.cli._session import Session
-from flowhunt.cli._text import plain, write
-from flowhunt.cli._workspaces import rows_of
+from flowhunt.cli._text import write
+from flowhunt.cli._workspaces import rows_of_workspaces
 from flowhunt.credits import UNITS_PER_CREDIT, to_decimal
 
 COLUMNS = (
@@ -28,20 +29,13 @@ COLUMNS = (
 )
 
 
-def limit(text: str) -> Decimal:
-    """A number of 0 or more. ``nan`` is refused: no balance would ever be below it."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("nan")
-    if not number.is_finite() or number < 0:
-        raise click.BadParameter(f"{text!r} is not a number of 0 or more")
-    return number
-
-
 @click.command(cls=Command)
-@click.option("--below", type=limit, metavar="CREDITS", help="Alert below this many credits.")
-@click.option("--days-below", type=limit, metavar="DAYS", help="Alert below this many days left.")
+@click.option(
+    "--below", type=non_negative, metavar="CREDITS", help="Alert below this many credits."
+)
+@click.option(
+    "--days-below", type=non_negative, metavar="DAYS", help="Alert below this many days left."
+)
 @sign
 @unit
 @shared(*ALL)
@@ -59,7 +53,7 @@ def command(
     if below is None and days_below is None:
         raise click.UsageError("give a limit: --below CREDITS, --days-below DAYS, or both")
 
-    def ask(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
+    def read_workspace(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
         credits = api.get_workspace_credit_balance(workspace_id).credits
         crossed: dict[str, Any] = {}
         error: Exception | None = None
@@ -71,13 +65,13 @@ def command(
                 if days_left is not None and days_left < days_below:
                     crossed |= {"days_left": tenths(days_left), "days_below": float(days_below)}
             except (flowhunt.OpenApiException, click.ClickException) as caught:
-                error = caught  # it hides no balance that is low
+                error = caught  # raised below, after the balance is reported
         if crossed:
             yield {"workspace_id": workspace_id, "credits": credits} | crossed
         if error is not None:
             raise error
 
-    if crossed := list(rows_of(session, ask)):
+    if crossed := list(rows_of_workspaces(session, read_workspace)):
         session.exit_code = ExitCode.LIMIT
         _report(session, crossed)
 

@@ -15,7 +15,7 @@ from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._session import Session
 from flowhunt.cli._text import one_line, write
-from flowhunt.cli._workspaces import Source, of_each, sources
+from flowhunt.cli._workspaces import Source, rows_of_sources, sources
 
 COLUMNS = (Column("check"), Column("result"), Column("found"), Column("remedy"))
 
@@ -32,7 +32,7 @@ COLUMNS = (Column("check"), Column("result"), Column("found"), Column("remedy"))
 @shared(*ALL)
 @click.pass_obj
 def command(session: Session, wait: float) -> None:
-    """Check each step of a call, and say what to do.
+    """Check each step of a call, and show what to do.
 
     Checks the profile, the proxy, the resolver, the connection, TLS and who signed it, the
     service and its clock, the credential, the workspace, each endpoint, and unit and sign of
@@ -43,10 +43,10 @@ def command(session: Session, wait: float) -> None:
         for finding in findings:
             if finding.result == "failed":
                 error = finding.error
-                session.exits_with(exit_code_of(error) if error else ExitCode.FAILED)
+                session.set_exit_code(exit_code_of(error) if error else ExitCode.FAILED)
             yield {name: getattr(finding, name) for name in ("check", "result", "found", "remedy")}
 
-    def work(source: Source) -> Iterator[Row]:
+    def read(source: Source) -> Iterator[Row]:
         return rows(examine(source, wait))
 
     try:
@@ -54,7 +54,7 @@ def command(session: Session, wait: float) -> None:
     except (CredentialMissingError, flowhunt.ProfileError) as error:
         found = rows([versions(), without_credential(error)])
     else:
-        found = chain(rows([versions()]), of_each(session, work))
+        found = chain(rows([versions()]), rows_of_sources(session, read))
     if session.output == "table" and not session.fields:
         for row in found:
             write(sys.stdout, _lines(row))

@@ -15,7 +15,7 @@ from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._period import half_open, period
 from flowhunt.cli._session import Session
-from flowhunt.cli._workspaces import Source, of_each
+from flowhunt.cli._workspaces import Source, rows_of_sources
 
 Format = Literal["csv", "jsonl", "parquet", "xlsx"]
 
@@ -67,7 +67,7 @@ def command(
         "progress": not session.all_profiles,
     }
 
-    def work(source: Source) -> Iterator[Row]:
+    def read(source: Source) -> Iterator[Row]:
         configuration = source.configuration()
         workspace_id = source.workspace_of(configuration)
         with flowhunt.ApiClient(configuration) as client:
@@ -80,12 +80,12 @@ def command(
             )
         yield _row(workspace_id, report)
 
-    def read(table: str) -> Iterator[Row]:
+    def read_table(table: str) -> Iterator[Row]:
         check_from(session)
         report = export_table(table, file, *bounds, workspace_id=session.workspace_id, **settings)
         yield _row(session.workspace_id, report)
 
-    show(session, COLUMNS, of_each(session, work) if path is None else read(path))
+    show(session, COLUMNS, rows_of_sources(session, read) if path is None else read_table(path))
 
 
 def _row(workspace_id: str | None, report: flowhunt.export.ExportReport) -> Row:

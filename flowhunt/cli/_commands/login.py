@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 import flowhunt
-from flowhunt._profiles import KEYRING_SERVICE, checked
+from flowhunt._profiles import KEYRING_SERVICE, checked_profile
 from flowhunt.cli._options import PROFILE, WORKSPACE, Command, shared
-from flowhunt.cli._profile_file import keep_profile
+from flowhunt.cli._profile_file import save_profile
 from flowhunt.cli._session import PROGRAM, Session
-from flowhunt.cli._text import say
+from flowhunt.cli._text import write_message
 
 _NAME = re.compile(r"[\w.-]+").fullmatch
 _LONGEST_KEY = 100_000  # characters
@@ -42,13 +42,13 @@ def arguments_of(command: str) -> list[str]:
     "--api-key-command",
     metavar="COMMAND",
     type=arguments_of,
-    help="Keep a command that prints the key, such as 'pass show flowhunt'.",
+    help="Save a command that prints the key, such as 'pass show flowhunt'.",
 )
 @click.option(
     "--keyring/--file",
     "in_keyring",
     default=None,
-    help="Where to keep the key.  [default: the system's key store, where keyring can use it]",
+    help="Where to save the key.  [default: the system's key store, if keyring can use it]",
 )
 @shared(PROFILE, WORKSPACE)
 @click.pass_obj
@@ -58,10 +58,10 @@ def command(
     api_key_command: list[str] | None,
     in_keyring: bool | None,
 ) -> None:
-    """Keep an API key as a profile.
+    """Save an API key as a profile.
 
-    The key is asked for without echo, or read from the first line of standard input where that is
-    not a terminal. It is kept once the service has accepted it. It is never an option, which other
+    The key is asked for without echo, or read from the first line of standard input if that is not
+    a terminal. It is saved once the service has accepted it. It is never an option, which other
     users of a machine can see.
 
     \b
@@ -83,11 +83,13 @@ def command(
     if in_keyring is None:
         in_keyring = _has_keyring()
     if "api_key" in settings and in_keyring:
-        _keep_in_keyring(name, settings.pop("api_key"))
+        _save_in_keyring(name, settings.pop("api_key"))
         settings["keyring"] = True
-    file = keep_profile(name, settings)
-    given = "" if name == "default" else f" --profile {name}"
-    say(sys.stderr, f"Profile {name} is kept in {file}. Try: {PROGRAM} balance{given}")
+    file = save_profile(name, settings)
+    profile_option = "" if name == "default" else f" --profile {name}"
+    write_message(
+        sys.stderr, f"Profile {name} is saved in {file}. Try: {PROGRAM} balance{profile_option}"
+    )
 
 
 def _workspace_id() -> str:
@@ -110,8 +112,8 @@ def _is_terminal() -> bool:
 
 
 def _verify(name: str, settings: dict[str, Any]) -> None:
-    """Call the service with the profile; if that fails, nothing is kept."""
-    configuration = flowhunt.Configuration(**checked(name, settings).settings)
+    """Call the service with the profile; if that fails, the profile is not saved."""
+    configuration = flowhunt.Configuration(**checked_profile(name, settings).settings)
     with flowhunt.ApiClient(configuration) as client:
         flowhunt.CreditsApi(client).get_workspace_credit_balance(settings["workspace_id"])
 
@@ -125,7 +127,7 @@ def _has_keyring() -> bool:
         return False
 
 
-def _keep_in_keyring(name: str, key: str) -> None:
+def _save_in_keyring(name: str, key: str) -> None:
     try:
         import keyring
     except ImportError:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 import flowhunt
-from flowhunt._profiles import chosen_name, location, profile
+from flowhunt._profiles import configuration_file, default_name, profile
 from flowhunt.cli._options import SHAPE, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._session import PROGRAM, Session
@@ -30,13 +30,13 @@ def command(session: Session) -> None:
 
     `credential` names the setting that holds the credential; it is not read here.
     """
-    nothing = f"there is no profile in {location()}: run {PROGRAM} login"
+    nothing = f"there is no profile in {configuration_file()}: run {PROGRAM} login"
     show(session, COLUMNS, _rows(flowhunt.profiles()), nothing)
 
 
 def _rows(names: list[str]) -> Iterator[Row]:
     for name in names:
-        row: Row = {"profile": name, "default": name == chosen_name()}
+        row: Row = {"profile": name, "default": name == default_name()}
         try:
             found = profile(name)
             configuration = flowhunt.Configuration.from_profile(name)

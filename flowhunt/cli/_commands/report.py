@@ -28,18 +28,24 @@ COLUMNS = (Column("workspace_id"), Column("file"))
 @shared(*ALL)
 @click.pass_obj
 def command(
-    session: Session, /, file: str, title: str, budget: int | None, period: Any, **asked: Any
+    session: Session,
+    /,
+    file: str,
+    title: str,
+    budget: int | None,
+    period: Any,
+    **history_options: Any,
 ) -> None:
     """Write one HTML file of what was spent, to open or to mail.
 
-    With --all-profiles the name of FILE holds {profile}, and each profile has a file of its own.
+    With --all-profiles the name of FILE has {profile} in it, and each profile has its own file.
     It states how long the balance lasts, unless --from is given.
     """
     from flowhunt.report import write_report
 
     check_pattern(session, file)
 
-    def work(spending: flowhunt.spend.Spending, origin: Origin) -> Iterator[Row]:
+    def make_rows(spending: flowhunt.spend.Spending, origin: Origin) -> Iterator[Row]:
         written = write_report(
             spending,
             file_of(file, origin.source),
@@ -50,4 +56,4 @@ def command(
         )
         yield {"workspace_id": origin.workspace_id, "file": str(written)}
 
-    show(session, COLUMNS, History(**asked).each(session, work, by_transaction=True))
+    show(session, COLUMNS, History(**history_options).rows(session, make_rows, by_transaction=True))

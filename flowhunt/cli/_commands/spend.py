@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 import flowhunt
-from flowhunt.cli._commands.check import limit as positive_number
 from flowhunt.cli._errors import note
 from flowhunt.cli._history import History, Origin, budget_period, budget_units, reads_history
-from flowhunt.cli._options import ALL, Command, Group, shared
+from flowhunt.cli._options import ALL, Command, Group, non_negative, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._period import midnight, now_in, when
 from flowhunt.cli._session import Session, current_session
@@ -83,8 +82,8 @@ class Questions(Group):
 def command(ctx: click.Context) -> None:
     """Show what was spent, what changed and how long it lasts.
 
-    The service is asked, or with --from a table of `sync`, an exported file or a folder of files.
-    The history is taken to be complete between --since and --until.
+    The history is read from the service, or with --from from a table of `sync`, an exported file or
+    a folder of files. It is taken to be complete between --since and --until.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -98,21 +97,21 @@ def _units(context: click.Context, parameter: click.Parameter, value: Decimal | 
 @reads_history
 @shared(*ALL)
 @click.pass_obj
-def days(session: Session, /, **asked: Any) -> None:
+def days(session: Session, /, **history_options: Any) -> None:
     """Show each day, also without transactions."""
-    _show(session, DAYS, asked, lambda spending: spending.days())
+    _show(session, DAYS, history_options, lambda spending: spending.days())
 
 
 @command.command(cls=Command)
 @reads_history
 @shared(*ALL)
 @click.pass_obj
-def weeks(session: Session, /, **asked: Any) -> None:
+def weeks(session: Session, /, **history_options: Any) -> None:
     """Show each week and its change.
 
     Weeks begin on Monday. Only complete weeks are compared.
     """
-    _show(session, WEEKS, asked, lambda spending: spending.weeks())
+    _show(session, WEEKS, history_options, lambda spending: spending.weeks())
 
 
 @command.command(cls=Command)
@@ -121,10 +120,14 @@ def weeks(session: Session, /, **asked: Any) -> None:
 @reads_history
 @shared(*ALL)
 @click.pass_obj
-def top(session: Session, /, by: Any, limit: int, **asked: Any) -> None:
+def top(session: Session, /, by: Any, limit: int, **history_options: Any) -> None:
     """Show the largest spending."""
     _show(
-        session, TOP, asked, lambda spending: spending.top(by, limit), by_transaction=by != "type"
+        session,
+        TOP,
+        history_options,
+        lambda spending: spending.top(by, limit),
+        by_transaction=by != "type",
     )
 
 
@@ -140,32 +143,36 @@ def top(session: Session, /, by: Any, limit: int, **asked: Any) -> None:
 @reads_history
 @shared(*ALL)
 @click.pass_obj
-def changes(session: Session, /, by: Any, week: datetime | None, limit: int, **asked: Any) -> None:
+def changes(
+    session: Session, /, by: Any, week: datetime | None, limit: int, **history_options: Any
+) -> None:
     """Show why a week jumped.
 
     A row is a context, for example, with its spending in the week and in the seven days before.
     """
 
-    def work(spending: flowhunt.spend.Spending, _: Origin) -> Iterator[Row]:
-        first = week.date() if week else _jump(session, spending)
+    def make_rows(spending: flowhunt.spend.Spending, _: Origin) -> Iterator[Row]:
+        first = week.date() if week else _week_that_rose_most(session, spending)
         if first is not None:
             result = spending.changes(by, first, limit=limit)
             yield from ({"week": first, **row} for row in _rows(session, result))
 
-    history = History(**asked)
+    history = History(**history_options)
     try:
         first = None if week is None else midnight(_in_zone(session, week)) - timedelta(weeks=1)
     except OverflowError:
         raise click.UsageError("--week must be after the first week of the year 1") from None
-    show(session, CHANGES, history.each(session, work, by_transaction=by != "type", first=first))
+    show(
+        session, CHANGES, history.rows(session, make_rows, by_transaction=by != "type", first=first)
+    )
 
 
 def _in_zone(session: Session, timestamp: datetime) -> datetime:
-    """The timestamp with the zone of the days, of which its date is one."""
+    """The timestamp with the zone of the days: its date is one of these days."""
     return timestamp.replace(tzinfo=session.zone)
 
 
-def _jump(session: Session, spending: flowhunt.spend.Spending) -> date | None:
+def _week_that_rose_most(session: Session, spending: flowhunt.spend.Spending) -> date | None:
     """The complete week that spent most above the week before."""
     compared = [week for week in spending.weeks().to_dicts() if week["change"] is not None]
     if not compared:
@@ -183,37 +190,37 @@ def _jump(session: Session, spending: flowhunt.spend.Spending) -> date | None:
 @reads_history
 @shared(*ALL)
 @click.pass_obj
-def odd_days(session: Session, /, weeks: int, **asked: Any) -> None:
+def odd_days(session: Session, /, weeks: int, **history_options: Any) -> None:
     """Show days far off the usual of the same weekday.
 
     The usual is the median of the --weeks before.
     """
-    _show(session, ODD_DAYS, asked, lambda spending: spending.odd_days(weeks=weeks))
+    _show(session, ODD_DAYS, history_options, lambda spending: spending.odd_days(weeks=weeks))
 
 
 @command.command(cls=Command)
 @click.option(
     "--balance",
-    type=positive_number,
+    type=non_negative,
     callback=_units,
     metavar="CREDITS",
-    help="What is left.  [default: asked of the service]",
+    help="What is left.  [default: the balance from the service]",
 )
 @reads_history
 @shared(*ALL)
 @click.pass_obj
-def runway(session: Session, /, balance: int | None, **asked: Any) -> None:
+def runway(session: Session, /, balance: int | None, **history_options: Any) -> None:
     """Show how many days a balance lasts, with a range."""
-    if asked["path"] is not None and balance is None:
+    if history_options["path"] is not None and balance is None:
         raise click.UsageError("--from has no balance: give --balance CREDITS")
 
-    def work(spending: flowhunt.spend.Spending, origin: Origin) -> Iterator[Row]:
+    def make_rows(spending: flowhunt.spend.Spending, origin: Origin) -> Iterator[Row]:
         left = origin.balance() if balance is None else balance
         if left is not None:
             rows = _rows(session, spending.runway(left))
             yield from ({"workspace_id": origin.workspace_id, **row} for row in rows)
 
-    show(session, RUNWAY, History(**asked).each(session, work))
+    show(session, RUNWAY, History(**history_options).rows(session, make_rows))
 
 
 @command.command(cls=Command)
@@ -222,12 +229,12 @@ def runway(session: Session, /, balance: int | None, **asked: Any) -> None:
 @reads_history
 @shared(*ALL)
 @click.pass_obj
-def budget(session: Session, /, budget: int, period: Any, **asked: Any) -> None:
+def budget(session: Session, /, budget: int, period: Any, **history_options: Any) -> None:
     """Show the share of a budget spent, and the projected total."""
     _show(
         session,
         BUDGET,
-        asked,
+        history_options,
         lambda spending: spending.budget(budget, period),
         first=midnight(now_in(session.zone)).replace(month=1, day=1) if period != "week" else None,
     )
@@ -236,14 +243,14 @@ def budget(session: Session, /, budget: int, period: Any, **asked: Any) -> None:
 def _show(
     session: Session,
     columns: tuple[Column, ...],
-    asked: dict[str, Any],
+    history_options: dict[str, Any],
     question: Callable[[flowhunt.spend.Spending], flowhunt.spend.Result],
-    **reading: Any,
+    **options: Any,
 ) -> None:
-    def work(spending: flowhunt.spend.Spending, _: Origin) -> Iterable[Row]:
+    def make_rows(spending: flowhunt.spend.Spending, _: Origin) -> Iterable[Row]:
         return _rows(session, question(spending))
 
-    show(session, columns, History(**asked).each(session, work, **reading))
+    show(session, columns, History(**history_options).rows(session, make_rows, **options))
 
 
 def _rows(session: Session, result: flowhunt.spend.Result) -> Sequence[Row]:

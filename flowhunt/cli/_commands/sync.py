@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from flowhunt.cli._mirror import of_workspaces
+from flowhunt.cli._mirror import call_for_workspaces
 from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._period import period
@@ -41,9 +41,9 @@ def command(session: Session, table: str, since: datetime | None, until: datetim
     from flowhunt.mirror import sync_credit_transactions as sync
 
     def rows() -> Iterator[Row]:
-        if synced := of_workspaces(session, sync, table, since, until):
-            found, _ = synced
-            counts = {"failed": len(found.failures), "changed": len(found.changed)}
-            yield {**vars(found), **counts}
+        if synced := call_for_workspaces(session, sync, table, since, until):
+            report, _ = synced
+            counts = {"failed": len(report.failures), "changed": len(report.changed)}
+            yield {**vars(report), **counts}
 
     show(session, COLUMNS, rows(), by_profile=False)

@@ -14,7 +14,7 @@ from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show, timestamp
 from flowhunt.cli._period import bounds, period
 from flowhunt.cli._session import Session
-from flowhunt.cli._workspaces import rows_of
+from flowhunt.cli._workspaces import rows_of_workspaces
 
 COLUMNS = (
     Column("created_at"),
@@ -51,11 +51,11 @@ def command(
     service. A table shows few fields; --fields chooses others, and JSON and CSV have all.
     """
     filters = {"transaction_type": transaction_type, "context_id": context_id}
-    asked = bounds(since, until) | {k: v for k, v in filters.items() if v is not None}
+    criteria = bounds(since, until) | {k: v for k, v in filters.items() if v is not None}
 
-    def ask(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
+    def read_workspace(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
         found = flowhunt.history.iter_credit_transactions(
-            api, workspace_id, asked, newest_first=newest_first
+            api, workspace_id, criteria, newest_first=newest_first
         )
         with closing(found):
             for row in islice(found, limit):
@@ -66,4 +66,4 @@ def command(
                     "created_at": timestamp(at) if session.output == "table" else at,
                 }
 
-    show(session, COLUMNS, rows_of(session, ask))
+    show(session, COLUMNS, rows_of_workspaces(session, read_workspace))

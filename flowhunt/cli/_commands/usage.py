@@ -15,9 +15,9 @@ from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._period import bounds, now_in_utc, period
 from flowhunt.cli._session import Session
-from flowhunt.cli._workspaces import rows_of
+from flowhunt.cli._workspaces import rows_of_workspaces
 
-# What a group is, by the value of --by.
+# The columns that identify a group, by the value of --by.
 _GROUPS = {
     "type": (Column("transaction_type"),),
     "day": (Column("day"), Column("partial")),
@@ -32,7 +32,10 @@ _FIGURES = (Column("amount", "credits"), Column("transactions", "number"))
 
 @dataclass
 class Group:
-    """The total of one group."""
+    """The total of one group.
+
+    :ivar facts: the columns that identify it
+    """
 
     facts: dict[str, Any] = field(default_factory=dict)
     amount: int = 0
@@ -66,38 +69,38 @@ def command(
     """Show what was spent by type, time, context or user.
 
     Types, contexts and users are shown by their amount, the largest first; days, weeks and months
-    in order, the newest of them with --limit. A period that is cut
-    off or not over is partial.
+    in order, the newest of them with --limit. A period is partial if it is not over, or if only a
+    part of it is shown.
     """
-    asked = bounds(since, until)
+    criteria = bounds(since, until)
     add_up = _by_period if by in _GROUPINGS else _by_kind
 
-    def ask(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
-        groups = add_up(api, workspace_id, asked, by)
+    def read_workspace(api: flowhunt.CreditsApi, workspace_id: str) -> Iterator[Row]:
+        groups = add_up(api, workspace_id, criteria, by)
         if limit is not None and limit < len(groups):
             note(session, f"{len(groups) - limit} more are not shown: give a larger --limit")
             groups = groups[-limit:] if add_up is _by_period else groups[:limit]
         yield from (group.row() for group in groups)
 
-    show(session, (*_GROUPS[by], *_FIGURES), rows_of(session, ask))
+    show(session, (*_GROUPS[by], *_FIGURES), rows_of_workspaces(session, read_workspace))
 
 
 def _by_kind(
-    api: flowhunt.CreditsApi, workspace_id: str, asked: dict[str, datetime], by: str
+    api: flowhunt.CreditsApi, workspace_id: str, criteria: dict[str, datetime], by: str
 ) -> list[Group]:
     """Groups by type, context or user, the largest amount first."""
     groups: dict[str, Group] = {}
     if by == "type":
-        for sums in flowhunt.history.iter_daily_credit_transactions(api, workspace_id, asked):
+        for sums in flowhunt.history.iter_daily_credit_transactions(api, workspace_id, criteria):
             code = str(sums.transaction_type)
             groups.setdefault(code, Group()).add(sums.amount, sums.cnt)
             groups[code].facts = {"transaction_type": code}
     else:
-        for row in flowhunt.history.iter_credit_transactions(api, workspace_id, asked):
+        for row in flowhunt.history.iter_credit_transactions(api, workspace_id, criteria):
             facts = _FACTS[by](row)
             group = groups.setdefault(facts[f"{by}_id"], Group())
             group.add(row.amount)
-            group.facts = facts  # the newest name of a context counts
+            group.facts = facts  # with the newest name of a context
     return sorted(groups.values(), key=lambda group: -abs(group.amount))
 
 
@@ -108,20 +111,20 @@ _FACTS: dict[str, Callable[[flowhunt.CreditTransactionResponse], dict[str, Any]]
 
 
 def _by_period(
-    api: flowhunt.CreditsApi, workspace_id: str, asked: dict[str, datetime], by: str
+    api: flowhunt.CreditsApi, workspace_id: str, criteria: dict[str, datetime], by: str
 ) -> list[Group]:
     """Groups by day, week or month, in order."""
     groups: dict[date, Group] = {}
-    request = {**asked, "grouping": _GROUPINGS[by]}
+    request = {**criteria, "grouping": _GROUPINGS[by]}
     for sums in flowhunt.history.iter_daily_credit_transactions(api, workspace_id, request):
         first = sums.created_at.date()
         group = groups.setdefault(first, Group())
-        group.facts = {by: first, "partial": _is_partial(first, by, asked)}
+        group.facts = {by: first, "partial": _is_partial(first, by, criteria)}
         group.add(sums.amount, sums.cnt)
     return [groups[first] for first in sorted(groups)]
 
 
-def _is_partial(first: date, by: str, asked: dict[str, datetime]) -> bool:
+def _is_partial(first: date, by: str, criteria: dict[str, datetime]) -> bool:
     """Whether the request asks for a part of a period, or the period is not over."""
     after = {
         "day": first + timedelta(days=1),
@@ -129,7 +132,7 @@ def _is_partial(first: date, by: str, asked: dict[str, datetime]) -> bool:
         "month": (first.replace(day=1) + timedelta(days=31)).replace(day=1),
     }[by]
     now = now_in_utc()
-    start, last = asked["created_at_from"], asked.get("created_at_to", now)
+    start, last = criteria["created_at_from"], criteria.get("created_at_to", now)
     end = min(_naive(last) + timedelta(microseconds=1), now)
     return _naive(start) > _midnight(first) or end < _midnight(after)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from flowhunt.cli._mirror import of_workspaces
+from flowhunt.cli._mirror import call_for_workspaces
 from flowhunt.cli._options import ALL, Command, shared
 from flowhunt.cli._output import Column, Row, show
 from flowhunt.cli._period import period
@@ -38,11 +38,11 @@ def command(session: Session, table: str, since: datetime | None, until: datetim
     from flowhunt.mirror import verify
 
     def differences() -> Iterator[Row]:
-        verified = of_workspaces(session, verify, table, since, until)
+        verified = call_for_workspaces(session, verify, table, since, until)
         if verified is None:
             return
-        found, profiles = verified
-        for each in found.differences:
+        report, profiles = verified
+        for each in report.differences:
             yield {
                 "profile": profiles[each.workspace_id],
                 "workspace_id": each.workspace_id,

@@ -1,4 +1,4 @@
-"""Runs several iterables at once, and yields their results in order."""
+"""Reads several iterables at once, in threads, and yields their results in order."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _THREADS = 8
-_PREFETCHED = 1_000  # rows of one of them that wait for their reader
+_PREFETCHED = 1_000  # results of one iterable that wait for the caller
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why one of them was interrupted."""
+    """The error that interrupted an iterable."""
 
     error: Exception
 
 
 class _Finished:
-    """Nothing more follows."""
+    """The end of the results."""
 
 
-class _Work(Generic[T]):
+class _Job(Generic[T]):
+    """An iterable, and its results that the caller has not taken yet."""
+
     def __init__(self, start: Callable[[], Iterable[T]]) -> None:
         self._start = start
         self._results: Queue[T | Failure | _Finished] = Queue(_PREFETCHED)
@@ -45,21 +47,23 @@ class _Work(Generic[T]):
             yield result
 
 
-def side_by_side(starts: Sequence[Callable[[], Iterable[T]]]) -> Iterator[Iterator[T | Failure]]:
-    """Run all at once, and yield the results of each, in the order of ``starts``.
+def run_concurrently(
+    starts: Sequence[Callable[[], Iterable[T]]],
+) -> Iterator[Iterator[T | Failure]]:
+    """Call all functions at once, and yield the results of each, in the order of ``starts``.
 
-    The threads are daemons: Ctrl-C waits for none of them.
+    The threads are daemons, so the process does not wait for them after Ctrl-C.
     """
-    works = [_Work(start) for start in starts]
-    waiting: SimpleQueue[_Work[T]] = SimpleQueue()
-    for work in works:
-        waiting.put(work)
+    jobs = [_Job(start) for start in starts]
+    waiting: SimpleQueue[_Job[T]] = SimpleQueue()
+    for job in jobs:
+        waiting.put(job)
 
-    def serve() -> None:
+    def run_jobs() -> None:
         with suppress(Empty):
             while True:
                 waiting.get_nowait().run()
 
-    for _ in range(min(_THREADS, len(works))):
-        Thread(target=serve, daemon=True).start()
-    return (work.results() for work in works)
+    for _ in range(min(_THREADS, len(jobs))):
+        Thread(target=run_jobs, daemon=True).start()
+    return (job.results() for job in jobs)

@@ -1,4 +1,4 @@
-"""Hosts that this process must not call: tests refuse the service's, so as not to reach it."""
+"""Hosts that this process must not call. Tests refuse the host of the service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARIABLE = "FLOWHUNT_REFUSED_HOSTS"
 
 
 class Connection(Protocol):
-    """What is asked before it connects, and closed when its host is refused later."""
+    """A connection that is checked before it connects, and closed once its host is refused."""
 
     @property
     def destination(self) -> str: ...
@@ -23,7 +23,7 @@ class Connection(Protocol):
 
 
 def refuse(hosts: Iterable[str]) -> tuple[str, ...]:
-    """Refuse calls to these hosts from now on, and only to these; return those refused before.
+    """Refuse calls to these hosts, and to no others; return the hosts refused before.
 
     :param hosts: names, each with all names below it; ``*`` for all. This machine is never refused
     """
@@ -39,7 +39,7 @@ def refuse(hosts: Iterable[str]) -> tuple[str, ...]:
 
 
 def check(connection: Connection) -> None:
-    """Allow a connection to be made, for as long as its host is not refused.
+    """Check a connection before it connects. It is closed if its host is refused later.
 
     :raises ApiValueError: its host is refused
     """
@@ -53,12 +53,13 @@ def check(connection: Connection) -> None:
 
 def _is_refused(host: str) -> bool:
     host = host.rstrip(".").lower()
-    if not _refused or _is_this_machine(host):
+    if not _refused or is_this_machine(host):
         return False
     return any(name in ("*", host) or host.endswith(f".{name}") for name in _refused)
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a host is ``localhost`` or an address of the loopback interface."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

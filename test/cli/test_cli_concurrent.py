@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from flowhunt.cli._side_by_side import Failure, side_by_side
+from flowhunt.cli._concurrent import Failure, run_concurrently
 
 
 def test_results_are_in_order_and_complete_whatever_the_number() -> None:
@@ -15,7 +15,7 @@ def test_results_are_in_order_and_complete_whatever_the_number() -> None:
         if number % 2:
             raise ValueError(number)
 
-    results = [list(each) for each in side_by_side([partial(work, n) for n in range(20)])]
+    results = [list(each) for each in run_concurrently([partial(work, n) for n in range(20)])]
 
     assert len(results) == 20
     for number, found in enumerate(results):
@@ -33,7 +33,7 @@ def test_one_that_nobody_reads_yet_waits() -> None:
             taken.append(row)
             yield row
 
-    first, _second = side_by_side([lambda: iter([0]), work])
+    first, _second = run_concurrently([lambda: iter([0]), work])
 
     assert list(first) == [0]
     assert len(taken) < 5_000
