@@ -190,7 +190,8 @@ def test_a_frozen_program_has_the_commands_and_files_that_no_import_names(
     (tmp_path / "app.py").write_text(
         "import flowhunt.cli\n"
         "from importlib.resources import files\n"
-        "print(flowhunt.CreditsApi, files('flowhunt.spend').joinpath('macros.sql').read_text())\n"
+        "macros = files('flowhunt').joinpath('spend', 'macros.sql')\n"
+        "print(flowhunt.CreditsApi, macros.read_text())\n"
         "raise SystemExit(flowhunt.cli.main(['profiles', '--help']))\n"
     )
     options = ("--onedir", "--noconfirm", "--log-level", "ERROR")
