@@ -79,11 +79,15 @@ def requirements(metadata: Message) -> list[Requirement]:
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the wheel and what it requires, and nothing else."""
-    folder = tmp_path_factory.mktemp("installed")
-    venv.create(folder, with_pip=False)
-    path = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    path = environment(tmp_path_factory.mktemp("installed"))
     pip(path, "install", "--quiet", "--no-compile", wheel)
     return path
+
+
+def environment(folder: Path) -> Path:
+    """The Python of a new environment."""
+    venv.create(folder, with_pip=False)
+    return folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
 
 
 def pip(python: Path, *arguments: str | Path) -> str:
@@ -184,9 +188,10 @@ def test_the_sandbox_says_which_extra_is_missing(python: Path, tmp_path: Path) -
 
 
 def test_a_frozen_program_has_the_commands_and_files_that_no_import_names(
-    python: Path, tmp_path: Path
+    wheel: Path, tmp_path: Path
 ) -> None:
-    pip(python, "install", "--quiet", "--no-compile", "pyinstaller", "click", "rich", "tomlkit")
+    python = environment(tmp_path / "environment")
+    pip(python, "install", "--quiet", "pyinstaller", f"{wheel}[cli]")
     (tmp_path / "app.py").write_text(
         "import flowhunt.cli\n"
         "from importlib.resources import files\n"
