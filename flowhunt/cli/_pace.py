@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from fractions import Fraction
 from math import floor
 from typing import Any, Literal, TypeVar
@@ -22,7 +22,7 @@ DAYS = 28
 
 
 class PaceUnknownError(click.ClickException):
-    """The sum of the amounts has the sign of credits returned, so the pace is unknown."""
+    """The sums of the service do not show the pace."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Pace:
     """The spending of the last complete days.
 
     :ivar spent: units of the API
-    :ivar days: how many days, from the first that has a transaction
+    :ivar days: how many days, from the first that has a transaction to the last that has sums
     """
 
     spent: int
@@ -64,15 +64,28 @@ def sign(command: F) -> F:
 def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
     """The spending of the last 28 complete days of UTC, from the sums of the service.
 
-    Amounts are taken to be in the unit of the balance, which the API does not state.
+    Amounts are taken to be in the unit of the balance, which the API does not state. If the sums do
+    not have the latest transactions yet, the days end where the sums end.
 
-    :raises PaceUnknownError: the amounts add up to the other sign
+    :raises PaceUnknownError: the sums have none of the transactions, or the amounts add up to the
+        other sign
     :raises flowhunt.OpenApiException: the sums cannot be read, or differ from the chart
     """
-    today = midnight(now_in_utc())
-    criteria = bounds(today - timedelta(days=DAYS), today)
-    sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, criteria))
-    if not sums:
+    end = midnight(now_in_utc())
+    start = end - timedelta(days=DAYS)
+    sums = list(
+        flowhunt.history.iter_daily_credit_transactions(api, workspace_id, bounds(start, end))
+    )
+    days = [row.created_at.date() for row in sums]
+    summed_until = datetime.combine(max(days), time()) + timedelta(days=1) if days else start
+    if _has_transactions(api, workspace_id, summed_until, end):
+        if not days:
+            raise PaceUnknownError(
+                f"the sums of the service lack the transactions of the last {DAYS} days, so the "
+                "days left are unknown: read the transactions with `flowhunt-credits transactions`"
+            )
+        end = summed_until
+    if not days:
         return Pace(0, DAYS)
     amount = sum(row.amount for row in sums)
     spent = amount if sign == "positive" else -amount
@@ -82,8 +95,17 @@ def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign) -> Pace:
             f"left are unknown: if amounts that were spent are {_OTHER[sign]} in this account, "
             f"give --sign {_OTHER[sign]}"
         )
-    first = min(row.created_at.date() for row in sums)
-    return Pace(spent, max((today.date() - first).days, 1))
+    return Pace(spent, (end.date() - min(days)).days)
+
+
+def _has_transactions(
+    api: flowhunt.CreditsApi, workspace_id: str, since: datetime, until: datetime
+) -> bool:
+    """Whether one response has a transaction from ``since`` up to ``until``."""
+    if since >= until:
+        return False
+    rows = api.search_credit_transactions(workspace_id, bounds(since, until) | {"limit": 1})
+    return any(since.date() <= row.created_at.date() < until.date() for row in rows)
 
 
 _OTHER: dict[Sign, Sign] = {"positive": "negative", "negative": "positive"}
