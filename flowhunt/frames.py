@@ -34,7 +34,7 @@ from flowhunt._tables.arrow import (
     pyarrow,
 )
 from flowhunt._tables.axes import label_amounts, label_days, write_centred
-from flowhunt._tables.display import HEAD, Sheet, counted, plain, rows_sheet
+from flowhunt._tables.display import HEAD, Sheet, counted, plain, quantity, rows_sheet
 from flowhunt._zone import time_zone
 from flowhunt.api_response import ApiResponse
 from flowhunt.credits import UNITS_PER_CREDIT
@@ -122,7 +122,7 @@ class Table:
 
     def __repr__(self) -> str:
         columns = plain(", ".join(self._arrow.column_names))
-        return f"<Table of {self._arrow.num_rows} rows: {columns}>"
+        return f"<Table of {quantity(self._arrow.num_rows, 'row')}: {columns}>"
 
     def __str__(self) -> str:
         return self._sheet().text()

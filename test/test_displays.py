@@ -20,6 +20,7 @@ import flowhunt
 from flowhunt import frames
 from flowhunt.export import ExportReport
 from flowhunt.history import Difference, Plan, Reconciliation, Tally, Window
+from flowhunt.mirror import CompactReport, SumsDifference, SyncReport, TableDifference
 
 HOSTILE = "<script>alert(1)</script>&<b>$x$\x1b[31m\u202e"
 SHOWN = "<script>alert(1)</script>&<b>$x$\\x1b[31m\\u202e"
@@ -138,6 +139,36 @@ def test_a_long_table_shows_its_first_rows_and_how_many_there_are() -> None:
         assert "1,234 rows, the first 10 shown" in text
         assert "row 9" in text
         assert "row 10" not in text
+
+
+def test_one_of_a_kind_has_a_noun_in_the_singular() -> None:
+    one = Tally(1, 5)
+    window = Window(since=AT, until=AT + timedelta(days=1), sums={AT.date(): {"G": one}})
+    plan = Plan(
+        workspace_id="w",
+        since=window.since,
+        until=window.until,
+        utc_offset=timedelta(),
+        windows=(window,),
+    )
+    report = SyncReport(
+        table="t",
+        version=1,
+        workspaces=1,
+        failures=(),
+        sums_differ=(SumsDifference("w", Difference(AT.date(), "G", one, one)),),
+        rows_read=1,
+        requests=1,
+        failed_requests=0,
+        seconds=0.0,
+        changed=("w",),
+        rows_written=1,
+        commits=1,
+    )
+    compacted = CompactReport("t", 1, files_before=1, files_after=1, files_deleted=1)
+    difference = TableDifference("w", AT.date(), "G", one, one)
+    texts = [plan, report, compacted, difference, repr(frames.transactions([transaction("row")]))]
+    assert [found for text in texts for found in re.findall(r"\b1 \w+s\b", str(text))] == []
 
 
 def test_a_reconciliation_without_differences_states_it() -> None:

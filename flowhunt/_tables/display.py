@@ -104,9 +104,14 @@ class Sheet:
         return bool(values) and all(_is_number(value) for value in values)
 
 
+def quantity(count: int, noun: str) -> str:
+    """A count and its noun, such as ``1 row`` or ``1,000 rows``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def counted(count: int, noun: str, shown: int = HEAD) -> str:
     """A count and its noun, with the number shown if that is less."""
-    text = f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    text = quantity(count, noun)
     return f"{text}, the first {shown} shown" if count > shown else text
 
 
@@ -114,7 +119,7 @@ def plan_sheet(plan: Plan) -> Sheet:
     """The windows of a plan."""
     return Sheet(
         f"Plan of {plan.workspace_id}, since {plan.since} until {plan.until}: "
-        f"{plan.rows:,} transactions in {counted(len(plan.windows), 'window')}",
+        f"{quantity(plan.rows, 'transaction')} in {counted(len(plan.windows), 'window')}",
         ("since", "until", "transactions", "amount"),
         [(each.since, each.until, each.rows, each.amount) for each in plan.windows[:HEAD]],
     )

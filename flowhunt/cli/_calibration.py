@@ -8,6 +8,7 @@ from datetime import timedelta
 from fractions import Fraction
 
 import flowhunt
+from flowhunt._tables.display import quantity
 from flowhunt.cli._period import now_in_utc
 from flowhunt.credits import to_decimal
 
@@ -44,8 +45,8 @@ class Measured:
 
     def __str__(self) -> str:
         effect = (
-            f"{self.transactions} transactions with an amount of {_credits(self.amount)} moved "
-            f"the balance by {_credits(self.change)}"
+            f"{quantity(self.transactions, 'transaction')} with an amount of "
+            f"{_credits(self.amount)} moved the balance by {_credits(self.change)}"
         )
         if self.factor == -1:
             return f"{effect}: the unit is the same, and an amount that is spent is positive"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from fractions import Fraction
 from math import floor
 from typing import Any, Literal, TypeVar
@@ -23,7 +23,7 @@ _UNITS = {10**digits for digits in range(19)}
 
 
 class PaceUnknownError(click.ClickException):
-    """The sum of the amounts has the sign of credits returned, so the pace is unknown."""
+    """The sums of the service do not show the pace."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Pace:
     """The spending of the last complete days.
 
     :ivar spent: in the unit of the balance
-    :ivar days: how many days, from the first that has a transaction
+    :ivar days: how many days, from the first that has a transaction to the last that has sums
     """
 
     spent: Fraction
@@ -89,14 +89,28 @@ unit = unit_option(power_of_ten)
 def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign, unit: int) -> Pace:
     """The spending of the last 28 complete days of UTC, from the sums of the service.
 
+    If the sums do not have the latest transactions yet, the days end where the sums end.
+
     :param unit: units of an amount that are one credit
-    :raises PaceUnknownError: the amounts add up to the other sign
+    :raises PaceUnknownError: the sums have none of the transactions, or the amounts add up to the
+        other sign
     :raises flowhunt.OpenApiException: the sums cannot be read, or differ from the chart
     """
-    today = midnight(now_in_utc())
-    criteria = bounds(today - timedelta(days=DAYS), today)
-    sums = list(flowhunt.history.iter_daily_credit_transactions(api, workspace_id, criteria))
-    if not sums:
+    end = midnight(now_in_utc())
+    start = end - timedelta(days=DAYS)
+    sums = list(
+        flowhunt.history.iter_daily_credit_transactions(api, workspace_id, bounds(start, end))
+    )
+    days = [row.created_at.date() for row in sums]
+    summed_until = datetime.combine(max(days), time()) + timedelta(days=1) if days else start
+    if _has_transactions(api, workspace_id, summed_until, end):
+        if not days:
+            raise PaceUnknownError(
+                f"the sums of the service lack the transactions of the last {DAYS} days, so the "
+                "days left are unknown: read the transactions with `flowhunt-credits transactions`"
+            )
+        end = summed_until
+    if not days:
         return Pace(Fraction(), DAYS)
     amount = sum(row.amount for row in sums)
     spent = amount if sign == "positive" else -amount
@@ -106,8 +120,17 @@ def pace_of(api: flowhunt.CreditsApi, workspace_id: str, sign: Sign, unit: int) 
             f"days left are unknown: if amounts that were spent are {_OTHER[sign]} in this "
             f"account, give --sign {_OTHER[sign]}"
         )
-    first = min(row.created_at.date() for row in sums)
-    return Pace(Fraction(spent * UNITS_PER_CREDIT, unit), max((today.date() - first).days, 1))
+    return Pace(Fraction(spent * UNITS_PER_CREDIT, unit), (end.date() - min(days)).days)
+
+
+def _has_transactions(
+    api: flowhunt.CreditsApi, workspace_id: str, since: datetime, until: datetime
+) -> bool:
+    """Whether one response has a transaction from ``since`` up to ``until``."""
+    if since >= until:
+        return False
+    rows = api.search_credit_transactions(workspace_id, bounds(since, until) | {"limit": 1})
+    return any(since.date() <= row.created_at.date() < until.date() for row in rows)
 
 
 _OTHER: dict[Sign, Sign] = {"positive": "negative", "negative": "positive"}

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowhunt._tables.display import Sheet, report_sheet
+from flowhunt._tables.display import Sheet, quantity, report_sheet
 
 if TYPE_CHECKING:
     import rich.table
@@ -48,7 +48,7 @@ class ExportReport:
     def _lines(self) -> dict[str, str]:
         period = f"{self.first} to {self.last}" if self.first else "none"
         return {
-            "transactions": f"{self.rows:,} of {self.workspaces:,} workspaces",
+            "transactions": f"{self.rows:,} of {quantity(self.workspaces, 'workspace')}",
             "timestamps": period,
             "amount": f"{self.amount:,}",
             "size": f"{self.bytes:,} bytes of {self.format}",

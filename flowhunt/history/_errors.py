@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
+from flowhunt._tables.display import quantity
 from flowhunt.exceptions import OpenApiException
 
 _SHOWN = 5
@@ -36,9 +37,9 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.day} {self.transaction_type}: {self.read.rows} transactions with an amount "
-            f"of {self.read.amount} were read, the sums say {self.summed.rows} with "
-            f"{self.summed.amount}"
+            f"{self.day} {self.transaction_type}: the rows are "
+            f"{quantity(self.read.rows, 'transaction')} with an amount of {self.read.amount}, the "
+            f"sums say {self.summed.rows:,} with {self.summed.amount}"
         )
 
 

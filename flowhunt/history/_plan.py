@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, GetPydanticSchema, model_validator
 from pydantic_core import core_schema
 
-from flowhunt._tables.display import plain, plan_sheet
+from flowhunt._tables.display import plain, plan_sheet, quantity
 from flowhunt.exceptions import ApiException
 from flowhunt.history._batch import Key
 from flowhunt.history._errors import Tally
@@ -132,7 +132,8 @@ class Plan(BaseModel):
 
     def __str__(self) -> str:
         return (
-            f"{self.rows:,} transactions of {self.workspace_id} in {len(self.windows):,} windows, "
+            f"{quantity(self.rows, 'transaction')} of {self.workspace_id} in "
+            f"{quantity(len(self.windows), 'window')}, "
             f"from {self.since} until {self.until}"
         )
 

@@ -8,7 +8,7 @@ from datetime import date
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowhunt._tables.display import Sheet, report_sheet
+from flowhunt._tables.display import Sheet, quantity, report_sheet
 from flowhunt.history import Difference, Tally
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ class TableDifference(NamedTuple):
     def __str__(self) -> str:
         return (
             f"{self.workspace_id}: {self.day} {self.transaction_type}: the table has "
-            f"{self.in_table.rows} transactions with an amount of {self.in_table.amount}, the "
-            f"service {self.in_service.rows} with {self.in_service.amount}"
+            f"{quantity(self.in_table.rows, 'transaction')} with an amount of "
+            f"{self.in_table.amount}, the service {self.in_service.rows:,} with "
+            f"{self.in_service.amount}"
         )
 
 
@@ -97,7 +98,7 @@ class _Report:
     def _lines(self) -> dict[str, str]:
         return {
             "workspaces": f"{self.workspaces:,}, {len(self.failures):,} of them failed",
-            "read": f"{self.rows_read:,} transactions",
+            "read": quantity(self.rows_read, "transaction"),
             "requests": f"{self.requests:,}, {self.failed_requests:,} of them failed",
             "seconds": f"{self.seconds:.1f}",
         }
@@ -149,8 +150,11 @@ class SyncReport(_Report):
 
     def _lines(self) -> dict[str, str]:
         changed = {
-            "changed": f"{len(self.changed):,} workspaces",
-            "written": f"{self.rows_written:,} transactions in {self.commits:,} commits",
+            "changed": quantity(len(self.changed), "workspace"),
+            "written": (
+                f"{quantity(self.rows_written, 'transaction')} in "
+                f"{quantity(self.commits, 'commit')}"
+            ),
         }
         return {**changed, **super()._lines()}
 
@@ -199,8 +203,9 @@ class CompactReport:
 
     def __str__(self) -> str:
         return (
-            f"{self.table}, version {self.version}: {self.files_before:,} files became "
-            f"{self.files_after:,}, {self.files_deleted:,} files of earlier versions were deleted"
+            f"{self.table}, version {self.version}: {quantity(self.files_before, 'file')} became "
+            f"{self.files_after:,}, and {quantity(self.files_deleted, 'file')} of earlier versions "
+            "deleted"
         )
 
     def _repr_html_(self) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from flowhunt._tables.display import Sheet, counted, plain, value_text
+from flowhunt._tables.display import Sheet, plain, quantity, value_text
 from flowhunt._tables.files import atomic_write
 from flowhunt._tables.locations import target_of
 from flowhunt.exceptions import ApiTypeError
@@ -89,7 +89,7 @@ def write_report(
 def _facts(spending: Spending) -> list[_Fact]:
     (total,) = spending.total().in_credits().to_dicts()
     last = total["until"] - timedelta(days=1) if total["until"] else None
-    count = counted(total["transactions"], "transaction", total["transactions"])
+    count = quantity(total["transactions"], "transaction")
     days = f"{total['since']} to {last}, {count}" if last else "no transactions"
     return [
         _Fact("credits spent", f"{total['spent']:,.2f}", days),

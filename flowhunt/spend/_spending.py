@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowhunt._tables.display import quantity
 from flowhunt.credits import UNITS_PER_CREDIT
 from flowhunt.exceptions import ApiTypeError, ApiValueError
 from flowhunt.spend._arguments import (
@@ -244,7 +245,7 @@ class Spending:
         (total,) = self.total().to_dicts()
         return (
             f"<Spending: {credits_text(total['spent'], self.unit)} credits in "
-            f"{total['transactions']:,} transactions, "
+            f"{quantity(total['transactions'], 'transaction')}, "
             f"since {self._period.first_day} until {self._period.end_day}>"
         )
 

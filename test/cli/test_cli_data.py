@@ -295,6 +295,27 @@ def test_amounts_of_the_other_sign_are_no_success_and_the_error_names_the_option
         assert run("check", "--days-below", "5", "--sign", "negative") == (0, "", "")
 
 
+@pytest.mark.parametrize(
+    ("sums_end", "code", "text"),
+    [(0, 0, ""), (5, 3, "they last 10 days, below 20"), (40, 1, "the sums of the service lack")],
+)
+def test_check_does_not_pass_because_the_sums_lack_transactions(
+    run: Run, monkeypatch: pytest.MonkeyPatch, sums_end: int, code: int, text: str
+) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None)
+    history = [{"created_at": now - timedelta(days=days), "amount": 10} for days in (10, 1)]
+    sums_until = now - timedelta(days=sums_end)
+    with Sandbox(history=history, balance=100, sums_until=sums_until) as other:
+        monkeypatch.setenv("FLOWHUNT_BASE_URL", other.url)
+        monkeypatch.setenv("FLOWHUNT_API_KEY", other.api_key)
+        monkeypatch.setenv("FLOWHUNT_WORKSPACE_ID", other.workspace_id)
+        ran = run("check", "--days-below", "20")
+
+    assert ran.code == code
+    assert text in ran.out + ran.err
+    assert bool(text) == bool(ran.out + ran.err)
+
+
 def test_a_balance_is_shown_although_the_sums_cannot_be_read(run: Run, service: Sandbox) -> None:
     service.faults.add(status=422, operation="search_daily_credit_transactions")
     ran = run("balance", "-o", "json")

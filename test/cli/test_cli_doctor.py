@@ -254,7 +254,7 @@ def test_unit_and_sign_are_measured_from_what_transactions_do_to_the_balance(
 
     found = json.loads(ran.out.splitlines()[-1])
     assert (found["check"], found["result"]) == ("unit and sign", "ok")
-    assert found["found"].startswith("measured: 1 transactions with an amount of ")
+    assert found["found"].startswith("measured: 1 transaction with an amount of ")
     assert meaning in found["found"]
 
 

@@ -112,7 +112,7 @@ def test_rows_of_months_whose_amounts_alone_differ_are_not_returned_before_the_e
         configuration = flowhunt.Configuration(service.url, "key")
         with flowhunt.ApiClient(configuration) as client:
             read = iter_credit_transactions(flowhunt.CreditsApi(client), WORKSPACE)
-            with pytest.raises(DifferenceError, match="2025-02-01 G: 1 transactions"):
+            with pytest.raises(DifferenceError, match="2025-02-01 G: the rows are 1 transaction "):
                 next(read)
 
 
