@@ -141,6 +141,17 @@ def test_a_long_table_shows_its_first_rows_and_how_many_there_are() -> None:
         assert "row 10" not in text
 
 
+def test_numbers_are_aligned_to_the_right_and_texts_to_the_left() -> None:
+    table = frames.daily([daily_sum()])
+    assert re.search(r"text-align:right[^<]*1,250,000<", html_of(table))
+    assert re.search(r"text-align:left[^<]*G<", html_of(table))
+    header, row = str(table).splitlines()[1:3]
+    ends = [
+        re.search(rf"\b{text}\b", line) for text, line in (("amount", header), ("1,250,000", row))
+    ]
+    assert len({found and found.end() for found in ends}) == 1
+
+
 def test_one_of_a_kind_has_a_noun_in_the_singular() -> None:
     one = Tally(1, 5)
     window = Window(since=AT, until=AT + timedelta(days=1), sums={AT.date(): {"G": one}})

@@ -187,6 +187,7 @@ def test_the_sandbox_says_which_extra_is_missing(python: Path, tmp_path: Path) -
     assert "pip install '.[sandbox]'" in reported
 
 
+@pytest.mark.deep
 def test_a_frozen_program_has_the_commands_and_files_that_no_import_names(
     wheel: Path, tmp_path: Path
 ) -> None:

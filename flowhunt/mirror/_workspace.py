@@ -202,8 +202,7 @@ class WorkspaceReader:
         # Without an overlap: the response would have the newest row of the table in it.
         limits = ServiceLimits(page_size, before=0, after=0)
         reader = RowsReader(self._requests(), COLUMNS, self._settings.zone, page_size, {}, limits)
-        page = reader.fetch(interval)
-        return page.complete and not len(page.batch.between(interval))
+        return reader.fetch(interval).complete  # the first response is, if it has no rows
 
     # Reading
 
