@@ -28,7 +28,7 @@ from flowhunt._extras import extra
 from flowhunt._workspaces.clients import ids_of
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiValueError, OpenApiException
-from flowhunt.history._arguments import OnDifference, Timestamp, half_open, zone_of
+from flowhunt.history._arguments import OnDifference, Timestamp, checked_period, zone_of
 from flowhunt.history._intervals import Zone
 
 with extra("dlt"):
@@ -248,7 +248,7 @@ def _bounds(loaded: LoadedState, zone: tzinfo) -> Period:
 
 def _period(since: Timestamp, until: Timestamp | None, zone: tzinfo) -> Period:
     """The beginning of the first month, and the end."""
-    requested = half_open(since, until or datetime.now(zone).date(), zone)
+    requested = checked_period(since, until or datetime.now(zone).date(), zone)
     first, last = (_in_zone(requested.zone.sent(bound), zone) for bound in requested.interval)
     return _midnight(first).replace(day=1), last
 

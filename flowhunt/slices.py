@@ -39,7 +39,7 @@ from flowhunt.history._arguments import (
     ZoneName,
     check_choice,
     check_count,
-    half_open,
+    checked_period,
     zone_of,
 )
 from flowhunt.history._intervals import ALL_TIME, Interval, Zone, first_day_of, neighbours_joined
@@ -270,7 +270,7 @@ def _disjoint(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
             )
         ids_of([each.workspace_id])
         _check_type(each.transaction_type)
-        requested = half_open(each.since, each.until, zone)
+        requested = checked_period(each.since, each.until, zone)
         sends_offset |= requested.zone.sends_offset
         by_type = by_workspace.setdefault(each.workspace_id, {})
         by_type.setdefault(each.transaction_type, []).append(requested.interval)

@@ -34,7 +34,7 @@ from flowhunt.history._arguments import (
     ZoneName,
     check_choice,
     check_count,
-    half_open,
+    checked_period,
 )
 from flowhunt.history._requests import Sleep
 
@@ -115,7 +115,7 @@ def export_credit_transactions(
     check_count("workers", workers)
     check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
     check_count("page_size", page_size)
-    half_open(since, until, zone)
+    checked_period(since, until, zone)
     ids = ids_of(workspace_id)
     target = _Target(path, format, columns, unit, spreadsheet=spreadsheet)
     with Clients(api) as clients:
@@ -156,7 +156,7 @@ def export_table(
     """
     with extra("mirror"):
         from flowhunt.mirror._table import MirrorTable
-    requested = half_open(since, until, zone)
+    requested = checked_period(since, until, zone)
     ids = None if workspace_id is None else ids_of(workspace_id)
     target = _Target(path, format, columns, unit, spreadsheet=spreadsheet)
     snapshot = MirrorTable(table, requested.zone, storage_options).snapshot(ids)

@@ -32,10 +32,10 @@ from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
     ZoneName,
-    asked_for,
     check_choice,
     check_count,
-    period_asked,
+    checked_request,
+    plan_bounds,
 )
 from flowhunt.history._daily import iter_sums
 from flowhunt.history._errors import (
@@ -200,7 +200,7 @@ def iter_daily_credit_transactions(
         two sums of one period and type
     :raises ApiException: a call failed, and so did its retries
     """
-    asked, zone_asked, interval, has_start, has_end = asked_for(
+    asked, zone_asked, interval, has_start, has_end = checked_request(
         CreditDailyTransactionSearchRequest, request, since, until, page_size, zone
     )
     bounds = (interval.start if has_start else -1, interval.end - has_end)
@@ -312,7 +312,7 @@ def plan_credit_transactions(
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises ApiException: a call failed, and so did its retries
     """
-    first, end, zone_asked = period_asked(since, until, page_size, zone)
+    first, end, zone_asked = plan_bounds(since, until, page_size, zone)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
     return WindowReader(requests, MODELS, zone_asked, page_size).plan(first, end)
 

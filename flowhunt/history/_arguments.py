@@ -24,10 +24,10 @@ Request = TypeVar("Request", CreditTransactionSearchRequest, CreditDailyTransact
 ZoneName = tzinfo | str
 """A time zone, or its name, such as ``"Europe/Prague"``."""
 
-_IS_DATE = re.compile(r"\d{4}-\d\d-\d\d").match
+_BEGINS_WITH_DATE = re.compile(r"\d{4}-\d\d-\d\d").match
 
 
-class Asked(NamedTuple, Generic[Request]):
+class CheckedRequest(NamedTuple, Generic[Request]):
     """A checked request, with the time that it asks for.
 
     :ivar has_start: whether there is a bound at the start
@@ -41,14 +41,14 @@ class Asked(NamedTuple, Generic[Request]):
     has_end: bool
 
 
-def asked_for(
+def checked_request(
     kind: type[Request],
     request: Request | Mapping[str, Any] | None,
     since: Timestamp | None,
     until: Timestamp | None,
     page_size: int,
     zone: ZoneName,
-) -> Asked[Request]:
+) -> CheckedRequest[Request]:
     """Check the arguments of a read.
 
     :param request: the bounds in it are inclusive
@@ -69,9 +69,9 @@ def asked_for(
     )
     interval = ALL_TIME
     if start:
-        interval = interval.within(Interval(zone_asked.micros(start), ALL_TIME.end))
+        interval = interval.overlap(Interval(zone_asked.micros(start), ALL_TIME.end))
     if last:
-        interval = interval.within(Interval(0, zone_asked.micros(last) + 1))
+        interval = interval.overlap(Interval(0, zone_asked.micros(last) + 1))
     if first or end:
         period = Interval(
             zone_asked.micros(first) if first else 0,
@@ -82,18 +82,18 @@ def asked_for(
                 f"there is no time since {since} until {until}: until is the timestamp after the "
                 "last, so that a day is since='2026-01-31', until='2026-02-01'"
             )
-        interval = interval.within(period)
-    return Asked(asked, zone_asked, interval, bool(start or first), bool(last or end))
+        interval = interval.overlap(period)
+    return CheckedRequest(asked, zone_asked, interval, bool(start or first), bool(last or end))
 
 
-def half_open(
+def checked_period(
     since: Timestamp | None, until: Timestamp | None, zone: ZoneName = UTC
-) -> Asked[CreditTransactionSearchRequest]:
+) -> CheckedRequest[CreditTransactionSearchRequest]:
     """The time from ``since`` up to ``until``, which is excluded.
 
     :raises ApiValueError: the period is empty, or the zone does not exist
     """
-    return asked_for(CreditTransactionSearchRequest, None, since, until, 1, zone)
+    return checked_request(CreditTransactionSearchRequest, None, since, until, 1, zone)
 
 
 def zone_of(zone: ZoneName) -> tzinfo:
@@ -130,7 +130,7 @@ def _timestamp(name: str, value: Timestamp | None) -> datetime | None:
     if value is None:
         return None
     problem = f"{name} must be a timestamp such as 2026-01-31, not {value!r}"
-    if not isinstance(value, date) and not _IS_DATE(str(value)):
+    if not isinstance(value, date) and not _BEGINS_WITH_DATE(str(value)):
         raise ApiValueError(problem)
     try:
         asked = CreditTransactionSearchRequest.model_validate({"created_at_from": value})
@@ -139,7 +139,7 @@ def _timestamp(name: str, value: Timestamp | None) -> datetime | None:
     return asked.created_at_from
 
 
-def period_asked(
+def plan_bounds(
     since: Timestamp | None, until: Timestamp | None, page_size: int, zone: ZoneName
 ) -> tuple[datetime, datetime, Zone]:
     """The bounds of a plan, both in the zone, with a UTC offset if one of them has one.
@@ -149,5 +149,5 @@ def period_asked(
     for name, value in {"since": since, "until": until}.items():
         if value is None:
             raise ApiValueError(f"{name} must be a timestamp such as 2026-01-31, not None")
-    asked = asked_for(CreditTransactionSearchRequest, None, since, until, page_size, zone)
+    asked = checked_request(CreditTransactionSearchRequest, None, since, until, page_size, zone)
     return asked.zone.sent(asked.interval.start), asked.zone.sent(asked.interval.end), asked.zone

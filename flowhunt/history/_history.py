@@ -13,8 +13,8 @@ from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
     ZoneName,
-    asked_for,
     check_choice,
+    checked_request,
 )
 from flowhunt.history._batch import Batch, Key, ListBatch, joined
 from flowhunt.history._errors import Difference, DifferenceError, HistoryError, Tally
@@ -71,7 +71,7 @@ class History:
         newest_first: bool = False,
         by_day: bool = False,
     ) -> None:
-        asked, self.zone, self._interval, _, _ = asked_for(
+        asked, self.zone, self._interval, _, _ = checked_request(
             CreditTransactionSearchRequest, request, since, until, page_size, zone
         )
         check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
@@ -148,7 +148,7 @@ class History:
     def _tiles(self) -> Iterator[Tile]:
         """Split the interval into tiles that one response each should hold."""
         rows = self._reader.rows
-        page = rows.verified(rows.fetch(self._interval), self._interval)
+        page = rows.reconsidered(rows.fetch(self._interval), self._interval)
         if page.complete:
             yield self._tile_of_few_rows(page)
             return
@@ -282,7 +282,7 @@ class History:
             batch,
             unverified,
             checks,
-            compare=interval.within(self._interval.whole_days) if self._compare else NO_TIME,
+            compare=interval.overlap(self._interval.whole_days) if self._compare else NO_TIME,
             partial_days=self._checks_of_partial_days(interval) if self._compare else (),
             newest_first=self._newest_first,
         )

@@ -35,7 +35,7 @@ class Interval(NamedTuple):
         """Whether all of another interval is in it."""
         return self.start <= other.start and other.end <= self.end
 
-    def within(self, other: Interval) -> Interval:
+    def overlap(self, other: Interval) -> Interval:
         """The overlap with another interval; empty if there is none."""
         start = max(self.start, other.start)
         return Interval(start, max(start, min(self.end, other.end)))
@@ -61,7 +61,7 @@ class Interval(NamedTuple):
     def partial_days(self) -> list[Interval]:
         """The overlap with each day that is not completely in it."""
         whole_days = self.whole_days
-        split = between_edges(self, whole_days)
+        split = split_at(self, whole_days)
         return [time for time in split if not whole_days.covers(time)]
 
     @property
@@ -132,7 +132,7 @@ def neighbours_joined(intervals: Iterable[Interval]) -> list[Interval]:
     return joined
 
 
-def periods_in(interval: Interval, grouping: GroupingPeriod) -> Interval:
+def touched_periods(interval: Interval, grouping: GroupingPeriod) -> Interval:
     """The whole periods that an interval overlaps."""
     first, last = (
         period(first_day_of(datetime_of(micros).date(), grouping), grouping)
@@ -248,7 +248,7 @@ class Zone:
         if self.sends_offset or self._fixed is not None or len(days) > _MAX_DAYS:
             return [interval]
         repeated = filter(None, map(self._repeated_on, days))
-        return between_edges(interval, (edge for each in repeated for edge in each))
+        return split_at(interval, (edge for each in repeated for edge in each))
 
     def shown_once(self, micros: int) -> int:
         """A timestamp, or the last one before it that is not in a repeated hour."""
@@ -287,10 +287,10 @@ class Zone:
     def _repeated_on(self, day: int) -> Interval | None:
         """The repeated hour of a day, if any."""
         if day not in self._repeated:
-            self._repeated[day] = self._found_on(Interval(day * DAY, (day + 1) * DAY))
+            self._repeated[day] = self._find_repeated_hour(Interval(day * DAY, (day + 1) * DAY))
         return self._repeated[day]
 
-    def _found_on(self, day: Interval) -> Interval | None:
+    def _find_repeated_hour(self, day: Interval) -> Interval | None:
         before, after = (self.offset_at(datetime_of(min(edge, ALL_TIME.end - 1))) for edge in day)
         if after >= before:
             return None
@@ -302,7 +302,7 @@ class Zone:
                 old = middle
             else:
                 new = middle
-        return Interval(new + after // MICROSECOND, new + before // MICROSECOND).within(day)
+        return Interval(new + after // MICROSECOND, new + before // MICROSECOND).overlap(day)
 
     # In UTC
 
@@ -371,7 +371,7 @@ def last_edges(expectations: Expectations, interval: Interval, step: float, most
     return sorted(-edge for edge in edges)
 
 
-def between_edges(interval: Interval, inner: Iterable[int]) -> list[Interval]:
+def split_at(interval: Interval, inner: Iterable[int]) -> list[Interval]:
     """Split an interval at timestamps; those outside of it are left out."""
     edges = sorted({*interval, *filter(interval.contains, inner)})
     return [Interval(start, end) for start, end in pairwise(edges)]
@@ -390,5 +390,5 @@ def shares(expectations: Expectations, interval: Interval) -> Iterable[tuple[Int
         if start <= time[0] and time[1] <= end:
             yield time, rows
         else:
-            overlap = time.within(interval)
-            yield overlap, rows * overlap.length / time.length
+            part = time.overlap(interval)
+            yield part, rows * part.length / time.length

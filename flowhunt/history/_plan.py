@@ -20,13 +20,13 @@ from flowhunt.history._intervals import (
     NO_TIME,
     Interval,
     Zone,
-    between_edges,
     period,
-    periods_in,
+    split_at,
+    touched_periods,
 )
 from flowhunt.history._planner import (
     PAGES_PER_SECTION,
-    PLANNED_SUMS,
+    SUMS_FILL,
     Planner,
     Section,
     by_first_day,
@@ -189,7 +189,7 @@ class WindowReader:
         windows: list[Window] = []
         for window in plan.windows:
             interval_asked = self._interval(window.since, window.until)
-            if any(day.within(interval_asked).length for day in changed):
+            if any(day.overlap(interval_asked).length for day in changed):
                 windows += self._windows(window.since, window.until)
             else:
                 windows.append(window)
@@ -221,7 +221,7 @@ class WindowReader:
             now = sums.totals(months, GroupingPeriod.MONTH, strict=False)
             before = by_month({key: t for key, t in known.items() if months.contains(_start(key))})
             for month in {key[0] for key in differing_keys(before, now)}:
-                interval_asked = period(month, GroupingPeriod.MONTH).within(months)
+                interval_asked = period(month, GroupingPeriod.MONTH).overlap(months)
                 days = sums.totals(interval_asked, GroupingPeriod.DATE, strict=False)
                 of_month = {
                     key: t for key, t in known.items() if interval_asked.contains(_start(key))
@@ -235,21 +235,21 @@ class WindowReader:
         count = 0
         for month, keys in groupby(sorted(known), key=lambda key: key[0]):
             more = len(list(keys))
-            if count + more > PLANNED_SUMS * self._page_size:
+            if count + more > SUMS_FILL * self._page_size:
                 edges.append(period(month, GroupingPeriod.MONTH).start)
                 count = 0
             count += more
-        return between_edges(interval, edges)
+        return split_at(interval, edges)
 
     # Planning
 
     def _windows(self, since: datetime, until: datetime) -> list[Window]:
         interval = self._interval(since, until)
-        found = list(self._found(interval))
-        windows = self._following(interval, found or [(interval, {})])
+        found = list(self._day_groups(interval))
+        windows = self._without_gaps(interval, found or [(interval, {})])
         return [small for window in windows for small in self._split(window)]
 
-    def _found(self, interval: Interval) -> Iterator[tuple[Interval, Totals]]:
+    def _day_groups(self, interval: Interval) -> Iterator[tuple[Interval, Totals]]:
         """Group the days that have transactions into windows, with their sums."""
         months = self._months(interval)
         sums = self._sums_of(interval)
@@ -263,7 +263,7 @@ class WindowReader:
             totals |= {
                 key: total
                 for key, total in section.sums.items()
-                if period(key[0], GroupingPeriod.DATE).within(interval).length
+                if period(key[0], GroupingPeriod.DATE).overlap(interval).length
             }
         together: dict[Key, Tally] = {}
         for day, of_day in by_first_day(totals).items():
@@ -282,7 +282,7 @@ class WindowReader:
     def _months(self, interval: Interval) -> dict[date, Totals]:
         """The sums of the months; read again, strictly, if the chart has other months too."""
         sums = self._reader.sums
-        months = periods_in(interval, GroupingPeriod.MONTH)
+        months = touched_periods(interval, GroupingPeriod.MONTH)
         try:
             charted = sums.charted(months, GroupingPeriod.MONTH)
         except ApiException:
@@ -295,11 +295,11 @@ class WindowReader:
     def _split(self, window: Window) -> list[Window]:
         """Smaller windows, if a day has too many transactions for one."""
         day = self._interval(window.first_moment, window.until)
-        day = day.within(Interval(day.start, (day.start // DAY + 1) * DAY))
+        day = day.overlap(Interval(day.start, (day.start // DAY + 1) * DAY))
         found = self._split_day(day, _by_key(window.sums))
         if len(found) < 2:
             return [window]
-        return self._following(self._interval(window.since, window.until), found)
+        return self._without_gaps(self._interval(window.since, window.until), found)
 
     def _split_day(self, interval: Interval, sums: Totals) -> list[tuple[Interval, Totals]]:
         """Split a day, or an interval in it, as long as the sub-totals match its total.
@@ -315,7 +315,7 @@ class WindowReader:
         ]
         found: list[tuple[Interval, Totals]] = []
         added: dict[Key, Tally] = {}
-        for smaller in between_edges(interval, inner):
+        for smaller in split_at(interval, inner):
             sub_totals = self._sums_of(smaller).totals(smaller, GroupingPeriod.DATE, strict=False)
             found.append((smaller, sub_totals))
             for key, total in sub_totals.items():
@@ -331,11 +331,11 @@ class WindowReader:
             for window in self._split_day(smaller, sub_totals)
         ]
 
-    def _following(
+    def _without_gaps(
         self, interval: Interval, found: Sequence[tuple[Interval, Totals]]
     ) -> list[Window]:
         """Windows without a gap, one for each interval that has sums."""
-        edges = [interval.start, *(asked.within(interval).end for asked, _ in found[:-1])]
+        edges = [interval.start, *(asked.overlap(interval).end for asked, _ in found[:-1])]
         return [
             Window(since=self._zone.sent(start), until=self._zone.sent(end), sums=_by_day(sums))
             for (start, end), (_, sums) in zip(pairwise([*edges, interval.end]), found, strict=True)

@@ -48,7 +48,7 @@ class Tile:
     error: Exception | None = None
 
     @property
-    def rows(self) -> float:
+    def expected_rows(self) -> float:
         """How many rows are expected in it."""
         return sum(self.expectations.values())
 

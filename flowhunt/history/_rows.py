@@ -30,7 +30,7 @@ from flowhunt.history._workers import Workers
 from flowhunt.models.transaction_type import TransactionType
 
 Criteria = dict[str, Any]
-LARGER_LIMITS = (10, 100)
+LIMIT_FACTORS = (10, 100)
 """Page sizes to ask for a timestamp with more rows than one response can hold."""
 
 
@@ -119,11 +119,11 @@ class RowsReader:
             return False
         return len(batch.between(Interval(micros, micros + 1))) > 0
 
-    def verified(self, page: Page, interval: Interval) -> Page:
+    def reconsidered(self, page: Page, interval: Interval) -> Page:
         """A response, once it is known how many rows the service returns for all time."""
         if not page.complete and page.size < self._page_size and interval != ALL_TIME:
-            if not self.limits.observed:
-                self.limits.observed = True
+            if not self.limits.all_time_observed:
+                self.limits.all_time_observed = True
                 self.observe_largest()
             page = page._replace(complete=self.limits.shows_complete(page))
         self.limits.is_capped |= not page.complete and page.size < self._page_size
@@ -165,7 +165,7 @@ class RowsReader:
             except StopIteration as end:
                 rest: Interval = end.value
                 return rest
-            if cover.within(tile.interval).length:
+            if cover.overlap(tile.interval).length:
                 tile.received = received
             yield tile
 
@@ -203,16 +203,16 @@ class RowsReader:
         if isinstance(page, Exception):
             tile.error = page
             return
-        page = self.verified(page, tile.interval)
+        page = self.reconsidered(page, tile.interval)
         inside = page.batch.between(tile.interval)
         if tile.depth == 0:
             self.limits.observe_planned(
-                inside, tile.rows, tile.expectations, complete=page.complete
+                inside, tile.expected_rows, tile.expectations, complete=page.complete
             )
         known = tile.with_received(page.batch)
         # It lacks rows of earlier responses: one is wrong, or rows were moved or deleted.
         contradicts = known is not page.batch
-        is_planned_empty = not tile.rows and not tile.depth
+        is_planned_empty = not tile.expected_rows and not tile.depth
         # No rows, and neither sums nor other responses show that there are none.
         is_alone = not len(inside) and (is_planned_empty or not self._is_summed)
         if page.complete and (contradicts or is_alone) and not tile.is_repeated:
@@ -284,7 +284,7 @@ class RowsReader:
         A larger limit comes first, then each transaction type, then pagination.
         """
         batches: list[Batch] = []
-        for factor in LARGER_LIMITS if self.limits.larger_helps is not False else ():
+        for factor in LIMIT_FACTORS if self.limits.larger_helps is not False else ():
             limit = self._page_size * factor
             self.observe_largest(limit)
             page = self.fetch(timestamp, limit=limit)
@@ -328,7 +328,7 @@ class RowsReader:
 def rows_of(tiles: Sequence[Tile], interval: Interval) -> tuple[Batch, list[Interval]]:
     """The rows of finished tiles in an interval, and the times in it that may have more."""
     batch = joined_between([tile.batch for tile in tiles if tile.batch is not None], interval)
-    unverified = (tile.interval.within(interval) for tile in tiles if tile.unverified)
+    unverified = (tile.interval.overlap(interval) for tile in tiles if tile.unverified)
     return batch, [time for time in unverified if time.length]
 
 

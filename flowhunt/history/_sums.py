@@ -12,10 +12,10 @@ from flowhunt.history._intervals import (
     ALL_TIME,
     Interval,
     Zone,
-    between_edges,
     first_day_of,
     period,
-    periods_in,
+    split_at,
+    touched_periods,
 )
 from flowhunt.history._requests import Requests
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
@@ -85,7 +85,7 @@ class SumsReader:
         """
         if not interval.length:
             return {}
-        found = self._read(periods_in(interval, grouping), grouping, strict=strict)
+        found = self._read(touched_periods(interval, grouping), grouping, strict=strict)
         return dict(sorted(found.items()))
 
     def totals(
@@ -190,8 +190,8 @@ def _split(interval: Interval, found: Sums, grouping: GroupingPeriod) -> list[In
     share = 1 / 8 if older > newer else 7 / 8  # the missing sums are probably on that side
     edge = starts[int(len(starts) * share)]
     if edge == interval.start:
-        edge = periods_in(Interval(edge, edge + 1), grouping).end
-    return between_edges(interval, [edge]) if interval.contains(edge) else []
+        edge = touched_periods(Interval(edge, edge + 1), grouping).end
+    return split_at(interval, [edge]) if interval.contains(edge) else []
 
 
 def rows_in(totals: Iterable[Tally]) -> int:

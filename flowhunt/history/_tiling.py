@@ -21,11 +21,11 @@ from flowhunt.history._intervals import (
     NO_TIME,
     Expectations,
     Interval,
-    between_edges,
     expected,
     first_edges,
     last_edges,
     shares,
+    split_at,
 )
 
 Order = Literal["newest", "oldest", "any"]
@@ -98,7 +98,7 @@ class ServiceLimits:
     :ivar is_capped: whether that is less than a page
     :ivar before: the overlap with the interval before, 0 where bounds are inclusive
     :ivar after: the overlap with the interval after
-    :ivar observed: whether all time was asked for, to see how many rows are returned at once
+    :ivar all_time_observed: whether all time was requested, to see how many rows one response holds
     :ivar larger_helps: whether a larger limit returns more rows; ``None`` if not attempted yet
     :ivar received: how many rows were received for the intervals they are in
     :ivar wasted: how many planned responses had far fewer rows than expected, minus how many had
@@ -117,7 +117,7 @@ class ServiceLimits:
     is_capped: bool = False
     before: int = 1
     after: int = 1
-    observed: bool = False
+    all_time_observed: bool = False
     larger_helps: bool | None = None
     received: int = 0
     wasted: int = 0
@@ -305,7 +305,7 @@ def planned(
         if more_follows and rows < limits.planned_rows and not limits.in_bursts:
             return rest
         edges = _next_edges(limits, known, rest, newest_first=newest_first, evenly=not more_follows)
-        times = between_edges(rest, edges)
+        times = split_at(rest, edges)
         if newest_first:
             times.reverse()
         is_split = len(times) > 1  # edges that are closer than a microsecond split nothing
@@ -321,7 +321,7 @@ def _expected_next(
     limits: ServiceLimits, expectations: Expectations, rest: Interval, *, newest_first: bool
 ) -> dict[Interval, float]:
     """The rows expected in some time; of the next days, by the hour."""
-    days = {day: rows for day, rows in expectations.items() if day.within(rest).length}
+    days = {day: rows for day, rows in expectations.items() if day.overlap(rest).length}
     most = 2 * TRUSTED_SPLIT * limits.capacity
     near = _near(dict(shares(days, rest)), most, newest_first=newest_first)
     return dict(shares(by_usual_hours(limits, days, near), rest))
@@ -402,10 +402,10 @@ def split(
             edges += _even_edges(expectations, side, limits.planned_rows, limits.trusted_split)
     if found[0] == found[-1]:
         edges = [found[0], found[0] + 1]
-    times = between_edges(interval, edges)
+    times = split_at(interval, edges)
     if len(times) < 2:
         middle = found[len(found) // 2]
-        times = between_edges(interval, [found[0], middle, middle + 1])
+        times = split_at(interval, [found[0], middle, middle + 1])
     outside = {**dict(shares(expectations, before)), **dict(shares(expectations, after))}
     hidden = before if limits.order == "newest" else after
     if hidden.length and total - rows > sum(outside.values()):
@@ -436,10 +436,10 @@ def _density(
     run = _run_in(found)
     length = int((run[-1] - run[0]) * more / len(run)) + 1
     if limits.order == "newest":
-        extension = Interval(first - length, first).within(interval)
+        extension = Interval(first - length, first).overlap(interval)
         near = Interval(extension.start, interval.end)
     else:
-        extension = Interval(last, last + length).within(interval)
+        extension = Interval(last, last + length).overlap(interval)
         near = Interval(interval.start, extension.end)
     if extension.length:
         dense[extension] = more * extension.length / length

@@ -139,7 +139,7 @@ class VerifiedReader:
                     found.differences = []  # verified by its rows
                     unclear.append(consecutive)
                 settled.append(found)
-                rows = found.batch.between(consecutive.within(interval))
+                rows = found.batch.between(consecutive.overlap(interval))
                 has_more = len(rows) > batch.count(consecutive)
                 found_more |= has_more and not _any_in(indivisible, consecutive)
                 batch = joined([batch.outside(consecutive), rows])
@@ -220,7 +220,7 @@ class VerifiedReader:
         now = self.sums.within(first, last).totals(whole_days, GroupingPeriod.MONTH, strict=False)
         before = by_month(read)
         months = {key[0] for key in differing_keys(before, now)}
-        return [period(month, GroupingPeriod.MONTH).within(whole_days) for month in sorted(months)]
+        return [period(month, GroupingPeriod.MONTH).overlap(whole_days) for month in sorted(months)]
 
     def _settle_any(
         self,
@@ -237,7 +237,7 @@ class VerifiedReader:
         :param indivisible: times in it that no request can split
         """
         inside = batch.between(days)
-        unverified = [time for time in indivisible if time.within(days).length]
+        unverified = [time for time in indivisible if time.overlap(days).length]
         if interval.covers(days):
             of_days = [check.sums for check in checks if days.covers(check.interval)]
             before = {key: total for sums in of_days for key, total in sums.items()}
@@ -333,7 +333,7 @@ def days_of(batch: Batch) -> set[Interval]:
 
 def _any_in(intervals: Iterable[Interval], time: Interval) -> bool:
     """Whether one of several intervals overlaps some time."""
-    return any(interval.within(time).length for interval in intervals)
+    return any(interval.overlap(time).length for interval in intervals)
 
 
 def _consecutive(days: set[Interval], interval: Interval) -> list[Interval]:

@@ -34,7 +34,7 @@ from flowhunt.history._arguments import (
     ZoneName,
     check_choice,
     check_count,
-    half_open,
+    checked_period,
 )
 from flowhunt.history._intervals import Zone
 from flowhunt.history._requests import Sleep
@@ -227,7 +227,7 @@ def _settings(
 ) -> Settings:
     check_count("workers", workers)
     check_count("page_size", page_size)
-    requested = half_open(since, until, zone)
+    requested = checked_period(since, until, zone)
     if requested.zone.varies and not isinstance(requested.zone.info, ZoneInfo):
         raise ApiValueError(
             f"the days of a mirror need a zone that has a name, not {zone!r}: "

@@ -31,10 +31,10 @@ from flowhunt.history._intervals import (
     DAY,
     Interval,
     Zone,
-    between_edges,
     micros_of,
     neighbours_joined,
     period,
+    split_at,
 )
 from flowhunt.history.arrow import TRANSACTION_SCHEMA
 from flowhunt.models.grouping_period import GroupingPeriod
@@ -143,10 +143,10 @@ class Snapshot:
         for (first_day, _), total in self.months.get(workspace_id, {}).items():
             rows[first_day] = rows.get(first_day, 0) + total.rows
         for first_day in sorted(rows):
-            month = period(first_day, GroupingPeriod.MONTH).within(interval)
+            month = period(first_day, GroupingPeriod.MONTH).overlap(interval)
             intervals = [month]
             if rows[first_day] > ROWS_AT_ONCE:
-                intervals = between_edges(month, range(month.start // DAY * DAY, month.end, DAY))
+                intervals = split_at(month, range(month.start // DAY * DAY, month.end, DAY))
             for each in intervals:
                 if each.length and (found := self.rows(workspace_id, each)).num_rows:
                     yield found

@@ -22,7 +22,7 @@ from flowhunt.history._intervals import (
     Zone,
     neighbours_joined,
     period,
-    periods_in,
+    touched_periods,
 )
 from flowhunt.history._requests import Cancelled, Requests, RetryPolicy, Sleep
 from flowhunt.history._rows import RowsReader
@@ -128,7 +128,7 @@ class WorkspaceReader:
         requested = self._settings.period
         if covered is None:
             return [DaysToRead(requested)]
-        inside = requested.within(covered)
+        inside = requested.overlap(covered)
         days = self._changed_days(inside) if inside.length else set[Interval]()
         newest = self._snapshot.newest.get(self.workspace_id, covered.start - 1)
         after = Interval(min(newest + 1, covered.end), requested.end)
@@ -153,7 +153,7 @@ class WorkspaceReader:
         changed |= _without_sums(known, found, GroupingPeriod.MONTH, inside)
         for first_day in {first_day for first_day, _ in differing_keys(known, found)}:
             of_month = {key: total for key, total in found.items() if key[0] == first_day}
-            changed |= self._changed_in(_month(first_day).within(inside), of_month)
+            changed |= self._changed_in(_month(first_day).overlap(inside), of_month)
         return changed
 
     def _changed_in(self, days: Interval, of_month: dict[Key, Tally]) -> set[Interval]:
@@ -164,7 +164,7 @@ class WorkspaceReader:
             sums = self._sums_reader(days).totals(days, GroupingPeriod.DATE, strict=strict)
             if by_month(sums) == of_month:
                 return _differing(known, sums, days)
-        is_complete_month = days == periods_in(days, GroupingPeriod.MONTH)
+        is_complete_month = days == touched_periods(days, GroupingPeriod.MONTH)
         return {days} if is_complete_month else _differing(known, sums, days)
 
     def _known_months(self, inside: Interval) -> dict[Key, Tally]:
@@ -175,17 +175,19 @@ class WorkspaceReader:
             month = _month(key[0])
             if inside.covers(month):
                 known[key] = total
-            elif month.within(inside).length:
+            elif month.overlap(inside).length:
                 partly_inside.add(key[0])
         for first_day in partly_inside:
-            days = _month(first_day).within(inside)
+            days = _month(first_day).overlap(inside)
             known |= by_month(self._snapshot.days(self.workspace_id, days))
         return known
 
     def _charted(self, sums: SumsReader, inside: Interval) -> Set[Key]:
         """The months and types for which the chart has an amount."""
         try:
-            found = sums.charted(periods_in(inside, GroupingPeriod.MONTH), GroupingPeriod.MONTH)
+            found = sums.charted(
+                touched_periods(inside, GroupingPeriod.MONTH), GroupingPeriod.MONTH
+            )
         except ApiException:
             return set()  # without a chart, the sums alone decide
         return {key for key in found if inside.covers(_month(key[0]))}
@@ -228,7 +230,7 @@ class WorkspaceReader:
     def _differs(self, interval: Interval, rows: pa.RecordBatch) -> bool:
         """Whether the table has other rows in these days."""
         months = self._snapshot.months.get(self.workspace_id, {})
-        if not any(_month(month).within(interval).length for month, _ in months):
+        if not any(_month(month).overlap(interval).length for month, _ in months):
             return rows.num_rows > 0
         read = in_order(pa.Table.from_batches([rows]))
         return not self._snapshot.rows(self.workspace_id, interval).equals(read)
