@@ -169,10 +169,10 @@ def _scrub(error: BaseException, handled_by_caller: BaseException | None) -> Non
 
 
 def _clear_frames(traceback: TracebackType | None) -> set[FrameType]:
-    """Clear the frames that have a request, and no frames of the caller; return those cleared.
+    """Clear the frames that may hold a request, and return them. Those of the caller are kept.
 
-    The frames of a tool that observes urllib3 are between those of this package and of urllib3. The
-    caller's own code, a signal handler for example, has no frame of urllib3 below it.
+    A foreign frame is cleared if it observes urllib3: it lies between frames of this package and of
+    urllib3. The caller's own code, a signal handler for example, has no frame of urllib3 below it.
     """
     frames = [frame for frame, _ in walk_tb(traceback)]
     modules = [str(frame.f_globals.get("__name__")) for frame in frames]
