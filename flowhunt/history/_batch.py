@@ -1,4 +1,4 @@
-"""Rows of responses: the interface that the engine reads them by, and rows as lists."""
+"""Batches of rows: the interface of both row formats, and the format of models."""
 
 from __future__ import annotations
 
@@ -120,11 +120,11 @@ class Batch(ABC):
         return self.take([index for index in range(len(self)) if index not in dropped])
 
     def ambiguous(self) -> Batch:
-        """The rows, each of them once, whose ID another one has too."""
+        """The rows whose ID another row has too."""
         return self.take(self._repeated())
 
     def _repeated(self) -> list[int]:
-        """The indices of rows whose ID another one has too."""
+        """The indices of rows whose ID another row has too."""
         if self.has_distinct_ids:
             return []
         ids = self.ids
@@ -148,7 +148,7 @@ class Batch(ABC):
 
 
 class ListBatch(Batch):
-    """Rows as lists of one length.
+    """Rows as models, with lists of the fields that the reader needs.
 
     :ivar columns: IDs, timestamps in local time without UTC offsets, transaction types, amounts and
         workspace IDs
@@ -259,7 +259,8 @@ def joined_between(batches: Sequence[Batch], interval: Interval) -> Batch:
     distinct = every.distinct()
     if distinct is not every:
         return distinct.between(interval)
-    inside = _concatenated([batch.between(interval) for batch in batches])  # few of them are split
+    # Most batches are completely inside, so nothing is copied for them.
+    inside = _concatenated([batch.between(interval) for batch in batches])
     inside.has_distinct_ids = every.has_distinct_ids
     return inside
 

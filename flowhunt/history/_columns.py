@@ -1,4 +1,4 @@
-"""Transactions as Arrow columns, decoded without an object a row.  [extra: frames]
+"""Transactions as Arrow columns, decoded without a model for each row.  [extra: frames]
 
 ``msgspec`` decodes a response whose rows have the fields and types of the API specification, and
 Arrow reads its timestamps where all are in the common form. Any other response is decoded by the
@@ -120,7 +120,7 @@ def _timestamps(texts: Sequence[str]) -> Any:
 def _plain_timestamps(texts: Sequence[str]) -> Any:
     """Timestamps without UTC offsets, if all are to the second or more precise; else ``None``.
 
-    Arrow refuses the same texts as pydantic, except shorter forms and the year 0.
+    Arrow refuses what pydantic refuses, except shorter forms and the year 0.
     """
     try:
         column = pa.array(texts, _TEXT)

@@ -32,7 +32,7 @@ def iter_sums(
     intervals = [interval]
     if grouping is GroupingPeriod.DATE:
         planner = Planner(
-            lambda time, periods: reader.totals(time, periods, strict=False),
+            lambda time, length: reader.totals(time, length, strict=False),
             page_size,
             by_day=True,
         )

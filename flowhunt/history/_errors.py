@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flowhunt.exceptions import OpenApiException
 
-_SHOWN = 5
+_DIFFERENCES_SHOWN = 5
 
 
 class Tally(NamedTuple):
@@ -81,7 +81,7 @@ class UnverifiedError(HistoryError):
         return (
             f"the transactions from {self.since.isoformat()} until {end} cannot be verified: the "
             "service returned as many rows as it ever does, and none of them from that time. Read "
-            "again with a larger page_size, compared with the sums"
+            "with a larger page_size, and compare with the sums"
         )
 
 
@@ -100,9 +100,12 @@ class DifferenceError(HistoryError):
 
     def __str__(self) -> str:
         where = f"{self.workspace_id}: " if self.workspace_id else ""
-        more = len(self.differences) - _SHOWN
+        more = len(self.differences) - _DIFFERENCES_SHOWN
         return where + "; ".join(
-            [*map(str, self.differences[:_SHOWN]), *([f"and {more} more"] if more > 0 else [])]
+            [
+                *map(str, self.differences[:_DIFFERENCES_SHOWN]),
+                *([f"and {more} more"] if more > 0 else []),
+            ]
         )
 
 
@@ -121,7 +124,7 @@ class CrowdedInstantError(DifferenceError):
     def __str__(self) -> str:
         text = (
             f"only {self.read} of the transactions of {self.instant.isoformat()} could be read: "
-            f"one response holds no more, with a larger limit and with pagination too"
+            "one response holds no more, even with a larger limit or with pagination"
         )
         differences = super().__str__()
         return f"{text}. {differences}" if differences else text

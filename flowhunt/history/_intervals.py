@@ -1,4 +1,4 @@
-"""Intervals of time in whole microseconds since the year 1: they never overflow."""
+"""Intervals in whole microseconds since the year 1. Unlike datetimes, these never overflow."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Interval(NamedTuple):
     @property
     def whole_days(self) -> Interval:
         """The days that are in it from midnight to midnight; empty if there is none."""
-        start = -(-self.start // DAY) * DAY
-        end = self.end if self.end >= ALL_TIME.end else self.end // DAY * DAY
+        start = midnight_from(self.start)
+        end = self.end if self.end >= ALL_TIME.end else midnight_until(self.end)
         return Interval(start, max(start, end))
 
     @property
@@ -67,7 +67,7 @@ class Interval(NamedTuple):
     @property
     def touched_days(self) -> Interval:
         """The whole days that it overlaps."""
-        return Interval(self.start // DAY * DAY, min(-(-self.end // DAY) * DAY, ALL_TIME.end))
+        return Interval(midnight_until(self.start), min(midnight_from(self.end), ALL_TIME.end))
 
 
 _MINUTE = timedelta(minutes=1)
@@ -92,6 +92,16 @@ def day_of(micros: int) -> date:
     return date.fromordinal(micros // DAY + 1)
 
 
+def midnight_until(micros: int) -> int:
+    """The last midnight that is not after a timestamp."""
+    return micros // DAY * DAY
+
+
+def midnight_from(micros: int) -> int:
+    """The first midnight that is not before a timestamp."""
+    return -(-micros // DAY) * DAY
+
+
 def first_day_of(day: date, grouping: GroupingPeriod) -> date:
     """The first day of the period that a day is in."""
     if grouping is GroupingPeriod.MONTH:
@@ -103,7 +113,7 @@ def first_day_of(day: date, grouping: GroupingPeriod) -> date:
 
 @lru_cache(maxsize=1024)
 def period(first_day: date, grouping: GroupingPeriod) -> Interval:
-    """The period that begins on a day; a month is a whole one, whatever day it is dated by."""
+    """The period that begins on a day. A month may be named by any of its days."""
     first = first_day.replace(day=1) if grouping is GroupingPeriod.MONTH else first_day
     start = (first.toordinal() - 1) * DAY
     if grouping is GroupingPeriod.MONTH:
@@ -133,7 +143,7 @@ def neighbours_joined(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def touched_periods(interval: Interval, grouping: GroupingPeriod) -> Interval:
-    """The whole periods that an interval overlaps."""
+    """The whole periods that an interval overlaps, as one interval."""
     first, last = (
         period(first_day_of(datetime_of(micros).date(), grouping), grouping)
         for micros in (interval.start, max(interval.start, interval.end - 1))
@@ -291,6 +301,7 @@ class Zone:
         return self._repeated[day]
 
     def _find_repeated_hour(self, day: Interval) -> Interval | None:
+        """The repeated hour of a day, found by bisection between its midnights."""
         before, after = (self.offset_at(datetime_of(min(edge, ALL_TIME.end - 1))) for edge in day)
         if after >= before:
             return None
@@ -349,7 +360,7 @@ def expected(expectations: Expectations, interval: Interval) -> float:
 def first_edges(
     expectations: Expectations, interval: Interval, step: float, most: int
 ) -> list[int]:
-    """Where to split an interval, from its start, with ``step`` rows expected between edges."""
+    """The first timestamps that split an interval, with ``step`` rows expected between two."""
     edges: list[int] = []
     passed = 0.0
     for time, rows in shares(expectations, interval):
@@ -362,7 +373,7 @@ def first_edges(
 
 
 def last_edges(expectations: Expectations, interval: Interval, step: float, most: int) -> list[int]:
-    """Where to split an interval, from its end, with ``step`` rows expected between edges."""
+    """The last timestamps that split an interval, with ``step`` rows expected between two."""
     mirrored = {
         Interval(-time.end, -time.start): rows
         for time, rows in reversed(list(shares(expectations, interval)))
@@ -371,9 +382,9 @@ def last_edges(expectations: Expectations, interval: Interval, step: float, most
     return sorted(-edge for edge in edges)
 
 
-def split_at(interval: Interval, inner: Iterable[int]) -> list[Interval]:
-    """Split an interval at timestamps; those outside of it are left out."""
-    edges = sorted({*interval, *filter(interval.contains, inner)})
+def split_at(interval: Interval, timestamps: Iterable[int]) -> list[Interval]:
+    """Split an interval at timestamps. Those outside of it split nothing."""
+    edges = sorted({*interval, *filter(interval.contains, timestamps)})
     return [Interval(start, end) for start, end in pairwise(edges)]
 
 

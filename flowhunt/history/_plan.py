@@ -60,9 +60,9 @@ DaySums = dict[Day, dict[str, Tally]]
 _SHORTEST = timedelta(minutes=1) // timedelta(microseconds=1)
 """A day is split into intervals of at least this length, in microseconds."""
 _MAX_SPLIT = 16
-"""Intervals that a day is split into at once: bounds the requests that a wrong sum costs."""
+"""The most intervals that a day is split into at once: a wrong sum costs as many requests."""
 _SPLIT_OFFSET = 499_999
-"""Microseconds from a round time, where transactions are likely, to where a day is split."""
+"""A day is split so many microseconds after a round time, where transactions are likely."""
 
 
 class Window(BaseModel):
@@ -168,16 +168,16 @@ class WindowReader:
         )
 
     def longer(self, plan: Plan, until: datetime) -> Plan:
-        """A plan that goes on until a later timestamp; an empty window at its end grows."""
+        """The plan, continued until a later timestamp. An empty last window is planned again."""
         windows = list(plan.windows)
         since = plan.until if windows[-1].sums else windows.pop().since
         windows += self._windows(since, until)
         return plan.model_copy(update={"until": until, "windows": tuple(windows)})
 
     def refreshed(self, plan: Plan, ignoring: Collection[date] = ()) -> Plan:
-        """A plan with other windows where the sums have changed: by month first, then by day.
+        """The plan, with new windows where the sums have changed.
 
-        :param ignoring: days that stay as they are
+        :param ignoring: days whose windows are kept
         """
         interval = self._interval(plan.since, plan.until)
         known: dict[Key, Tally] = {}
@@ -188,8 +188,8 @@ class WindowReader:
         changed -= {period(day, GroupingPeriod.DATE) for day in ignoring}
         windows: list[Window] = []
         for window in plan.windows:
-            interval_asked = self._interval(window.since, window.until)
-            if any(day.overlap(interval_asked).length for day in changed):
+            time_range = self._interval(window.since, window.until)
+            if any(day.overlap(time_range).length for day in changed):
                 windows += self._windows(window.since, window.until)
             else:
                 windows.append(window)
@@ -214,17 +214,17 @@ class WindowReader:
         )
 
     def _changed_days(self, known: Totals, interval: Interval) -> set[Interval]:
-        """The days whose sums have changed."""
+        """The days whose sums have changed. Only changed months are compared by day."""
         sums = self._sums_of(interval)
         changed: set[Interval] = set()
         for months in self._months_at_once(by_month(known), interval):
             now = sums.totals(months, GroupingPeriod.MONTH, strict=False)
             before = by_month({key: t for key, t in known.items() if months.contains(_start(key))})
             for month in {key[0] for key in differing_keys(before, now)}:
-                interval_asked = period(month, GroupingPeriod.MONTH).overlap(months)
-                days = sums.totals(interval_asked, GroupingPeriod.DATE, strict=False)
+                days_of_month = period(month, GroupingPeriod.MONTH).overlap(months)
+                days = sums.totals(days_of_month, GroupingPeriod.DATE, strict=False)
                 of_month = {
-                    key: t for key, t in known.items() if interval_asked.contains(_start(key))
+                    key: t for key, t in known.items() if days_of_month.contains(_start(key))
                 }
                 changed |= differing_days(of_month, days)
         return changed
@@ -321,7 +321,7 @@ class WindowReader:
             for key, total in sub_totals.items():
                 added[key] = added.get(key, Tally()).plus(total)
             if any(added[key].rows > sums.get(key, Tally()).rows for key in added):
-                break  # the service sums whole days
+                break  # the service returns sums of whole days
         if added != sums:
             return [(interval, sums)]
         return [

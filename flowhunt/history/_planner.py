@@ -15,7 +15,7 @@ from flowhunt.models.grouping_period import GroupingPeriod
 PAGES_PER_SECTION = 10
 """Pages of rows that are verified and returned together."""
 SUMS_FILL = 0.97
-"""How full a response of sums is planned to be, as a share of its limit."""
+"""How full a response with sums is planned to be, as a share of its limit."""
 
 
 class Section(NamedTuple):
@@ -67,7 +67,7 @@ class Planner:
         page_size: int,
         *,
         by_day: bool,
-        prefers_days: Callable[[], bool] = bool,
+        prefers_days: Callable[[], bool] = lambda: False,
     ) -> None:
         self._prefers_days = prefers_days
         self._totals = totals

@@ -1,4 +1,4 @@
-"""Tiles of time in the order in which their rows are returned, whichever are read first."""
+"""A queue of tiles: read in any order, and returned in the order of time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ class Tile:
     """An interval that one request asks for.
 
     :ivar expectations: where its rows are expected
-    :ivar depth: how many splits of one run of rows lead to it; 0 if it was planned
+    :ivar depth: how many splits of one run of rows led to it; 0 if it was planned
     :ivar run: the run of rows that it was split from, if any
     :ivar is_near: whether it lies near the rows of the full response that it was split for
     :ivar parent_ids: the IDs of the rows in that response
     :ivar received: rows of other responses; those in its interval must be in its own response too
-    :ivar is_repeated: whether it is requested a second time, since its response lacked some of
-        these, or had no rows and nothing else shows that there are none
+    :ivar is_repeated: whether it is requested a second time, or need not be
     :ivar asked: whether it was requested
     :ivar page: a response that was received for it before
     :ivar batch: the rows received for it, once it is finished

@@ -16,10 +16,9 @@ from flowhunt.history import Difference, Tally
 from flowhunt.history._batch import Key
 from flowhunt.history._columns import COLUMNS
 from flowhunt.history._intervals import (
-    ALL_TIME,
-    DAY,
     Interval,
     Zone,
+    midnight_until,
     neighbours_joined,
     period,
     touched_periods,
@@ -62,14 +61,16 @@ class DaysRead(NamedTuple):
 
 
 class DaysToRead(NamedTuple):
-    """Some days to read, one after the other."""
+    """Consecutive days to read."""
 
     interval: Interval
     newest_first: bool = False
 
 
 class WorkspaceReader:
-    """Finds the days of a workspace on which table and service differ.
+    """Finds the days of a workspace on which table and service differ, and reads them.
+
+    The covered days are those that earlier syncs have read without a gap.
 
     :ivar differences: the days and types on which rows and sums disagree; the rows count
     :ivar rows_read: how many rows were read
@@ -106,7 +107,7 @@ class WorkspaceReader:
                 requests.policy.closing.set()
 
     def reads(self) -> Generator[DaysRead, None, None]:
-        """Read the days that differ, oldest first, then days before the covered ones.
+        """Read the days that differ, oldest first, and then new days before the covered ones.
 
         :raises HistoryError: some days cannot be read completely
         :raises ApiException: a call failed
@@ -114,7 +115,7 @@ class WorkspaceReader:
         covered = self._snapshot.covered(self.workspace_id)
         requested = self._settings.period
         if covered and not (covered.start <= requested.end and requested.start <= covered.end):
-            covered = None
+            covered = None  # a gap would lie between
         for days in self._days_to_read(covered):
             for interval, rows in self._read(days):
                 extended = _extended(covered, interval, requested)
@@ -130,10 +131,11 @@ class WorkspaceReader:
             return [DaysToRead(requested)]
         inside = requested.overlap(covered)
         days = self._changed_days(inside) if inside.length else set[Interval]()
+        # After the newest row of the table, also on its day.
         newest = self._snapshot.newest.get(self.workspace_id, covered.start - 1)
         after = Interval(min(newest + 1, covered.end), requested.end)
         if after.length > 0 and not self._is_empty(after):
-            days.add(Interval(max(after.start // DAY * DAY, requested.start), requested.end))
+            days.add(Interval(max(midnight_until(after.start), requested.start), requested.end))
         to_read = [DaysToRead(interval) for interval in neighbours_joined(days)]
         if requested.start < covered.start:
             before = Interval(requested.start, covered.start)
@@ -157,7 +159,7 @@ class WorkspaceReader:
         return changed
 
     def _changed_in(self, days: Interval, of_month: dict[Key, Tally]) -> set[Interval]:
-        """The days of a month that differ: all days if their sums do not add up to the month's."""
+        """The days of a month that differ; all if the sums of days do not add up to the month's."""
         known = self._snapshot.days(self.workspace_id, days)
         sums: dict[Key, Tally] = {}
         for strict in False, True:
@@ -193,15 +195,13 @@ class WorkspaceReader:
         return {key for key in found if inside.covers(_month(key[0]))}
 
     def _sums_reader(self, days: Interval) -> SumsReader:
-        first = days.start or -1
-        last = days.end - (days.end < ALL_TIME.end)
         reader = SumsReader(self._requests(), self._settings.zone, None, SUMS_AT_ONCE)
-        return reader.within(first, last)
+        return reader.of_days(days)
 
     def _is_empty(self, interval: Interval) -> bool:
         """Whether one response shows that an interval has no rows."""
         page_size = self._settings.page_size
-        # Without an overlap: the response would have the newest row of the table in it.
+        # Without an overlap, which would return the newest row of the table.
         limits = ServiceLimits(page_size, before=0, after=0)
         reader = RowsReader(self._requests(), COLUMNS, self._settings.zone, page_size, {}, limits)
         page = reader.fetch(interval)
@@ -262,10 +262,10 @@ def _differing(known: Totals, sums: Totals, days: Interval) -> set[Interval]:
 def _without_sums(
     known: Totals, sums: Totals, grouping: GroupingPeriod, days: Interval
 ) -> set[Interval]:
-    """The days around periods of the table without sums, up to the next periods with sums.
+    """The days without sums around each period that has rows in the table but no sums.
 
-    If the sums of one period are missing, those of its neighbours may be missing too, although the
-    table has no rows there.
+    If the sums of one period are missing, those of its neighbours may be missing too. The table may
+    have no rows there.
     """
     summed = sorted({period(first_day, grouping) for first_day, _ in sums})
     found: set[Interval] = set()
