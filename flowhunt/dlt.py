@@ -117,11 +117,11 @@ def flowhunt_source(
         yield from listed_ids
 
     @dlt.transformer(data_from=listed, name="workspace_sums", selected=False, parallelized=True)
-    def monthly(workspace_id: str) -> Iterator[_MonthlySums]:
+    def workspace_sums(workspace_id: str) -> Iterator[_MonthlySums]:
         yield _read_sums(workspace_id, first, end, _loaded().get(workspace_id), configured)
 
     @dlt.transformer(
-        data_from=monthly, name="credit_sums", write_disposition="merge", merge_key=_SUMS_KEY
+        data_from=workspace_sums, name="credit_sums", write_disposition="merge", merge_key=_SUMS_KEY
     )
     def credit_sums(monthly: _MonthlySums) -> Iterator[Any]:
         if monthly.error:
@@ -130,7 +130,7 @@ def flowhunt_source(
             yield monthly.table.select(_SUMS.names).cast(_SUMS)
 
     @dlt.transformer(
-        data_from=monthly,
+        data_from=workspace_sums,
         name="credit_transactions",
         write_disposition="merge",
         merge_key=_KEY,

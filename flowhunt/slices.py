@@ -133,10 +133,10 @@ def read_transactions(
 ) -> Generator[pa.RecordBatch, None, None]:
     """Yield every transaction of slices, each exactly once, in batches of ``TRANSACTION_SCHEMA``.
 
-    Slices of one workspace that touch or overlap are read as one. Time in a slice of all types is
-    left out of slices of a single type.
+    Slices of one workspace that touch or overlap are read as one. A slice of one type leaves
+    out the time of slices of all types.
 
-    A 429 is retried, until all requests have had a 429 for 15 minutes.
+    A 429 is retried, until every request of 15 minutes has had a 429.
 
     :param configurations: the configuration of each workspace: a function of its ID, or a mapping
     :param page_size: the ``limit`` to ask with
