@@ -187,15 +187,15 @@ class History:
         yield from self._tiles_of(sections, page.batch)
 
     def _tiles_of(self, sections: Iterable[Section], received: Batch) -> Iterator[Tile]:
-        """Split sections into tiles; the end of one is planned together with the next."""
+        """Split sections into tiles. The rest of one is planned together with the next section."""
         tiles = partial(self._reader.rows.tiles, newest_first=self._newest_first, received=received)
         rest, expectations = NO_TIME, dict[Interval, float]()
         for section in sections:
             self._checks += section.checks(self._interval.whole_days)
             left = dict(shares(expectations, rest))
             expectations = dict(sorted({**left, **self._expectations(section)}.items()))
-            time = neighbours_joined([each for each in (rest, section.interval) if each.length])
-            rest = yield from tiles(time[0], expectations, more_follows=True)
+            time = [each for each in (rest, section.interval) if each.length]
+            rest = yield from tiles(neighbours_joined(time)[0], expectations, more_follows=True)
         yield from tiles(rest, expectations)
 
     def _tile_of_few_rows(self, page: Page) -> Tile:

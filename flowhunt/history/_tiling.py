@@ -289,8 +289,8 @@ def _by_usual_hours(limits: ServiceLimits, days: Expectations, near: Interval) -
     return spread
 
 
-def _near(expectations: Expectations, rows: float, *, newest_first: bool) -> Interval:
-    """The first, or the last, expectations that add up to so many rows."""
+def _interval_of_next(expectations: Expectations, rows: float, *, newest_first: bool) -> Interval:
+    """The interval of the next expectations that add up to so many rows."""
     times = list(expectations)
     found = 0.0
     for time in reversed(times) if newest_first else times:
@@ -342,7 +342,7 @@ def _expected_next(
     """The rows expected in an interval. Those of the next days are by the hour."""
     days = {day: rows for day, rows in expectations.items() if day.overlap(rest).length}
     most = 2 * TRUSTED_SPLIT * limits.capacity
-    near = _near(dict(shares(days, rest)), most, newest_first=newest_first)
+    near = _interval_of_next(dict(shares(days, rest)), most, newest_first=newest_first)
     return dict(shares(_by_usual_hours(limits, days, near), rest))
 
 
@@ -359,6 +359,7 @@ def _next_edges(
     :param evenly: whether all intervals should hold the same number of rows
     """
     doubt = max(0, limits.wasted - TRUSTED_WASTE)
+    # Few, while the sums are doubted or the usual hours are not known.
     at_once = TRUSTED_SPLIT if not doubt and min(limits.hours_seen) else 2
     if limits.in_bursts and all(period.length <= DAY for period in known):
         edges = _edges_between(known, rest, limits.capacity - 1)
@@ -404,17 +405,20 @@ def split(
     :param depth: how many splits of the same run of rows lead to the interval
     :return: the shorter intervals, and the time near the rows received
     """
+    # How many rows the response may lack. An interval that is still full after a split has more
+    # rows than expected.
     total = expected(expectations, interval)
-    # An interval that is still full after a split has more rows than expected.
     least = len(found) * (ROWS_BEYOND if total else 1.0) * 2.0 ** min(depth, 16)
-    more = max(total - len(found), least)
+    lacking = max(total - len(found), least)
     if limits.order != "any":
-        more = min(more, (limits.run - 1) * len(found) * 1.5 ** min(depth, 16))
-    dense, near = _density(limits, interval, found, more)
-    rows = expected(dense, near)
+        lacking = min(lacking, (limits.run - 1) * len(found) * 1.5 ** min(depth, 16))
+    # The time near the rows received, and the time before and after it.
+    dense, near = _density(limits, interval, found, lacking)
+    rows_near = expected(dense, near)
     before, after = Interval(interval.start, near.start), Interval(near.end, interval.end)
-    if total and total - rows < limits.capacity / 5:  # nearly all that is expected lies near
+    if total and total - rows_near < limits.capacity / 5:  # nearly all that is expected lies near
         near, before, after = interval, NO_TIME, NO_TIME
+    # The rows received show where to split near them, and the sums show it elsewhere.
     edges = [*near, *_even_edges(dense, near, limits.capacity * DENSE_FILL, MOST_SPLIT)]
     for side in before, after:
         if not limits.in_bursts and expected(expectations, side) >= limits.capacity:
@@ -425,10 +429,11 @@ def split(
     if len(times) < 2:
         middle = found[len(found) // 2]
         times = split_at(interval, [found[0], middle, middle + 1])
+    # Rows that are expected and not near lie on both sides, or on the side that was not returned.
     outside = {**dict(shares(expectations, before)), **dict(shares(expectations, after))}
     hidden = before if limits.order == "newest" else after
-    if hidden.length and total - rows > sum(outside.values()):
-        outside = {hidden: total - rows}
+    if hidden.length and total - rows_near > sum(outside.values()):
+        outside = {hidden: total - rows_near}
     known = dict(sorted({**outside, **dense}.items()))
     return [(time, dict(shares(known, time))) for time in times], near
 
