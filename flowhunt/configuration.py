@@ -166,7 +166,7 @@ class Configuration:
         self.logger_file_handler: logging.FileHandler | None = None
         self.logger_format = DEFAULT_LOG_FORMAT
         self.logger_file = None
-        self._complete = True
+        self._complete = True  # a new attribute from here on may be a misspelt setting
 
     @classmethod
     @scrubs_traceback

@@ -185,8 +185,8 @@ class _MonthlySums:
     ) -> list[Period]:
         """The periods to read: those never loaded, and months whose sums have changed.
 
-        Of the month in which the last run finished, only later days, if the sums of the earlier
-        days have not changed.
+        If the last run finished within a month, and the sums of the days before have not changed,
+        only the later days are read.
         """
         if loaded is None or loaded["zone"] != str(self.zone):
             return [(self.since, self.until)]
@@ -197,7 +197,7 @@ class _MonthlySums:
             month = start.date().isoformat()
             if now.get(month) == before.get(month):
                 continue
-            if start < known_until < min(_next_month(start), self.until):
+            if start < known_until < min(_next_month(start), self.until):  # it finished there
                 earlier_days = _read_sums(self.workspace_id, start, known_until, None, configured)
                 if earlier_days.digests.get(month) == before.get(month):
                     start = _midnight(known_until)

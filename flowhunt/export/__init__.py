@@ -217,7 +217,8 @@ class _Target:
             closing(read()) as tables,
         ):
             for workspace_id, table in tables:
-                finished += bool(current) and workspace_id != current
+                if current and workspace_id != current:
+                    finished += 1
                 current = workspace_id
                 if table.num_rows:
                     writer.write(self._columns.of(table))
