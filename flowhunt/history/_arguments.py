@@ -64,16 +64,16 @@ def checked_request(
     start, end = _timestamp("since", since), _timestamp("until", until)
     first, last = checked.created_at_from, checked.created_at_to
     bounds = [bound for bound in (start, end, first, last) if bound is not None]
-    local = Zone(zone_info, any(bound.utcoffset() is not None for bound in bounds))
+    checked_zone = Zone(zone_info, any(bound.utcoffset() is not None for bound in bounds))
     interval = ALL_TIME
     if first:
-        interval = interval.overlap(Interval(local.micros(first), ALL_TIME.end))
+        interval = interval.overlap(Interval(checked_zone.micros(first), ALL_TIME.end))
     if last:
-        interval = interval.overlap(Interval(0, local.micros(last) + 1))
+        interval = interval.overlap(Interval(0, checked_zone.micros(last) + 1))
     if start or end:
         period = Interval(
-            local.micros(start) if start else 0,
-            local.micros(end) if end else ALL_TIME.end,
+            checked_zone.micros(start) if start else 0,
+            checked_zone.micros(end) if end else ALL_TIME.end,
         )
         if period.length < 1:
             raise ApiValueError(
@@ -81,7 +81,7 @@ def checked_request(
                 "last, so that a day is since='2026-01-31', until='2026-02-01'"
             )
         interval = interval.overlap(period)
-    return CheckedRequest(checked, local, interval, bool(start or first), bool(end or last))
+    return CheckedRequest(checked, checked_zone, interval, bool(start or first), bool(end or last))
 
 
 def checked_period(
@@ -147,7 +147,7 @@ def plan_bounds(
     for name, value in {"since": since, "until": until}.items():
         if value is None:
             raise ApiValueError(f"{name} must be a timestamp such as 2026-01-31, not None")
-    _, local, interval, _, _ = checked_request(
+    _, checked_zone, interval, _, _ = checked_request(
         CreditTransactionSearchRequest, None, since, until, page_size, zone
     )
-    return local.sent(interval.start), local.sent(interval.end), local
+    return checked_zone.sent(interval.start), checked_zone.sent(interval.end), checked_zone

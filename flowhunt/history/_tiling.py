@@ -313,8 +313,8 @@ def planned(
     Each is planned as late as possible, by what the responses before it have shown.
 
     :param expectations: of days, or of other periods
-    :param more_follows: whether an end that one response could hold is left over
-    :return: the time that is left over
+    :param more_follows: whether a rest that one response could hold is left over
+    :return: the rest, to be planned with the time that follows
     """
     rest = interval
     limits.wasted = 0
@@ -439,15 +439,15 @@ def split(
 
 
 def _density(
-    limits: ServiceLimits, interval: Interval, found: Sequence[int], more: float
+    limits: ServiceLimits, interval: Interval, found: Sequence[int], lacking: float
 ) -> tuple[dict[Interval, float], Interval]:
-    """Where the rows of a full response, and more like them, are expected.
+    """Where the rows of a full response are expected, and those that it lacks.
 
-    :param more: how many rows there may be besides those received
+    :param lacking: how many rows there may be besides those received
     :return: the expectations, and the interval that they apply to
     """
     count = len(found)
-    scale = 1.0 + more / count if limits.order == "any" else 1.0
+    scale = 1.0 + lacking / count if limits.order == "any" else 1.0
     edges = sorted({*found[:: max(1, count // SAMPLE)], found[-1] + 1})
     dense = {
         Interval(start, end): (bisect_left(found, end) - bisect_left(found, start)) * scale
@@ -456,9 +456,9 @@ def _density(
     if limits.order == "any":
         return dense, interval
     first, last = edges[0], edges[-1]
-    more = min(more, (MOST_SPLIT - 1) * DENSE_FILL * limits.capacity)
+    lacking = min(lacking, (MOST_SPLIT - 1) * DENSE_FILL * limits.capacity)
     run = _run_in(found)
-    length = int((run[-1] - run[0]) * more / len(run)) + 1
+    length = int((run[-1] - run[0]) * lacking / len(run)) + 1
     if limits.order == "newest":
         extension = Interval(first - length, first).overlap(interval)
         near = Interval(extension.start, interval.end)
@@ -466,7 +466,7 @@ def _density(
         extension = Interval(last, last + length).overlap(interval)
         near = Interval(interval.start, extension.end)
     if extension.length:
-        dense[extension] = more * extension.length / length
+        dense[extension] = lacking * extension.length / length
     return dict(sorted(dense.items())), near
 
 

@@ -144,7 +144,7 @@ class VerifiedReader:
             done |= to_settle
             if found_more and lacks_rows:
                 # A response lacked rows that the sums count. It may lack others that they do not
-                # count, so all days are read again, once.
+                # count, so all other days are read again, once.
                 lacks_rows = False
                 batch = self._with_more(batch, interval, done)
                 to_settle |= set(self._disagreeing(batch.totals(), checks, compare))
