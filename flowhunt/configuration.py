@@ -547,7 +547,7 @@ def _check_unknown(name: str, settings: Sequence[str]) -> None:
         raise ApiAttributeError(f"Configuration has no {name!r}: did you mean {named}?")
 
 
-# Attributes of the published package that have no meaning here.
+# Attributes of the published package 3.19.1 that have no meaning here.
 _PUBLISHED_ATTRIBUTES = frozenset(
     {
         "date_format",

@@ -33,6 +33,7 @@ from flowhunt._workspaces.shared_limit import SharedLimit, SharedLimitClient
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiTypeError, ApiValueError, OpenApiException
+from flowhunt.history import PAGE_SIZE
 from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
@@ -84,7 +85,6 @@ SUM_SCHEMA = pa.schema(_SUM_TYPES)
 """The columns of sums: ``period`` is the first day of a period, ``cnt`` the number of transactions;
 ``error`` states why a workspace has no sums."""
 
-PAGE_SIZE = 100
 SUMS_PAGE_SIZE = 1000
 """One response of this size holds the monthly sums of years."""
 MOST_CONNECTIONS = 1000

@@ -28,6 +28,7 @@ from flowhunt._workspaces.clients import Clients, Configurations, ids_of
 from flowhunt._workspaces.progress import Callback, Progress, progress_callback
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import ApiValueError
+from flowhunt.history import PAGE_SIZE
 from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
@@ -62,7 +63,6 @@ def __dir__() -> list[str]:
 
 pc: Any = pyarrow.compute  # its stubs are too narrow
 
-PAGE_SIZE = 100
 WORKERS = 8
 
 

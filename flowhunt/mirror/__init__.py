@@ -29,6 +29,7 @@ from flowhunt._workspaces.progress import Callback, progress_callback
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiTypeError, ApiValueError
+from flowhunt.history import PAGE_SIZE
 from flowhunt.history._arguments import (
     Timestamp,
     ZoneName,
@@ -85,7 +86,6 @@ def __dir__() -> list[str]:
     return __all__
 
 
-PAGE_SIZE = 100
 WORKERS = 8
 
 Workspaces = Mapping[str, Configuration] | str | Iterable[str]
