@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, takewhile
 
 from flowhunt.history._batch import Batch, joined
 from flowhunt.history._intervals import Expectations, Interval
@@ -92,13 +93,10 @@ class TileQueue:
         :param near_first: prefer those near a full response: in bursts, they show how to split the
             time next to them
         """
-        found: Tile | None = None
-        for tile in self._pending:
-            if tile.error or (found and (found.is_near or not near_first)):
-                break
-            if not tile.asked and (tile.is_near or not found):
-                found = tile
-        found = found or self._plan()
+        before_error = takewhile(lambda tile: not tile.error, self._pending)
+        waiting = [tile for tile in before_error if not tile.asked]
+        near = (tile for tile in waiting if near_first and tile.is_near)
+        found = next(chain(near, waiting), None) or self._plan()
         if found:
             found.asked = True
         return found
