@@ -23,8 +23,7 @@ _RESPONSE_CONFIG = CoreConfig(hide_input_in_errors=True, cache_strings="keys")
 class Operation(Generic[T]):
     """One endpoint: its request, and the type of its response.
 
-    The models are given as functions that return them, so that only those of the endpoints which
-    a program uses are ever imported.
+    Functions return the models, so that a program imports only those of the endpoints it calls.
     """
 
     def __init__(

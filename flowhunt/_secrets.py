@@ -178,24 +178,24 @@ def _scrub(error: BaseException, handled_by_caller: BaseException | None) -> Non
 
 
 def _clear_frames(traceback: TracebackType | None) -> set[FrameType]:
-    """Clear the frames that have a request, and no frames of the caller; return those cleared.
+    """Clear the frames that may hold a request, and return them. Those of the caller are kept.
 
-    The frames of a tool that observes urllib3 are between those of this package and of urllib3. The
-    caller's own code, a signal handler for example, has no frame of urllib3 below it.
+    A foreign frame is cleared if it observes urllib3: it lies between frames of this package and of
+    urllib3. The caller's own code, a signal handler for example, has no frame of urllib3 below it.
     """
     frames = [frame for frame, _ in walk_tb(traceback)]
     modules = [str(frame.f_globals.get("__name__")) for frame in frames]
     packages = [module.partition(".")[0] for module in modules]
-    with_request = {i for i, name in enumerate(packages) if name in _PACKAGES_WITH_REQUESTS}
+    may_hold_request = [package in _PACKAGES_WITH_REQUESTS for package in packages]
     is_sending = calls_urllib3 = False
     cleared: set[FrameType] = set()
     for index, frame in enumerate(frames):
         if packages[index] == "flowhunt":
             is_sending = modules[index] not in _MODULES_THAT_CALL_BACK
-        if index in with_request:
+        if may_hold_request[index]:
             calls_urllib3 = frame.f_code.co_qualname == _CALLS_URLLIB3
-        observes = is_sending and (calls_urllib3 or index < max(with_request))
-        if index in with_request or observes:
+        observes_urllib3 = is_sending and (calls_urllib3 or any(may_hold_request[index:]))
+        if may_hold_request[index] or observes_urllib3:
             cleared.add(frame)
             with suppress(RuntimeError):  # it is still running
                 frame.clear()

@@ -212,7 +212,7 @@ class ApiClient:
         :return: the response, unread, of any status
         """
         if not isinstance(method, str) or not TOKEN.fullmatch(method):
-            raise ApiValueError(f"method must be one of HTTP such as 'GET', not {method!r}")
+            raise ApiValueError(f"method must be an HTTP method such as 'GET', not {method!r}")
         if not isinstance(url, str):
             raise ApiTypeError(f"url must be a str, not {url!r}")
         json_type = None
@@ -241,7 +241,7 @@ class ApiClient:
         """The URL, headers and body of a request, checked."""
         _, auth, content_type, headers, host_index = options
         if host_index != 0 or isinstance(host_index, bool):
-            raise ApiValueError(f"_host_index must be 0, there is one host, not {host_index!r}")
+            raise ApiValueError(f"_host_index must be 0, not {host_index!r}: there is one host")
         url = self.configuration.host + operation.path
         if operation.needs_workspace_id:
             url += f"?workspace_id={_quoted(workspace_id)}"
@@ -250,12 +250,12 @@ class ApiClient:
             data = self._encoded(operation.body_adapter, body)
             json_type = {"Content-Type": _json_type(content_type)}
         credentials = self.configuration.auth_headers() if auth is None else _header_of(auth)
-        sent = self.default_headers.merged(json_type, credentials, headers)
-        if not credentials and not CREDENTIALS.intersection(map(str.lower, sent)):
+        merged = self.default_headers.merged(json_type, credentials, headers)
+        if not credentials and not CREDENTIALS.intersection(map(str.lower, merged)):
             raise self._no_credential(
                 f"{operation.method} {self.configuration.host}{operation.path}"
             )
-        return url, sent, data
+        return url, merged, data
 
     def _encoded(self, adapter: pydantic.TypeAdapter[RequestModel], body: Any) -> bytes:
         """The body as JSON text, checked unless that is turned off."""
@@ -295,8 +295,9 @@ class ApiClient:
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = self.configuration.pickle_credentials
-        headers = dict(self.default_headers) if kept else public_headers(self.default_headers)
+        headers = dict(self.default_headers)
+        if not self.configuration.pickle_credentials:
+            headers = public_headers(headers)
         return {
             "configuration": self.configuration,
             "headers": headers,
@@ -369,7 +370,7 @@ def _json_type(content_type: str | None) -> str:
     if content_type is None:
         return "application/json"
     if not isinstance(content_type, str) or "json" not in content_type.lower():
-        raise ApiValueError(f"_content_type must be one of JSON, not {content_type!r}")
+        raise ApiValueError(f"_content_type must be a JSON type, not {content_type!r}")
     return content_type
 
 
@@ -389,7 +390,7 @@ def _decoded(operation: Operation[T], response: RESTResponse) -> T:
 
 
 def _json_text(response: RESTResponse) -> bytes | str:
-    """The body in a form that pydantic reads: UTF-8, or text if it has another charset."""
+    """The body as pydantic reads it: bytes of UTF-8, or text decoded from another charset."""
     body = response.data or b""
     content_type = response.headers.get("Content-Type")
     charset = _CHARSET(content_type) if content_type else None

@@ -61,9 +61,9 @@ class Configuration:
     :param ssl_ca_cert: path of a file with the CA certificates to trust, PEM
     :param retries: attempts after the first, 2 by default, or a ``urllib3.Retry`` to follow
     :param ca_cert_data: CA certificates to trust, as PEM text or DER bytes
-    :param debug: write each call to ``logger_file``, without credentials. The logger ``flowhunt``
-        gets the same record where its level is DEBUG, with or without this; no handler is added
-        and no level changed
+    :param debug: write each call to ``logger_file``, without credentials. At level DEBUG, the
+        logger ``flowhunt`` gets the same record, whatever this is. Neither its handlers nor its
+        level change
     :param workspace_id: not sent by itself; programs may keep their workspace here
     :param connect_timeout: seconds to reach the service, TLS included
     :param read_timeout: seconds without a byte
@@ -146,7 +146,7 @@ class Configuration:
         self.cert_file: str | None = None
         """Path of the client certificate, PEM."""
         self.key_file: str | None = None
-        """Path of the key of the client certificate, PEM; without, it is in ``cert_file``."""
+        """Path of the key of the client certificate, PEM; ``None`` if it is in ``cert_file``."""
         self.assert_hostname: str | bool | None = None
         """The name that the certificate must have instead of the host's; false checks none."""
         self.tls_server_name: str | None = None
@@ -170,7 +170,7 @@ class Configuration:
         self.logger_file_handler: logging.FileHandler | None = None
         self.logger_format = DEFAULT_LOG_FORMAT
         self.logger_file = None
-        self._complete = True
+        self._complete = True  # a new attribute from here on may be a misspelt setting
 
     @classmethod
     @scrubs_traceback
@@ -643,7 +643,7 @@ def _check_unknown(name: str, settings: Sequence[str]) -> None:
         raise ApiAttributeError(f"Configuration has no {name!r}: did you mean {named}?")
 
 
-# Attributes of the published package that have no meaning here.
+# Attributes of the published package 3.19.1 that have no meaning here.
 _PUBLISHED_ATTRIBUTES = frozenset(
     {
         "date_format",

@@ -29,7 +29,7 @@ from flowhunt._workspaces.clients import ids_of
 from flowhunt._zone import in_zone
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiValueError, OpenApiException
-from flowhunt.history._arguments import OnDifference, Timestamp, half_open, zone_of
+from flowhunt.history._arguments import OnDifference, Timestamp, checked_period, zone_of
 from flowhunt.history._intervals import Zone
 
 with extra("dlt"):
@@ -118,11 +118,11 @@ def flowhunt_source(
         yield from listed_ids
 
     @dlt.transformer(data_from=listed, name="workspace_sums", selected=False, parallelized=True)
-    def monthly(workspace_id: str) -> Iterator[_MonthlySums]:
+    def workspace_sums(workspace_id: str) -> Iterator[_MonthlySums]:
         yield _read_sums(workspace_id, first, end, _loaded().get(workspace_id), configured)
 
     @dlt.transformer(
-        data_from=monthly, name="credit_sums", write_disposition="merge", merge_key=_SUMS_KEY
+        data_from=workspace_sums, name="credit_sums", write_disposition="merge", merge_key=_SUMS_KEY
     )
     def credit_sums(monthly: _MonthlySums) -> Iterator[Any]:
         if monthly.error:
@@ -131,7 +131,7 @@ def flowhunt_source(
             yield monthly.table.select(_SUMS.names).cast(_SUMS)
 
     @dlt.transformer(
-        data_from=monthly,
+        data_from=workspace_sums,
         name="credit_transactions",
         write_disposition="merge",
         merge_key=_KEY,
@@ -186,8 +186,8 @@ class _MonthlySums:
     ) -> list[Period]:
         """The periods to read: those never loaded, and months whose sums have changed.
 
-        Of the month in which the last run finished, only later days, if the sums of the earlier
-        days have not changed.
+        If the last run finished within a month, and the sums of the days before have not changed,
+        only the later days are read.
         """
         if loaded is None or loaded["zone"] != str(self.zone):
             return [(self.since, self.until)]
@@ -198,7 +198,7 @@ class _MonthlySums:
             month = start.date().isoformat()
             if now.get(month) == before.get(month):
                 continue
-            if start < known_until < min(_next_month(start), self.until):
+            if start < known_until < min(_next_month(start), self.until):  # it finished there
                 earlier_days = _read_sums(self.workspace_id, start, known_until, None, configured)
                 if earlier_days.digests.get(month) == before.get(month):
                     start = _midnight(known_until)
@@ -257,7 +257,7 @@ def _bounds(loaded: LoadedState, zone: tzinfo) -> Period:
 
 def _period(since: Timestamp, until: Timestamp | None, zone: tzinfo) -> Period:
     """The beginning of the first month, and the end."""
-    requested = half_open(since, until or datetime.now(zone).date(), zone)
+    requested = checked_period(since, until or datetime.now(zone).date(), zone)
     first, last = (_in_zone(requested.zone.sent(bound), zone) for bound in requested.interval)
     return _midnight(first).replace(day=1), last
 

@@ -198,9 +198,9 @@ class ApiException(OpenApiException):
 
     @property
     def detail(self) -> str | None:
-        """The service's own message, from a text or from a list of problems, without credentials.
+        """The service's own message, from a text or from a list of problems.
 
-        Crash reporters show it in place of the text.
+        It has no credentials: some crash reporters show it instead of ``str(error)``.
         """
         if self._readable_body.lstrip()[:1] != "{":
             return None

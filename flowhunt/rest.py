@@ -39,7 +39,7 @@ _CLOSED = "this client is closed: make a new ApiClient"
 
 
 class RESTResponse:
-    """A response, read or not yet.
+    """A response. Its body is read by ``read()``, or before.
 
     :ivar response: the response of urllib3
     :ivar status: HTTP status
@@ -99,7 +99,7 @@ class RESTResponse:
         return self.headers.get(name, default)
 
     def close(self) -> None:
-        """Return the connection to the pool; an unread rest of the body is lost."""
+        """Free the connection. It is closed if the body was not read to its end."""
         self.response.close()
         self.response.release_conn()
 
@@ -133,18 +133,20 @@ class RESTClientObject:
         only_reads: bool = False,
         operation: str | None = None,
     ) -> RESTResponse:
-        """Send a request and retry it where that may help; the last response, of any status.
+        """Send a request, and retry it where that may help.
 
         :param url: below ``Configuration.host``
         :param post_params: accepted and not used: the API takes no forms
         :param preload_content: read the body here, so that an incomplete one can be retried
         :param only_reads: the request changes nothing, so it may be retried
         :param operation: name of the endpoint, for the log
+        :return: the response to the last attempt, of any status
         :raises ApiConnectionException: no complete response was received, or not in time
         :raises ApiValueError: the URL is not below ``Configuration.host``
         :raises ClientClosedError: the client is closed
         """
-        seconds, begin = self.configuration.limits(_request_timeout), self.clock.monotonic()
+        limits = self.configuration.limits(_request_timeout)
+        begin = self.clock.monotonic()
         transport = self._transport
         if transport is None or not url.startswith(transport.origin):
             transport = self._open(url)
@@ -153,11 +155,11 @@ class RESTClientObject:
             url=url,
             headers=headers or {},
             operation=operation,
-            seconds=seconds,
+            limits=limits,
             request_timeout=_request_timeout,
             clock=self.clock,
             begin=begin,
-            end=begin + seconds[-1],
+            end=begin + limits[-1],
             transport=transport,
             policy=transport.retries,
         )
@@ -170,7 +172,7 @@ class RESTClientObject:
             try:
                 raw = transport.pool.urlopen(
                     method,
-                    url[transport.origin_length :],
+                    url[transport.target_start :],
                     body=body,
                     headers=dict(call.headers),
                     retries=NO_RETRY,
@@ -189,7 +191,7 @@ class RESTClientObject:
                 outcome = to_api_exception(error, call, response)
             finally:
                 transport.connection_limit.put(None)
-            wait = self._decide_retry(call, outcome) if only_reads else None
+            wait = self._prepare_retry(call, outcome) if only_reads else None
             if wait is None:
                 break
             self._wait(wait)
@@ -240,7 +242,10 @@ class RESTClientObject:
             return self._transport
 
     def _wait_for_connection(self, call: Call) -> Deadline:
-        """Wait at the rate-limit gate, then for a free connection; the limits of the attempt."""
+        """Wait at the rate-limit gate, then for a free connection.
+
+        :return: the time limits of the attempt
+        """
         clock, transport = call.clock, call.transport
         if self._gate:
             now = clock.monotonic()
@@ -259,14 +264,17 @@ class RESTClientObject:
             if self._transport is not transport and self._closed.is_set():
                 raise ClientClosedError(_CLOSED)  # noqa: TRY301  the connection is freed below
             call.attempts += 1
-            connect, read, _ = call.seconds
+            connect, read, _ = call.limits
             return Deadline.of(connect, read, call.end, clock)
         except BaseException:  # of a signal handler, for example
             transport.connection_limit.put(None)
             raise
 
-    def _decide_retry(self, call: Call, outcome: RESTResponse | ApiException) -> float | None:
-        """The seconds to wait before the next attempt, ``None`` if there is none."""
+    def _prepare_retry(self, call: Call, outcome: RESTResponse | ApiException) -> float | None:
+        """Prepare the next attempt, if there is one.
+
+        :return: the seconds to wait before it, ``None`` if there is none
+        """
         if isinstance(outcome, RESTResponse):
             retry = next_attempt(call.policy, call.method, call.url, response=outcome.response)
         elif outcome.retryable:

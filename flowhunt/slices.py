@@ -33,13 +33,14 @@ from flowhunt._workspaces.shared_limit import SharedLimit, SharedLimitClient
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiTypeError, ApiValueError, OpenApiException
+from flowhunt.history import PAGE_SIZE
 from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
     ZoneName,
     check_choice,
     check_count,
-    half_open,
+    checked_period,
     zone_of,
 )
 from flowhunt.history._intervals import ALL_TIME, Interval, Zone, first_day_of, neighbours_joined
@@ -84,7 +85,6 @@ SUM_SCHEMA = pa.schema(_SUM_TYPES)
 """The columns of sums: ``period`` is the first day of a period, ``cnt`` the number of transactions;
 ``error`` states why a workspace has no sums."""
 
-PAGE_SIZE = 100
 SUMS_PAGE_SIZE = 1000
 """One response of this size holds the monthly sums of years."""
 MOST_CONNECTIONS = 1000
@@ -133,10 +133,10 @@ def read_transactions(
 ) -> Generator[pa.RecordBatch, None, None]:
     """Yield every transaction of slices, each exactly once, in batches of ``TRANSACTION_SCHEMA``.
 
-    Slices of one workspace that touch or overlap are read as one. Time in a slice of all types is
-    left out of slices of a single type.
+    Slices of one workspace that touch or overlap are read as one. A slice of one type leaves
+    out the time of slices of all types.
 
-    A 429 is retried, until all requests have had a 429 for 15 minutes.
+    A 429 is retried, until every request of 15 minutes has had a 429.
 
     :param configurations: the configuration of each workspace: a function of its ID, or a mapping
     :param page_size: the ``limit`` to ask with
@@ -270,7 +270,7 @@ def _disjoint(slices: Iterable[Slice], zone: ZoneName) -> list[Slice]:
             )
         ids_of([each.workspace_id])
         _check_type(each.transaction_type)
-        requested = half_open(each.since, each.until, zone)
+        requested = checked_period(each.since, each.until, zone)
         sends_offset |= requested.zone.sends_offset
         by_type = by_workspace.setdefault(each.workspace_id, {})
         by_type.setdefault(each.transaction_type, []).append(requested.interval)

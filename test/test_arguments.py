@@ -273,21 +273,25 @@ WRONG_OTHERS: list[tuple[dict[str, Any], type[Exception], str]] = [
     *(({"_request_auth": wrong}, error, message) for wrong, error, message in WRONG_AUTHS),
     *(({"_headers": wrong}, error, message) for wrong, error, message in WRONG_HEADERS),
     *(
-        ({"_host_index": wrong}, ApiValueError, f"there is one host, not {wrong!r}")
+        (
+            {"_host_index": wrong},
+            ApiValueError,
+            f"_host_index must be 0, not {wrong!r}: there is one host",
+        )
         for wrong in (1, -1, True, False, None, "0")
     ),
     (
         {"_content_type": "text/plain"},
         ApiValueError,
-        "_content_type must be one of JSON, not 'text/plain'",
+        "_content_type must be a JSON type, not 'text/plain'",
     ),
-    ({"_content_type": ""}, ApiValueError, "_content_type must be one of JSON, not ''"),
+    ({"_content_type": ""}, ApiValueError, "_content_type must be a JSON type, not ''"),
     (
         {"_content_type": "application/json\r\nX-More: 1"},
         ApiValueError,
         "the value of header 'Content-Type' has control characters",
     ),
-    ({"_content_type": 5}, ApiValueError, "_content_type must be one of JSON, not 5"),
+    ({"_content_type": 5}, ApiValueError, "_content_type must be a JSON type, not 5"),
 ]
 
 

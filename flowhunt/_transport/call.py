@@ -18,7 +18,7 @@ from flowhunt._types import RequestTimeout
 class Call:
     """The request, the limits and the retries of one call.
 
-    :ivar seconds: the limits: to connect, between two reads, and for the whole call
+    :ivar limits: seconds to connect, between two reads, and for the whole call
     :ivar request_timeout: the argument of the call that set limits, if any
     :ivar begin: when the call began, in seconds of the clock
     :ivar end: its deadline, in seconds of the clock
@@ -30,7 +30,7 @@ class Call:
     url: str
     headers: Mapping[str, str]
     operation: str | None
-    seconds: tuple[float, float, float]
+    limits: tuple[float, float, float]
     request_timeout: RequestTimeout | None
     clock: Clock
     begin: float
@@ -50,7 +50,7 @@ class Call:
 
     def exceeded_limit(self, error: BaseException | None = None) -> str:
         """The time limit that was exceeded, with its seconds and its setting."""
-        connect, read, deadline = self.seconds
+        connect, read, deadline = self.limits
         argument = self.request_timeout
         if error is None or self.clock.monotonic() >= self.end:
             setting = "_request_timeout" if isinstance(argument, (int, float)) else "deadline"

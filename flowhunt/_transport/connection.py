@@ -42,8 +42,8 @@ class _AnyInstance(type):
     """Makes every connection of urllib3 an instance of a class."""
 
     def __instancecheck__(cls, instance: object) -> bool:
-        # VCR.py drops connections that are no instances of the pool's class. While another thread
-        # connects, it removes its own class from the pool, and would drop each new connection.
+        # VCR.py drops connections that are not instances of the pool's class. While a thread
+        # connects, VCR.py removes its own class from the pool: other threads would lose theirs.
         return isinstance(instance, HTTPConnection)
 
 
@@ -53,7 +53,7 @@ class DeadlineConnection(HTTPConnection, metaclass=_AnyInstance):
     timeout: Deadline  # pyright: ignore[reportIncompatibleVariableOverride]
     sock: Any
     response_class = StrictResponse
-    debuglevel = 0  # http.client's own, which a program may raise, would print credentials
+    debuglevel = 0  # a program may raise that of http.client, which then prints credentials
 
     def connect(self) -> None:
         refused_hosts.check(self)

@@ -35,7 +35,7 @@ class Deadline(float):
 
     :ivar connect: seconds to connect
     :ivar end: the deadline of the call, in seconds of the clock
-    :ivar shortened_after: the time from which on ``end`` leaves a step less than this timeout
+    :ivar shortened_after: from this time on, less than this timeout is left until ``end``
     """
 
     __slots__ = ("clock", "connect", "end", "shortened_after")

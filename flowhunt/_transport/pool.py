@@ -36,8 +36,8 @@ class Transport(NamedTuple):
 
     origin: str
     """The beginning of all URLs of this host, up to the slash after its name."""
-    origin_length: int
-    """How many characters at the beginning of a URL ``urlopen`` does not take."""
+    target_start: int
+    """Where the part of a URL begins that ``urlopen`` takes: the path, or all for a proxy."""
     pool: urllib3.HTTPConnectionPool | urllib3.PoolManager
     """Its ``urlopen`` is looked up for each call: OpenTelemetry and pook may replace it later."""
     close: Callable[[], None]
@@ -67,8 +67,10 @@ def open_transport(configuration: Configuration) -> Transport:
     retries = policy_for(configuration.retries)
     if proxy := choose_proxy(configuration, host.scheme, name, port):
         manager = _proxy_manager(proxy, configuration, settings)
-        sent = Headers(getattr(manager, "proxy_headers", None))
-        return Transport(origin, 0, manager, manager.clear, connection_limit, retries, sent)
+        proxy_headers = Headers(getattr(manager, "proxy_headers", None))
+        return Transport(
+            origin, 0, manager, manager.clear, connection_limit, retries, proxy_headers
+        )
     # urllib3 takes the zone of an IPv6 address in brackets alone; a URL has it percent-encoded.
     address = f"[{unquote(name)}]" if ":" in name else name
     pool = POOLS[host.scheme](address, port, **settings)

@@ -39,11 +39,11 @@ class StrictResponse(http.client.HTTPResponse):
     chunk_left: int | None
 
     def begin(self) -> None:
-        received = self.fp
+        connection = self.fp
         try:
             super().begin()
         finally:
-            self.fp = received
+            self.fp = connection  # `_read_status` has replaced it by the fields
         codings, lengths = self.msg.get_all("Transfer-Encoding"), self.msg.get_all("Content-Length")
         if codings and not (self.chunked and len(codings) == 1):
             raise MalformedResponse("Transfer-Encoding is not chunked")

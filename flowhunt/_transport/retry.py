@@ -18,10 +18,9 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 8.0
 LONGEST_RETRY_AFTER = 60.0
 
-# All five endpoints only read, also the searches by POST, so all may be retried.
 RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
-# Tokens.
+# Tokens of the budget.
 BUDGET = 100
 RETRY_COST = 5
 SUCCESS_REFUND = 1
@@ -44,7 +43,7 @@ def policy_for(retries: int | urllib3.Retry | None) -> urllib3.Retry:
         return retries
     return Retry(
         total=DEFAULT_RETRIES if retries is None else int(retries),
-        allowed_methods=None,
+        allowed_methods=None,  # also POST: all five endpoints only read
         status_forcelist=RETRIED_STATUSES,
         backoff_factor=FIRST_WAIT,
         backoff_max=LONGEST_WAIT,
@@ -93,10 +92,9 @@ def next_attempt(
 
 
 class RetryBudget:
-    """Tokens that the retries of one client draw on, so that they do not multiply an outage.
+    """A token bucket that all retries of one client share, so that they do not multiply an outage.
 
-    A retry costs 5 of 100 tokens, and a call that succeeds returns one, as in botocore's standard
-    mode. A call that finds too few tokens is not retried.
+    Its numbers are those of botocore's standard mode.
     """
 
     def __init__(self) -> None:

@@ -50,7 +50,7 @@ def _keep_unit(context: click.Context, parameter: click.Parameter, unit: int) ->
     keep(context, parameter, power_of_ten(context, parameter, unit))
 
 
-# Eager, since the other options are read with both, in any order on the command line.
+# Eager: these two are read first, wherever they are, since reading other options needs both.
 _zone = click.option(
     "--zone",
     metavar="NAME",
@@ -135,14 +135,14 @@ class History:
         """The rows of ``make_rows`` for each workspace, or for the relation of `--from`.
 
         :param by_transaction: whether ``make_rows`` needs transactions, not only sums of days
-        :param first: the latest start, unless `--since` is given
+        :param first: without `--since`, start no later than this
         """
         from flowhunt import spend as _spend  # noqa: F401  fails without its extra, before a request
 
         if self.path is not None:
             check_from(session)
             return self._of_relation(session, make_rows, self.path)
-        # The days of the service's sums are taken to be days in UTC.
+        # The days of the sums are assumed to be in UTC, so another zone needs all transactions.
         read = _transactions if by_transaction or session.zone else _sums
         default = midnight(now_in(session.zone)) - timedelta(weeks=WEEKS)
         since = self.since or min(default, first or default)

@@ -28,13 +28,14 @@ from flowhunt._workspaces.clients import Clients, Configurations, ids_of
 from flowhunt._workspaces.progress import Callback, Progress, progress_callback
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.exceptions import ApiValueError
+from flowhunt.history import PAGE_SIZE
 from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
     ZoneName,
     check_choice,
     check_count,
-    half_open,
+    checked_period,
 )
 from flowhunt.history._requests import Sleep
 
@@ -62,7 +63,6 @@ def __dir__() -> list[str]:
 
 pc: Any = pyarrow.compute  # its stubs are too narrow
 
-PAGE_SIZE = 100
 WORKERS = 8
 
 
@@ -115,7 +115,7 @@ def export_credit_transactions(
     check_count("workers", workers)
     check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
     check_count("page_size", page_size)
-    half_open(since, until, zone)
+    checked_period(since, until, zone)
     ids = ids_of(workspace_id)
     target = _Target(path, format, columns, unit, spreadsheet=spreadsheet)
     with Clients(api) as clients:
@@ -156,7 +156,7 @@ def export_table(
     """
     with extra("mirror"):
         from flowhunt.mirror._table import MirrorTable
-    requested = half_open(since, until, zone)
+    requested = checked_period(since, until, zone)
     ids = None if workspace_id is None else ids_of(workspace_id)
     target = _Target(path, format, columns, unit, spreadsheet=spreadsheet)
     snapshot = MirrorTable(table, requested.zone, storage_options).snapshot(ids)
@@ -217,7 +217,8 @@ class _Target:
             closing(read()) as tables,
         ):
             for workspace_id, table in tables:
-                finished += bool(current) and workspace_id != current
+                if current and workspace_id != current:
+                    finished += 1
                 current = workspace_id
                 if table.num_rows:
                     writer.write(self._columns.of(table))

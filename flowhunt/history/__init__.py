@@ -1,4 +1,4 @@
-"""Every transaction of a workspace, each exactly once, verified by the rows and by the sums.
+"""Every transaction of a workspace, each exactly once, and verified.
 
 ::
 
@@ -7,14 +7,17 @@
     for row in iter_credit_transactions(api, workspace_id):
         ...
 
+The rows are the transactions that a search returns. The sums are those of the daily search: amount
+and number of transactions, by day and transaction type. The chart has the amounts alone.
+
 A search returns at most ``limit`` rows. The API specification does not state their order, how
 ``pagination`` works, the largest ``limit``, or whether bounds are inclusive. Nothing here relies on
-any of these. Time is split, without a gap, into intervals that hold fewer rows than the service has
-returned at once: such a response is complete. The sums show where to split, and are compared with
-the rows afterwards. Wrong sums cost requests and are reported, but no row is lost.
+any of these. Time is split, without a gap, into intervals. A response is complete if it has fewer
+rows than another response had. The sums show where to split, and are compared with the rows
+afterwards. Wrong sums cost requests and are reported, but no row is lost.
 
-One assumption can be changed with ``zone``: timestamps without a UTC offset, and the days of the
-sums, are those of UTC.
+``zone`` is the time zone of timestamps without a UTC offset, and of the days of the sums. The API
+specification does not state it; UTC is assumed.
 """
 
 from __future__ import annotations
@@ -32,10 +35,10 @@ from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
     ZoneName,
-    asked_for,
     check_choice,
     check_count,
-    period_asked,
+    checked_request,
+    plan_bounds,
 )
 from flowhunt.history._daily import iter_sums
 from flowhunt.history._errors import (
@@ -93,7 +96,7 @@ class Reconciliation(NamedTuple):
     :ivar read: total of the transactions that were read, by day and transaction type
     :ivar differences: the days and types for which the sums disagree
     :ivar verified_by: what shows that a day is complete, by day: ``"rows"`` (every response was
-        smaller than what the service returns at once), ``"sums"`` and ``"chart"``
+        smaller than the largest one), ``"sums"`` and ``"chart"`` (they agree with the rows)
     """
 
     read: dict[tuple[str, str], Tally]
@@ -200,12 +203,13 @@ def iter_daily_credit_transactions(
         two sums of one period and type
     :raises ApiException: a call failed, and so did its retries
     """
-    asked, zone_asked, interval, has_start, has_end = asked_for(
+    asked, zone_asked, interval, has_start, has_end = checked_request(
         CreditDailyTransactionSearchRequest, request, since, until, page_size, zone
     )
-    bounds = (interval.start if has_start else -1, interval.end - has_end)
+    first = interval.start if has_start else -1
+    last = interval.end - 1 if has_end else interval.end
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
-    reader = SumsReader(requests, zone_asked, asked.transaction_type, page_size, bounds)
+    reader = SumsReader(requests, zone_asked, asked.transaction_type, page_size, (first, last))
     grouping = asked.grouping or GroupingPeriod.DATE
     return _until_closed(
         iter_sums(reader, interval, grouping, page_size, newest_first=newest_first), requests
@@ -312,7 +316,7 @@ def plan_credit_transactions(
     :param sleep: called with seconds to wait between attempts, instead of the default wait
     :raises ApiException: a call failed, and so did its retries
     """
-    first, end, zone_asked = period_asked(since, until, page_size, zone)
+    first, end, zone_asked = plan_bounds(since, until, page_size, zone)
     requests = Requests(api, workspace_id, RetryPolicy(sleep))
     return WindowReader(requests, MODELS, zone_asked, page_size).plan(first, end)
 

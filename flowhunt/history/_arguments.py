@@ -24,14 +24,14 @@ Request = TypeVar("Request", CreditTransactionSearchRequest, CreditDailyTransact
 ZoneName = tzinfo | str
 """A time zone, or its name, such as ``"Europe/Prague"``."""
 
-_IS_DATE = re.compile(r"\d{4}-\d\d-\d\d").match
+_BEGINS_WITH_DATE = re.compile(r"\d{4}-\d\d-\d\d").match
 
 
-class Asked(NamedTuple, Generic[Request]):
-    """A checked request, with the time that it asks for.
+class CheckedRequest(NamedTuple, Generic[Request]):
+    """A checked request, with the interval that it asks for.
 
-    :ivar has_start: whether there is a bound at the start
-    :ivar has_end: whether there is one at the end
+    :ivar has_start: whether the caller gave a bound for the start
+    :ivar has_end: whether the caller gave one for the end
     """
 
     request: Request
@@ -41,14 +41,14 @@ class Asked(NamedTuple, Generic[Request]):
     has_end: bool
 
 
-def asked_for(
-    kind: type[Request],
+def checked_request(
+    model: type[Request],
     request: Request | Mapping[str, Any] | None,
     since: Timestamp | None,
     until: Timestamp | None,
     page_size: int,
     zone: ZoneName,
-) -> Asked[Request]:
+) -> CheckedRequest[Request]:
     """Check the arguments of a read.
 
     :param request: the bounds in it are inclusive
@@ -57,43 +57,41 @@ def asked_for(
     :raises ApiValueError: an argument cannot be used
     """
     check_count("page_size", page_size)
-    info = zone_of(zone)
-    asked = kind.model_validate({} if request is None else request)
-    if asked.pagination is not None or asked.limit not in (None, kind().limit):
+    zone_info = zone_of(zone)
+    checked = model.model_validate({} if request is None else request)
+    if checked.pagination is not None or checked.limit not in (None, model().limit):
         raise ApiValueError("limit and pagination are not allowed here: use page_size")
-    first, end = _timestamp("since", since), _timestamp("until", until)
-    start, last = asked.created_at_from, asked.created_at_to
-    bounds = (start, last, first, end)
-    zone_asked = Zone(
-        info, any(bound is not None and bound.utcoffset() is not None for bound in bounds)
-    )
+    start, end = _timestamp("since", since), _timestamp("until", until)
+    first, last = checked.created_at_from, checked.created_at_to
+    bounds = [bound for bound in (start, end, first, last) if bound is not None]
+    checked_zone = Zone(zone_info, any(bound.utcoffset() is not None for bound in bounds))
     interval = ALL_TIME
-    if start:
-        interval = interval.within(Interval(zone_asked.micros(start), ALL_TIME.end))
+    if first:
+        interval = interval.overlap(Interval(checked_zone.micros(first), ALL_TIME.end))
     if last:
-        interval = interval.within(Interval(0, zone_asked.micros(last) + 1))
-    if first or end:
+        interval = interval.overlap(Interval(0, checked_zone.micros(last) + 1))
+    if start or end:
         period = Interval(
-            zone_asked.micros(first) if first else 0,
-            zone_asked.micros(end) if end else ALL_TIME.end,
+            checked_zone.micros(start) if start else 0,
+            checked_zone.micros(end) if end else ALL_TIME.end,
         )
         if period.length < 1:
             raise ApiValueError(
                 f"there is no time since {since} until {until}: until is the timestamp after the "
                 "last, so that a day is since='2026-01-31', until='2026-02-01'"
             )
-        interval = interval.within(period)
-    return Asked(asked, zone_asked, interval, bool(start or first), bool(last or end))
+        interval = interval.overlap(period)
+    return CheckedRequest(checked, checked_zone, interval, bool(start or first), bool(end or last))
 
 
-def half_open(
+def checked_period(
     since: Timestamp | None, until: Timestamp | None, zone: ZoneName = UTC
-) -> Asked[CreditTransactionSearchRequest]:
+) -> CheckedRequest[CreditTransactionSearchRequest]:
     """The time from ``since`` up to ``until``, which is excluded.
 
     :raises ApiValueError: the period is empty, or the zone does not exist
     """
-    return asked_for(CreditTransactionSearchRequest, None, since, until, 1, zone)
+    return checked_request(CreditTransactionSearchRequest, None, since, until, 1, zone)
 
 
 def zone_of(zone: ZoneName) -> tzinfo:
@@ -101,45 +99,45 @@ def zone_of(zone: ZoneName) -> tzinfo:
 
     :raises ApiValueError: it does not exist
     """
-    name = getattr(zone, "zone", None)  # one of pytz cannot distinguish two equal times
+    name = getattr(zone, "zone", None)  # a zone of pytz is replaced: it ignores `fold`
     if isinstance(zone, tzinfo) and name is None:
         return zone
     return time_zone(name or zone)
 
 
 def check_count(name: str, value: int) -> None:
-    """Whether a setting is a positive integer.
+    """Refuse a setting that is not a positive integer.
 
-    :raises ApiValueError: it is not
+    :raises ApiValueError: it is not one
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ApiValueError(f"{name} must be a positive integer, not {value!r}")
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Whether a setting is one of several texts.
+    """Refuse a setting that is not one of several texts.
 
-    :raises ApiValueError: it is not
+    :raises ApiValueError: it is not one
     """
     if value not in choices:
         raise ApiValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
 
 
 def _timestamp(name: str, value: Timestamp | None) -> datetime | None:
-    """A bound; a date is the midnight it begins with."""
+    """A bound as a datetime; a date becomes its midnight."""
     if value is None:
         return None
     problem = f"{name} must be a timestamp such as 2026-01-31, not {value!r}"
-    if not isinstance(value, date) and not _IS_DATE(str(value)):
+    if not isinstance(value, date) and not _BEGINS_WITH_DATE(str(value)):
         raise ApiValueError(problem)
     try:
-        asked = CreditTransactionSearchRequest.model_validate({"created_at_from": value})
+        request = CreditTransactionSearchRequest.model_validate({"created_at_from": value})
     except ValidationError as error:
         raise ApiValueError(problem) from error
-    return asked.created_at_from
+    return request.created_at_from
 
 
-def period_asked(
+def plan_bounds(
     since: Timestamp | None, until: Timestamp | None, page_size: int, zone: ZoneName
 ) -> tuple[datetime, datetime, Zone]:
     """The bounds of a plan, both in the zone, with a UTC offset if one of them has one.
@@ -149,5 +147,7 @@ def period_asked(
     for name, value in {"since": since, "until": until}.items():
         if value is None:
             raise ApiValueError(f"{name} must be a timestamp such as 2026-01-31, not None")
-    asked = asked_for(CreditTransactionSearchRequest, None, since, until, page_size, zone)
-    return asked.zone.sent(asked.interval.start), asked.zone.sent(asked.interval.end), asked.zone
+    _, checked_zone, interval, _, _ = checked_request(
+        CreditTransactionSearchRequest, None, since, until, page_size, zone
+    )
+    return checked_zone.sent(interval.start), checked_zone.sent(interval.end), checked_zone

@@ -1,4 +1,4 @@
-"""Rows of responses: the interface that the engine reads them by, and rows as lists."""
+"""Batches of rows: the interface of both row formats, and the format of models."""
 
 from __future__ import annotations
 
@@ -98,11 +98,11 @@ class Batch(ABC):
 
     def between(self, interval: Interval) -> Batch:
         """The rows in an interval."""
-        return self._rows(interval.within(ALL_TIME), inside=True)
+        return self._selected(interval.overlap(ALL_TIME), inside=True)
 
     def outside(self, interval: Interval) -> Batch:
         """The rows that are not in an interval."""
-        return self._rows(interval.within(ALL_TIME), inside=False)
+        return self._selected(interval.overlap(ALL_TIME), inside=False)
 
     def distinct(self) -> Batch:
         """Each transaction once: of equal rows, the one received last is kept.
@@ -120,11 +120,11 @@ class Batch(ABC):
         return self.take([index for index in range(len(self)) if index not in dropped])
 
     def ambiguous(self) -> Batch:
-        """The rows, each of them once, whose ID another one has too."""
+        """The rows whose ID another row has too."""
         return self.take(self._repeated())
 
     def _repeated(self) -> list[int]:
-        """The indices of rows whose ID another one has too."""
+        """The indices of rows whose ID another row has too."""
         if self.has_distinct_ids:
             return []
         ids = self.ids
@@ -134,13 +134,13 @@ class Batch(ABC):
         count = Counter(ids)
         return [index for index, row_id in enumerate(ids) if count[row_id] > 1]
 
-    def _rows(self, interval: Interval, *, inside: bool) -> Batch:
+    def _selected(self, interval: Interval, *, inside: bool) -> Batch:
         if not len(self):
             return self
         cover = self.cover
         if interval.covers(cover):
             return self if inside else self.take([])
-        if not cover.within(interval).length:
+        if not cover.overlap(interval).length:
             return self.take([]) if inside else self
         rows = self._where(interval, inside=inside)
         rows.has_distinct_ids = self.has_distinct_ids
@@ -148,16 +148,16 @@ class Batch(ABC):
 
 
 class ListBatch(Batch):
-    """Rows as lists of one length.
+    """Rows as models, with lists of the fields that the reader needs.
 
     :ivar columns: IDs, timestamps in local time without UTC offsets, transaction types, amounts and
         workspace IDs
-    :ivar others: the object that belongs to each row, such as a model
+    :ivar models: the model of each row
     """
 
-    def __init__(self, columns: Sequence[Sequence[Any]], others: Sequence[Any]) -> None:
+    def __init__(self, columns: Sequence[Sequence[Any]], models: Sequence[Any]) -> None:
         self.columns = columns
-        self.others = others
+        self.models = models
 
     @classmethod
     def empty(cls) -> ListBatch:
@@ -165,7 +165,7 @@ class ListBatch(Batch):
         return cls([()] * 5, ())
 
     def __len__(self) -> int:
-        return len(self.others)
+        return len(self.models)
 
     @property
     def ids(self) -> Sequence[str]:
@@ -215,7 +215,7 @@ class ListBatch(Batch):
 
     def take(self, indices: Sequence[int]) -> ListBatch:
         columns = [[column[index] for index in indices] for column in self.columns]
-        return ListBatch(columns, [self.others[index] for index in indices])
+        return ListBatch(columns, [self.models[index] for index in indices])
 
     def in_order(self, *, newest_first: bool = False) -> ListBatch:
         keys = list(zip(self._timestamps, self.ids, strict=True))
@@ -231,13 +231,13 @@ class ListBatch(Batch):
         columns = zip(*(batch.columns for batch in batches), strict=True)
         return ListBatch(
             [list(chain.from_iterable(pieces)) for pieces in columns],
-            list(chain.from_iterable(batch.others for batch in batches)),
+            list(chain.from_iterable(batch.models for batch in batches)),
         )
 
     def where(self, keep: Sequence[bool]) -> ListBatch:
         """The rows whose entry in ``keep`` is true."""
         columns = [list(compress(column, keep)) for column in self.columns]
-        return ListBatch(columns, list(compress(self.others, keep)))
+        return ListBatch(columns, list(compress(self.models, keep)))
 
     @property
     def _timestamps(self) -> Sequence[datetime]:
@@ -259,7 +259,8 @@ def joined_between(batches: Sequence[Batch], interval: Interval) -> Batch:
     distinct = every.distinct()
     if distinct is not every:
         return distinct.between(interval)
-    inside = _concatenated([batch.between(interval) for batch in batches])  # few of them are split
+    # Most batches are completely inside, so nothing is copied for them.
+    inside = _concatenated([batch.between(interval) for batch in batches])
     inside.has_distinct_ids = every.has_distinct_ids
     return inside
 

@@ -1,4 +1,4 @@
-"""Transactions as Arrow columns, decoded without an object a row.  [extra: frames]
+"""Transactions as Arrow columns, decoded without a model for each row.  [extra: frames]
 
 ``msgspec`` decodes a response whose rows have the fields and types of the API specification, and
 Arrow reads its timestamps where all are in the common form. Any other response is decoded by the
@@ -50,7 +50,7 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 _NAIVE = pa.timestamp("us")
 _TEXT = pa.string()
 _EPOCH = micros_of(datetime(1970, 1, 1))
-_SECONDS = len("2026-01-31T00:00:00")
+_LENGTH_TO_SECONDS = len("2026-01-31T00:00:00")
 _SEVENTH_DIGIT = len("2026-01-31T00:00:00.123456")
 _EXACT = pa.decimal128(38)
 """Wide enough for the sum of any number of 64-bit integers."""
@@ -120,11 +120,11 @@ def _timestamps(texts: Sequence[str]) -> Any:
 def _plain_timestamps(texts: Sequence[str]) -> Any:
     """Timestamps without UTC offsets, if all are to the second or more precise; else ``None``.
 
-    Arrow refuses the same texts as pydantic, except shorter forms and the year 0.
+    Arrow refuses what pydantic refuses, except shorter forms and the year 0.
     """
     try:
         column = pa.array(texts, _TEXT)
-        if (pc.min(pc.binary_length(column)).as_py() or 0) < _SECONDS:
+        if (pc.min(pc.binary_length(column)).as_py() or 0) < _LENGTH_TO_SECONDS:
             return None
         timestamps = column.cast(_NAIVE)
     except pa.ArrowInvalid:
@@ -156,7 +156,7 @@ class ArrowColumns(RowFormat[Columns]):
         arrays = {"created_at": created_at, LOCAL: local, "amount": array("amount", rows["amount"])}
         extras = rows.get(EXTRA)
         arrays[EXTRA] = pa.nulls(len(ids), _TEXT) if extras is None else pa.array(extras, _TEXT)
-        workspace_ids = _different(rows["workspace_id"])
+        workspace_ids = _distinct(rows["workspace_id"])
         if len(workspace_ids) == 1:  # several times quicker than an array of as many texts
             arrays["workspace_id"] = pa.repeat(pa.scalar(*workspace_ids), len(ids))
         arrays |= {
@@ -168,7 +168,7 @@ class ArrowColumns(RowFormat[Columns]):
 COLUMNS = ArrowColumns()
 
 
-def _different(texts: Sequence[str]) -> Collection[str]:
+def _distinct(texts: Sequence[str]) -> Collection[str]:
     """The distinct texts among some that are usually all the same."""
     first = texts[:1]
     return first if first and texts.count(first[0]) == len(texts) else set(texts)
@@ -261,7 +261,7 @@ class ArrowBatch(Batch):
         return _values(self.table[LOCAL])
 
     def count(self, interval: Interval) -> int:
-        return int(pc.sum(self._is_in(interval.within(ALL_TIME))).as_py() or 0)
+        return int(pc.sum(self._is_in(interval.overlap(ALL_TIME))).as_py() or 0)
 
     def every(self, step: int) -> list[int]:
         local = self.table[LOCAL].combine_chunks()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from flowhunt.history._batch import Key
 from flowhunt.history._errors import HistoryError
-from flowhunt.history._intervals import Interval, period, periods_in
+from flowhunt.history._intervals import Interval, period, touched_periods
 from flowhunt.history._planner import Planner
 from flowhunt.history._sums import Sums, SumsReader
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
@@ -28,11 +28,11 @@ def iter_sums(
     """
     if not interval.length:
         return
-    charted = reader.charted(periods_in(interval, grouping), grouping)
+    charted = reader.charted(touched_periods(interval, grouping), grouping)
     intervals = [interval]
     if grouping is GroupingPeriod.DATE:
         planner = Planner(
-            lambda time, periods: reader.totals(time, periods, strict=False),
+            lambda time, length: reader.totals(time, length, strict=False),
             page_size,
             by_day=True,
         )
@@ -47,7 +47,7 @@ def _compared(
     reader: SumsReader, interval: Interval, grouping: GroupingPeriod, charted: Mapping[Key, int]
 ) -> Sums:
     """The sums of some periods, with those of all types that the chart has."""
-    time = periods_in(interval, grouping)
+    time = touched_periods(interval, grouping)
     sums = reader.read(interval, grouping, strict=False)
     if _agree(charted, sums, time, grouping) and not reader.duplicates:
         return sums

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flowhunt._tables.display import quantity
 from flowhunt.exceptions import OpenApiException
 
-_SHOWN = 5
+_DIFFERENCES_SHOWN = 5
 
 
 class Tally(NamedTuple):
@@ -82,7 +82,7 @@ class UnverifiedError(HistoryError):
         return (
             f"the transactions from {self.since.isoformat()} until {end} cannot be verified: the "
             "service returned as many rows as it ever does, and none of them from that time. Read "
-            "again with a larger page_size, compared with the sums"
+            "with a larger page_size, and compare with the sums"
         )
 
 
@@ -101,9 +101,12 @@ class DifferenceError(HistoryError):
 
     def __str__(self) -> str:
         where = f"{self.workspace_id}: " if self.workspace_id else ""
-        more = len(self.differences) - _SHOWN
+        more = len(self.differences) - _DIFFERENCES_SHOWN
         return where + "; ".join(
-            [*map(str, self.differences[:_SHOWN]), *([f"and {more} more"] if more > 0 else [])]
+            [
+                *map(str, self.differences[:_DIFFERENCES_SHOWN]),
+                *([f"and {more} more"] if more > 0 else []),
+            ]
         )
 
 
@@ -122,7 +125,7 @@ class CrowdedInstantError(DifferenceError):
     def __str__(self) -> str:
         text = (
             f"only {self.read} of the transactions of {self.instant.isoformat()} could be read: "
-            f"one response holds no more, with a larger limit and with pagination too"
+            "one response holds no more, even with a larger limit or with pagination"
         )
         differences = super().__str__()
         return f"{text}. {differences}" if differences else text

@@ -16,7 +16,8 @@ from flowhunt.models.credit_transaction_response import CreditTransactionRespons
 
 R = TypeVar("R")
 
-_KEYS = [
+# In the order of the columns of a ``ListBatch``.
+_FIELDS = [
     attrgetter(name)
     for name in (
         "transaction_id",
@@ -49,7 +50,9 @@ class Models(RowFormat[list[CreditTransactionResponse]]):
         return api.search_credit_transactions_with_http_info(workspace_id, body)
 
     def batch(self, rows: list[CreditTransactionResponse], zone: Zone) -> Batch:
-        row_ids, timestamps, codes, amounts, workspace_ids = (list(map(key, rows)) for key in _KEYS)
+        row_ids, timestamps, codes, amounts, workspace_ids = (
+            list(map(field, rows)) for field in _FIELDS
+        )
         columns = [row_ids, zone.local(timestamps), codes, amounts, workspace_ids]
         return ListBatch(columns, rows)
 
@@ -59,4 +62,4 @@ MODELS = Models()
 
 def models_in(batch: Batch) -> Sequence[CreditTransactionResponse]:
     """The models of a batch that ``MODELS`` made."""
-    return cast("ListBatch", batch).others
+    return cast("ListBatch", batch).models

@@ -1,4 +1,10 @@
-"""One read of all transactions that match a request: planned by the sums, verified by the rows."""
+"""One read of all transactions that match a request: planned by the sums, verified by the rows.
+
+``Planner`` groups the days of the read into sections. ``RowsReader.tiles`` splits a section into
+tiles, and ``RowsReader.run`` sends one request for each. A tile whose response may lack rows is
+split again. ``VerifiedReader.verify`` compares the rows of finished tiles with the sums, and reads
+days again that disagree.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +19,20 @@ from flowhunt.history._arguments import (
     OnDifference,
     Timestamp,
     ZoneName,
-    asked_for,
     check_choice,
+    checked_request,
 )
 from flowhunt.history._batch import Batch, Key, ListBatch, joined
 from flowhunt.history._errors import Difference, DifferenceError, HistoryError, Tally
 from flowhunt.history._formats import RowFormat, models_in
 from flowhunt.history._intervals import (
     ALL_TIME,
-    DAY,
     NO_TIME,
     Interval,
     day_interval,
     day_of,
+    midnight_from,
+    midnight_until,
     neighbours_joined,
     period,
     shares,
@@ -55,7 +62,7 @@ _FILTERS_WITHOUT_SUMS = ("transaction_id", "context_id", "context_desc")
 
 
 class History:
-    """Reads all transactions that match a request, once."""
+    """One read of all transactions that match a request. ``results`` may be called once."""
 
     def __init__(
         self,
@@ -71,7 +78,7 @@ class History:
         newest_first: bool = False,
         by_day: bool = False,
     ) -> None:
-        asked, self.zone, self._interval, _, _ = asked_for(
+        asked, self.zone, self._interval, _, _ = checked_request(
             CreditTransactionSearchRequest, request, since, until, page_size, zone
         )
         check_choice("on_difference", on_difference, ("raise", "warn", "ignore"))
@@ -88,11 +95,14 @@ class History:
         self._reader = VerifiedReader(
             requests, form, self.zone, page_size, {"transaction_type": kind} if kind else {}
         )
+        # Sums that are not compared yet, and sums that were; and those of months at the beginning.
         self._checks: list[Check] = []
-        self._read: dict[Key, Tally] = {}
+        self._compared: dict[Key, Tally] = {}
         self._months: dict[Key, Tally] = {}
-        self._planned: dict[Key, Tally] = {}
+        # Totals of the rows returned so far, and the days whose sums still differ from them.
+        self._read: dict[Key, Tally] = {}
         self._disputed: set[date] = set()
+        # Whether all sums were read after all rows. A final check would find nothing then.
         self._sums_are_newer = False
 
     def results(self, workers: TileWorkers) -> Iterator[Result]:
@@ -148,7 +158,7 @@ class History:
     def _tiles(self) -> Iterator[Tile]:
         """Split the interval into tiles that one response each should hold."""
         rows = self._reader.rows
-        page = rows.verified(rows.fetch(self._interval), self._interval)
+        page = rows.reconsidered(rows.fetch(self._interval), self._interval)
         if page.complete:
             yield self._tile_of_few_rows(page)
             return
@@ -166,7 +176,7 @@ class History:
             for key, total in sums.items()
         }
         counted = rows_in(total for sums in months.values() for total in sums.values())
-        if page.size < self._page_size and page.size >= counted:
+        if counted <= page.size < self._page_size:  # the sums count no other rows
             yield self._tile_of_few_rows(page)
             return
         self._reader.sums.capacity = rows.limits.capacity
@@ -177,15 +187,15 @@ class History:
         yield from self._tiles_of(sections, page.batch)
 
     def _tiles_of(self, sections: Iterable[Section], received: Batch) -> Iterator[Tile]:
-        """Split sections into tiles; the end of one is planned together with the next."""
+        """Split sections into tiles. The rest of one is planned together with the next section."""
         tiles = partial(self._reader.rows.tiles, newest_first=self._newest_first, received=received)
         rest, expectations = NO_TIME, dict[Interval, float]()
         for section in sections:
             self._checks += section.checks(self._interval.whole_days)
             left = dict(shares(expectations, rest))
             expectations = dict(sorted({**left, **self._expectations(section)}.items()))
-            time = neighbours_joined([each for each in (rest, section.interval) if each.length])
-            rest = yield from tiles(time[0], expectations, more_follows=True)
+            time = [each for each in (rest, section.interval) if each.length]
+            rest = yield from tiles(neighbours_joined(time)[0], expectations, more_follows=True)
         yield from tiles(rest, expectations)
 
     def _tile_of_few_rows(self, page: Page) -> Tile:
@@ -194,7 +204,7 @@ class History:
         days = self._totals(whole_days, GroupingPeriod.DATE)
         self._checks += Section(self._interval, days, by_month=False).checks(whole_days)
         self._sums_are_newer = page.complete
-        # The sums of the same time were requested, so an empty response is not requested again.
+        # A second request would show that an empty response is right. The sums show it already.
         return Tile(self._interval, expectations_of(days), page=page, is_repeated=True)
 
     def _totals(self, interval: Interval, grouping: GroupingPeriod) -> Totals:
@@ -207,28 +217,31 @@ class History:
             return {}
 
     def _fix_the_end(self, page: Page, months: Mapping[date, Totals]) -> None:
-        """End with the last day that has rows now, if it is found: later rows may arrive."""
+        """End with the last day that has rows now, if it is found. Rows may arrive later."""
         if not months:
             return
         last_month = period(max(months), GroupingPeriod.MONTH)
         last = page.batch.cover.end - 1
-        if last >= last_month.start and not self._has_rows_after(last):
+        if last >= last_month.start and self._end_after(last):
             return
         days = expectations_of(self._totals(last_month, GroupingPeriod.DATE))
         last_day = max((day.start for day in days), default=last)
         if last_day > last:
-            self._has_rows_after(last_day)
+            self._end_after(last_day)
 
-    def _has_rows_after(self, micros: int) -> bool:
-        """Whether there are rows after a day; if two responses have none, that time is not read."""
+    def _end_after(self, micros: int) -> bool:
+        """End after the day of a timestamp, if two responses have no later rows.
+
+        :return: false if the first response has later rows: then another day may be the last
+        """
         end = Interval(micros, micros + 1).touched_days.end
         tail = Interval(end, self._interval.end)
         for is_second in False, True:  # one wrong response must not hide all that follows
             page = self._reader.rows.fetch(tail)
             if not page.complete or len(page.batch.between(tail)):
-                return not is_second  # else they may just have arrived, and the end stays open
+                return is_second  # later rows of the second one may just have arrived
         self._interval = Interval(self._interval.start, end)
-        return False
+        return True
 
     def _expectations(self, section: Section) -> dict[Interval, float]:
         """Where the rows of a section are expected."""
@@ -239,15 +252,14 @@ class History:
     # Rows that were read
 
     def _verified_results(self, workers: TileWorkers) -> Iterator[Result]:
-        """The rows of finished tiles, about ten pages at a time; days are split only where they are
-        not compared."""
+        """The rows of finished tiles, about ten pages at a time. A compared day is never split."""
         finished: list[Tile] = []
         rows = self._reader.rows
         for tile in rows.run(self._tiles(), workers, newest_first=self._newest_first):
             finished.append(tile)
             received = sum(len(each.batch or ()) for each in finished)
             if received >= PAGES_PER_SECTION * self._page_size:
-                interval = self._complete(finished)
+                interval = self._comparable(finished)
                 if interval.length:
                     yield self._result(interval, finished)
                     finished = [
@@ -258,15 +270,17 @@ class History:
         if finished:
             yield self._result(_interval_of(finished), finished)
 
-    def _complete(self, finished: Sequence[Tile]) -> Interval:
+    def _comparable(self, finished: Sequence[Tile]) -> Interval:
         """The time of finished tiles, without a day or month that is only partly read."""
-        start, end = _interval_of(finished)
-        checks = [check.interval for check in self._checks] if self._compare else []
+        start, end = time = _interval_of(finished)
+        if not self._compare:
+            return time
+        checks = [check.interval for check in self._checks]
         if self._newest_first:
-            start = -(-start // DAY) * DAY if self._compare else start
+            start = midnight_from(start)
             start = max([start, *(c.end for c in checks if c.start < start < c.end)])
         else:
-            end = end // DAY * DAY if self._compare and end < ALL_TIME.end else end
+            end = midnight_until(end) if end < ALL_TIME.end else end
             end = min([end, *(c.start for c in checks if c.start < end < c.end)])
         return Interval(start, max(start, end))
 
@@ -275,14 +289,14 @@ class History:
         self._reader.limits.observe_hidden(batch, interval)
         checks = [check for check in self._checks if interval.covers(check.interval)]
         for check in checks:
-            self._planned.update(check.sums)
+            self._compared.update(check.sums)
         self._checks = [check for check in self._checks if not interval.covers(check.interval)]
         result = self._reader.verify(
             interval,
             batch,
             unverified,
             checks,
-            compare=interval.within(self._interval.whole_days) if self._compare else NO_TIME,
+            compare=interval.overlap(self._interval.whole_days) if self._compare else NO_TIME,
             partial_days=self._checks_of_partial_days(interval) if self._compare else (),
             newest_first=self._newest_first,
         )
@@ -300,8 +314,11 @@ class History:
         return checks
 
     def _final_check(self) -> Iterator[Result]:
-        """Compare all rows read with the sums as they are now: the count of a row that arrived
-        meanwhile may have hidden that another one was never returned."""
+        """Compare all rows read with the current sums.
+
+        Earlier sums may have agreed although a row was never returned: if they did not count
+        another row yet, which arrived in time to be read.
+        """
         whole_days = self._interval.whole_days
         read = totals_in(whole_days, self._read)
         for month in self._reader.differing_months(read, whole_days):
@@ -322,8 +339,8 @@ class History:
     def _changed(self, read: Totals, now: Totals) -> list[Difference]:
         """The differences between the rows read before and the rows read now.
 
-        A new row is no difference. But if fewer rows were read than planned, it may be one of the
-        missing rows with another timestamp.
+        A new row is no difference. But if fewer rows were read than the sums counted at first, it
+        may be one of the missing rows, with another timestamp.
         """
         return [
             difference
@@ -337,7 +354,7 @@ class History:
         read = by_month(self._read)
         return any(
             read.get(key, Tally()).rows < planned.rows
-            for key, planned in {**by_month(self._planned), **self._months}.items()
+            for key, planned in {**by_month(self._compared), **self._months}.items()
             if key[0] not in disputed
         )
 

@@ -1,4 +1,4 @@
-"""Intervals of time in whole microseconds since the year 1: they never overflow."""
+"""Intervals in whole microseconds since the year 1. Unlike datetimes, these never overflow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Interval(NamedTuple):
         """Whether all of another interval is in it."""
         return self.start <= other.start and other.end <= self.end
 
-    def within(self, other: Interval) -> Interval:
+    def overlap(self, other: Interval) -> Interval:
         """The overlap with another interval; empty if there is none."""
         start = max(self.start, other.start)
         return Interval(start, max(start, min(self.end, other.end)))
@@ -54,21 +54,21 @@ class Interval(NamedTuple):
     @property
     def whole_days(self) -> Interval:
         """The days that are in it from midnight to midnight; empty if there is none."""
-        start = -(-self.start // DAY) * DAY
-        end = self.end if self.end >= ALL_TIME.end else self.end // DAY * DAY
+        start = midnight_from(self.start)
+        end = self.end if self.end >= ALL_TIME.end else midnight_until(self.end)
         return Interval(start, max(start, end))
 
     @property
     def partial_days(self) -> list[Interval]:
         """The overlap with each day that is not completely in it."""
         whole_days = self.whole_days
-        split = between_edges(self, whole_days)
+        split = split_at(self, whole_days)
         return [time for time in split if not whole_days.covers(time)]
 
     @property
     def touched_days(self) -> Interval:
         """The whole days that it overlaps."""
-        return Interval(self.start // DAY * DAY, min(-(-self.end // DAY) * DAY, ALL_TIME.end))
+        return Interval(midnight_until(self.start), min(midnight_from(self.end), ALL_TIME.end))
 
 
 _MINUTE = timedelta(minutes=1)
@@ -93,6 +93,16 @@ def day_of(micros: int) -> date:
     return date.fromordinal(micros // DAY + 1)
 
 
+def midnight_until(micros: int) -> int:
+    """The last midnight that is not after a timestamp."""
+    return micros // DAY * DAY
+
+
+def midnight_from(micros: int) -> int:
+    """The first midnight that is not before a timestamp."""
+    return -(-micros // DAY) * DAY
+
+
 def first_day_of(day: date, grouping: GroupingPeriod) -> date:
     """The first day of the period that a day is in."""
     if grouping is GroupingPeriod.MONTH:
@@ -104,7 +114,7 @@ def first_day_of(day: date, grouping: GroupingPeriod) -> date:
 
 @lru_cache(maxsize=1024)
 def period(first_day: date, grouping: GroupingPeriod) -> Interval:
-    """The period that begins on a day; a month is a whole one, whatever day it is dated by."""
+    """The period that begins on a day. A month may be named by any of its days."""
     first = first_day.replace(day=1) if grouping is GroupingPeriod.MONTH else first_day
     start = (first.toordinal() - 1) * DAY
     if grouping is GroupingPeriod.MONTH:
@@ -133,8 +143,8 @@ def neighbours_joined(intervals: Iterable[Interval]) -> list[Interval]:
     return joined
 
 
-def periods_in(interval: Interval, grouping: GroupingPeriod) -> Interval:
-    """The whole periods that an interval overlaps."""
+def touched_periods(interval: Interval, grouping: GroupingPeriod) -> Interval:
+    """The whole periods that an interval overlaps, as one interval."""
     first, last = (
         period(first_day_of(datetime_of(micros).date(), grouping), grouping)
         for micros in (interval.start, max(interval.start, interval.end - 1))
@@ -267,7 +277,7 @@ class Zone:
         if self.sends_offset or self._fixed is not None or len(days) > _MAX_DAYS:
             return [interval]
         repeated = filter(None, map(self._repeated_on, days))
-        return between_edges(interval, (edge for each in repeated for edge in each))
+        return split_at(interval, (edge for each in repeated for edge in each))
 
     def shown_once(self, micros: int) -> int:
         """A timestamp, or the last one before it that is in no skipped or repeated hour."""
@@ -324,10 +334,11 @@ class Zone:
     def _repeated_on(self, day: int) -> Interval | None:
         """The repeated hour of a day, if any."""
         if day not in self._repeated:
-            self._repeated[day] = self._found_on(Interval(day * DAY, (day + 1) * DAY))
+            self._repeated[day] = self._find_repeated_hour(Interval(day * DAY, (day + 1) * DAY))
         return self._repeated[day]
 
-    def _found_on(self, day: Interval) -> Interval | None:
+    def _find_repeated_hour(self, day: Interval) -> Interval | None:
+        """The repeated hour of a day, found by bisection between its midnights."""
         before = self.offset_at(datetime_of(day.start))
         after = self.offset_at(datetime_of(day.end - 1).replace(fold=1))
         if after >= before:
@@ -340,7 +351,7 @@ class Zone:
                 old = middle
             else:
                 new = middle
-        return Interval(new + after // MICROSECOND, new + before // MICROSECOND).within(day)
+        return Interval(new + after // MICROSECOND, new + before // MICROSECOND).overlap(day)
 
     # In UTC
 
@@ -388,7 +399,7 @@ def expected(expectations: Expectations, interval: Interval) -> float:
 def first_edges(
     expectations: Expectations, interval: Interval, step: float, most: int
 ) -> list[int]:
-    """Where to split an interval, from its start, with ``step`` rows expected between edges."""
+    """The first timestamps that split an interval, with ``step`` rows expected between two."""
     edges: list[int] = []
     passed = 0.0
     for time, rows in shares(expectations, interval):
@@ -401,7 +412,7 @@ def first_edges(
 
 
 def last_edges(expectations: Expectations, interval: Interval, step: float, most: int) -> list[int]:
-    """Where to split an interval, from its end, with ``step`` rows expected between edges."""
+    """The last timestamps that split an interval, with ``step`` rows expected between two."""
     mirrored = {
         Interval(-time.end, -time.start): rows
         for time, rows in reversed(list(shares(expectations, interval)))
@@ -410,9 +421,9 @@ def last_edges(expectations: Expectations, interval: Interval, step: float, most
     return sorted(-edge for edge in edges)
 
 
-def between_edges(interval: Interval, inner: Iterable[int]) -> list[Interval]:
-    """Split an interval at timestamps; those outside of it are left out."""
-    edges = sorted({*interval, *filter(interval.contains, inner)})
+def split_at(interval: Interval, timestamps: Iterable[int]) -> list[Interval]:
+    """Split an interval at timestamps. Those outside of it split nothing."""
+    edges = sorted({*interval, *filter(interval.contains, timestamps)})
     return [Interval(start, end) for start, end in pairwise(edges)]
 
 
@@ -429,5 +440,5 @@ def shares(expectations: Expectations, interval: Interval) -> Iterable[tuple[Int
         if start <= time[0] and time[1] <= end:
             yield time, rows
         else:
-            overlap = time.within(interval)
-            yield overlap, rows * overlap.length / time.length
+            part = time.overlap(interval)
+            yield part, rows * part.length / time.length

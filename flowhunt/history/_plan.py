@@ -20,13 +20,13 @@ from flowhunt.history._intervals import (
     NO_TIME,
     Interval,
     Zone,
-    between_edges,
     period,
-    periods_in,
+    split_at,
+    touched_periods,
 )
 from flowhunt.history._planner import (
     PAGES_PER_SECTION,
-    PLANNED_SUMS,
+    SUMS_FILL,
     Planner,
     Section,
     by_first_day,
@@ -60,9 +60,9 @@ DaySums = dict[Day, dict[str, Tally]]
 _SHORTEST = timedelta(minutes=1) // timedelta(microseconds=1)
 """A day is split into intervals of at least this length, in microseconds."""
 _MAX_SPLIT = 16
-"""Intervals that a day is split into at once: bounds the requests that a wrong sum costs."""
+"""The most intervals that a day is split into at once: a wrong sum costs as many requests."""
 _SPLIT_OFFSET = 499_999
-"""Microseconds from a round time, where transactions are likely, to where a day is split."""
+"""A day is split so many microseconds after a round time, where transactions are likely."""
 
 
 class Window(BaseModel):
@@ -169,16 +169,16 @@ class WindowReader:
         )
 
     def longer(self, plan: Plan, until: datetime) -> Plan:
-        """A plan that goes on until a later timestamp; an empty window at its end grows."""
+        """The plan, continued until a later timestamp. An empty last window is planned again."""
         windows = list(plan.windows)
         since = plan.until if windows[-1].sums else windows.pop().since
         windows += self._windows(since, until)
         return plan.model_copy(update={"until": until, "windows": tuple(windows)})
 
     def refreshed(self, plan: Plan, ignoring: Collection[date] = ()) -> Plan:
-        """A plan with other windows where the sums have changed: by month first, then by day.
+        """The plan, with new windows where the sums have changed.
 
-        :param ignoring: days that stay as they are
+        :param ignoring: days whose windows are kept
         """
         interval = self._interval(plan.since, plan.until)
         known: dict[Key, Tally] = {}
@@ -189,8 +189,8 @@ class WindowReader:
         changed -= {period(day, GroupingPeriod.DATE) for day in ignoring}
         windows: list[Window] = []
         for window in plan.windows:
-            interval_asked = self._interval(window.since, window.until)
-            if any(day.within(interval_asked).length for day in changed):
+            time_range = self._interval(window.since, window.until)
+            if any(day.overlap(time_range).length for day in changed):
                 windows += self._windows(window.since, window.until)
             else:
                 windows.append(window)
@@ -215,17 +215,17 @@ class WindowReader:
         )
 
     def _changed_days(self, known: Totals, interval: Interval) -> set[Interval]:
-        """The days whose sums have changed."""
+        """The days whose sums have changed. Only changed months are compared by day."""
         sums = self._sums_of(interval)
         changed: set[Interval] = set()
         for months in self._months_at_once(by_month(known), interval):
             now = sums.totals(months, GroupingPeriod.MONTH, strict=False)
             before = by_month({key: t for key, t in known.items() if months.contains(_start(key))})
             for month in {key[0] for key in differing_keys(before, now)}:
-                interval_asked = period(month, GroupingPeriod.MONTH).within(months)
-                days = sums.totals(interval_asked, GroupingPeriod.DATE, strict=False)
+                days_of_month = period(month, GroupingPeriod.MONTH).overlap(months)
+                days = sums.totals(days_of_month, GroupingPeriod.DATE, strict=False)
                 of_month = {
-                    key: t for key, t in known.items() if interval_asked.contains(_start(key))
+                    key: t for key, t in known.items() if days_of_month.contains(_start(key))
                 }
                 changed |= differing_days(of_month, days)
         return changed
@@ -236,21 +236,21 @@ class WindowReader:
         count = 0
         for month, keys in groupby(sorted(known), key=lambda key: key[0]):
             more = len(list(keys))
-            if count + more > PLANNED_SUMS * self._page_size:
+            if count + more > SUMS_FILL * self._page_size:
                 edges.append(period(month, GroupingPeriod.MONTH).start)
                 count = 0
             count += more
-        return between_edges(interval, edges)
+        return split_at(interval, edges)
 
     # Planning
 
     def _windows(self, since: datetime, until: datetime) -> list[Window]:
         interval = self._interval(since, until)
-        found = list(self._found(interval))
-        windows = self._following(interval, found or [(interval, {})])
+        found = list(self._day_groups(interval))
+        windows = self._without_gaps(interval, found or [(interval, {})])
         return [small for window in windows for small in self._split(window)]
 
-    def _found(self, interval: Interval) -> Iterator[tuple[Interval, Totals]]:
+    def _day_groups(self, interval: Interval) -> Iterator[tuple[Interval, Totals]]:
         """Group the days that have transactions into windows, with their sums."""
         months = self._months(interval)
         sums = self._sums_of(interval)
@@ -264,7 +264,7 @@ class WindowReader:
             totals |= {
                 key: total
                 for key, total in section.sums.items()
-                if period(key[0], GroupingPeriod.DATE).within(interval).length
+                if period(key[0], GroupingPeriod.DATE).overlap(interval).length
             }
         together: dict[Key, Tally] = {}
         for day, of_day in by_first_day(totals).items():
@@ -283,7 +283,7 @@ class WindowReader:
     def _months(self, interval: Interval) -> dict[date, Totals]:
         """The sums of the months; read again, strictly, if the chart has other months too."""
         sums = self._reader.sums
-        months = periods_in(interval, GroupingPeriod.MONTH)
+        months = touched_periods(interval, GroupingPeriod.MONTH)
         try:
             charted = sums.charted(months, GroupingPeriod.MONTH)
         except ApiException:
@@ -296,11 +296,11 @@ class WindowReader:
     def _split(self, window: Window) -> list[Window]:
         """Smaller windows, if a day has too many transactions for one."""
         day = self._interval(window.first_moment, window.until)
-        day = day.within(Interval(day.start, (day.start // DAY + 1) * DAY))
+        day = day.overlap(Interval(day.start, (day.start // DAY + 1) * DAY))
         found = self._split_day(day, _by_key(window.sums))
         if len(found) < 2:
             return [window]
-        return self._following(self._interval(window.since, window.until), found)
+        return self._without_gaps(self._interval(window.since, window.until), found)
 
     def _split_day(self, interval: Interval, sums: Totals) -> list[tuple[Interval, Totals]]:
         """Split a day, or an interval in it, as long as the sub-totals match its total.
@@ -316,13 +316,13 @@ class WindowReader:
         ]
         found: list[tuple[Interval, Totals]] = []
         added: dict[Key, Tally] = {}
-        for smaller in between_edges(interval, inner):
+        for smaller in split_at(interval, inner):
             sub_totals = self._sums_of(smaller).totals(smaller, GroupingPeriod.DATE, strict=False)
             found.append((smaller, sub_totals))
             for key, total in sub_totals.items():
                 added[key] = added.get(key, Tally()).plus(total)
             if any(added[key].rows > sums.get(key, Tally()).rows for key in added):
-                break  # the service sums whole days
+                break  # the service returns sums of whole days
         if added != sums:
             return [(interval, sums)]
         return [
@@ -332,11 +332,11 @@ class WindowReader:
             for window in self._split_day(smaller, sub_totals)
         ]
 
-    def _following(
+    def _without_gaps(
         self, interval: Interval, found: Sequence[tuple[Interval, Totals]]
     ) -> list[Window]:
         """Windows without a gap, one for each interval that has sums."""
-        edges = [interval.start, *(asked.within(interval).end for asked, _ in found[:-1])]
+        edges = [interval.start, *(asked.overlap(interval).end for asked, _ in found[:-1])]
         return [
             Window(since=self._zone.sent(start), until=self._zone.sent(end), sums=_by_day(sums))
             for (start, end), (_, sums) in zip(pairwise([*edges, interval.end]), found, strict=True)

@@ -7,15 +7,15 @@ from datetime import date
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from flowhunt.history._intervals import DAY, Interval, between_edges, period
+from flowhunt.history._intervals import DAY, Interval, period, split_at
 from flowhunt.history._sums import rows_in
 from flowhunt.history._verified import Check, Totals
 from flowhunt.models.grouping_period import GroupingPeriod
 
 PAGES_PER_SECTION = 10
 """Pages of rows that are verified and returned together."""
-PLANNED_SUMS = 0.97
-"""How full a response of sums is planned to be, as a share of its limit."""
+SUMS_FILL = 0.97
+"""How full a response with sums is planned to be, as a share of its limit."""
 
 
 class Section(NamedTuple):
@@ -67,7 +67,7 @@ class Planner:
         page_size: int,
         *,
         by_day: bool,
-        prefers_days: Callable[[], bool] = bool,
+        prefers_days: Callable[[], bool] = lambda: False,
     ) -> None:
         self._prefers_days = prefers_days
         self._totals = totals
@@ -104,7 +104,7 @@ class Planner:
     ) -> Iterator[tuple[Interval, Totals | None]]:
         """The time of each section, and its sums where those of months are enough."""
         inside = (
-            _Month(period(month, GroupingPeriod.MONTH).within(interval), month, sums)
+            _Month(period(month, GroupingPeriod.MONTH).overlap(interval), month, sums)
             for month, sums in months.items()
         )
         found = [month for month in inside if month.time.length]
@@ -114,17 +114,17 @@ class Planner:
 
     def _is_busy(self, month: _Month) -> bool:
         is_partial = month.time != period(month.first_day, GroupingPeriod.MONTH)
-        return self._by_day or is_partial or month.rows > self._most
+        return self._by_day or is_partial or month.rows > self._rows_per_section
 
     @property
-    def _most(self) -> int:
+    def _rows_per_section(self) -> int:
         return PAGES_PER_SECTION * self._page_size
 
     def _months_at_once(self, months: Sequence[_Month]) -> Iterator[tuple[Interval, Totals]]:
         """Months that have few rows together."""
         together: list[_Month] = []
         for month in months:
-            if sum(each.rows for each in [*together, month]) > self._most:
+            if sum(each.rows for each in [*together, month]) > self._rows_per_section:
                 yield _together(together)
                 together = []
             together.append(month)
@@ -138,12 +138,12 @@ class Planner:
             start, end = month.time.touched_days
             of_a_day = min(len(month.sums), month.rows / ((end - start) // DAY))
             for day in range(start, end, DAY):
-                if expected_sums + of_a_day > PLANNED_SUMS * self._page_size:
+                if expected_sums + of_a_day > SUMS_FILL * self._page_size:
                     edges.append(day)
                     expected_sums = 0.0
                 expected_sums += of_a_day
         time = Interval(months[0].time.start, months[-1].time.end)
-        for days in between_edges(time, edges):
+        for days in split_at(time, edges):
             yield days, None
 
 

@@ -1,10 +1,11 @@
-"""Tiles of time in the order in which their rows are returned, whichever are read first."""
+"""A queue of tiles: read in any order, and returned in the order of time."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, takewhile
 
 from flowhunt.history._batch import Batch, joined
 from flowhunt.history._intervals import Expectations, Interval
@@ -19,13 +20,12 @@ class Tile:
     """An interval that one request asks for.
 
     :ivar expectations: where its rows are expected
-    :ivar depth: how many splits of one run of rows lead to it; 0 if it was planned
+    :ivar depth: how many splits of one run of rows led to it; 0 if it was planned
     :ivar run: the run of rows that it was split from, if any
     :ivar is_near: whether it lies near the rows of the full response that it was split for
     :ivar parent_ids: the IDs of the rows in that response
     :ivar received: rows of other responses; those in its interval must be in its own response too
-    :ivar is_repeated: whether it is requested a second time, since its response lacked some of
-        these, or had no rows and nothing else shows that there are none
+    :ivar is_repeated: whether it is requested a second time, or need not be
     :ivar asked: whether it was requested
     :ivar page: a response that was received for it before
     :ivar batch: the rows received for it, once it is finished
@@ -48,7 +48,7 @@ class Tile:
     error: Exception | None = None
 
     @property
-    def rows(self) -> float:
+    def expected_rows(self) -> float:
         """How many rows are expected in it."""
         return sum(self.expectations.values())
 
@@ -93,13 +93,10 @@ class TileQueue:
         :param near_first: prefer those near a full response: in bursts, they show how to split the
             time next to them
         """
-        found: Tile | None = None
-        for tile in self._pending:
-            if tile.error or (found and (found.is_near or not near_first)):
-                break
-            if not tile.asked and (tile.is_near or not found):
-                found = tile
-        found = found or self._plan()
+        before_error = takewhile(lambda tile: not tile.error, self._pending)
+        waiting = [tile for tile in before_error if not tile.asked]
+        near = (tile for tile in waiting if near_first and tile.is_near)
+        found = next(chain(near, waiting), None) or self._plan()
         if found:
             found.asked = True
         return found

@@ -1,4 +1,4 @@
-"""Sends the requests of one workspace: retries longer than a single call, and counts."""
+"""Sends and counts the requests of one workspace, with more retries than a single call."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ Call = Callable[[CreditsApi, str, Body], ApiResponse[R]]
 """One endpoint: takes the API, a workspace ID and a request body."""
 
 MORE_ATTEMPTS = 5
+# Seconds.
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 30.0
 LONGEST_RETRY_AFTER = 300.0
+
 DEFAULT_LIMIT = 100
-"""The default of ``limit`` in the API specification, so a value that the service accepts."""
+"""The default of ``limit`` in the API specification: the service accepts it."""
 
 
 class Cancelled(Exception):
@@ -40,7 +42,7 @@ class Cancelled(Exception):
 
 
 class RetryPolicy:
-    """Waits out failures that may pass. All threads of one credential share one.
+    """Retries calls whose failure may pass. All threads of one credential share one.
 
     :param sleep: called with seconds to wait, instead of waiting for ``closing``
     :ivar closing: once it is set, no request is sent any more
@@ -79,12 +81,14 @@ class RetryPolicy:
         return call()
 
     def _wait_for_all(self, wait: float, shared_waits: int) -> None:
-        """Keep all threads from sending for some seconds.
+        """Wait while all threads do: each needs the lock to send.
+
+        If another thread has waited since the request was sent, do not wait once more.
 
         :param shared_waits: how many of these waits there were before the request was sent
         """
         with self._rate_limit_lock:
-            if self._shared_waits == shared_waits:  # else another thread has waited since
+            if self._shared_waits == shared_waits:
                 self._sleep(wait)
                 self._shared_waits += 1
 

@@ -75,9 +75,8 @@ class Rounds(Generic[R, T]):
 
     Results of one workspace are in order; those of several are mixed.
 
-    A free thread takes the credential with the fewest threads, so that a throttled one does not
-    hold up all threads. Workspaces that were begun go before others, so that few
-    clients are open at once.
+    A free thread takes the credential with the fewest threads, so that a throttled credential does
+    not hold up all threads. Workspaces that were begun come first, so that few clients are open.
 
     :param sources: what the requests of each workspace are sent with
     :param make_reader: called as soon as a thread is free for a workspace
@@ -97,6 +96,7 @@ class Rounds(Generic[R, T]):
         self._make_reader = make_reader
         self._workers = workers
         self._name = name
+        # By the `id` of a source: its threads, its unfinished workspaces, and tasks that wait.
         self._busy = Counter[int]()
         self._unfinished = Counter(map(id, sources.values()))
         self._waiting: dict[int, deque[Task[R, T] | str]] = {}
@@ -124,13 +124,13 @@ class Rounds(Generic[R, T]):
 
     def _next(self) -> Task[R, T]:
         """The task for a thread that is free."""
-        idle = (source for source in self._waiting if not self._busy[source])
-        source = next(idle, None) or min(self._waiting, key=self._busy.__getitem__)
-        tasks = self._waiting[source]
+        idle = (source_id for source_id in self._waiting if not self._busy[source_id])
+        source_id = next(idle, None) or min(self._waiting, key=self._busy.__getitem__)
+        tasks = self._waiting[source_id]
         task = tasks.popleft()
         if not tasks:
-            del self._waiting[source]
-        self._busy[source] += 1
+            del self._waiting[source_id]
+        self._busy[source_id] += 1
         return self._begin(task) if isinstance(task, str) else task
 
     def _begin(self, workspace_id: str) -> Task[R, T]:
@@ -141,16 +141,16 @@ class Rounds(Generic[R, T]):
         return task
 
     def _put_first(self, task: Task[R, T]) -> None:
-        source = id(task.source)
-        tasks = self._waiting.pop(source, deque())
+        source_id = id(task.source)
+        tasks = self._waiting.pop(source_id, deque())
         tasks.appendleft(task)
-        self._waiting = {source: tasks, **self._waiting}
+        self._waiting = {source_id: tasks, **self._waiting}
 
     def _finish(self, task: Task[R, T]) -> None:
-        source = id(task.source)
+        source_id = id(task.source)
         self._begun.discard(task)
-        self._unfinished[source] -= 1
-        if not self._unfinished[source]:
+        self._unfinished[source_id] -= 1
+        if not self._unfinished[source_id]:
             self._clients.close(task.source)
 
     def _stop(self) -> None:

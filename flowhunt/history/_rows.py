@@ -1,8 +1,7 @@
 """Reads the transactions of an interval, request by request, until none can be missing.
 
-A request asks for the rows of a short interval. A response is complete if it has fewer rows than
-the service has returned at once before. Any other interval is split into shorter ones, which are
-requested in turn.
+A request asks for the rows of a short interval. If ``ServiceLimits.shows_complete`` does not hold
+for its response, the interval is split into shorter ones, which are requested in turn.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ from flowhunt.history._workers import Workers
 from flowhunt.models.transaction_type import TransactionType
 
 Criteria = dict[str, Any]
-LARGER_LIMITS = (10, 100)
-"""Page sizes to ask for a timestamp with more rows than one response can hold."""
+LIMIT_FACTORS = (10, 100)
+"""Factors of the page size, for a timestamp with more rows than one response can hold."""
 
 
 TileWorkers: TypeAlias = "Workers[tuple[Tile, Page | Exception]]"
@@ -77,7 +76,7 @@ class RowsReader:
         )
 
     def matching(self, **criteria: Any) -> RowsReader:
-        """A reader with more criteria, or with others."""
+        """A reader with these criteria too. They replace others of the same name."""
         criteria = {**self._criteria, **criteria}
         return RowsReader(
             self._requests, self._form, self._zone, self._page_size, criteria, self.limits
@@ -119,11 +118,15 @@ class RowsReader:
             return False
         return len(batch.between(Interval(micros, micros + 1))) > 0
 
-    def verified(self, page: Page, interval: Interval) -> Page:
-        """A response, once it is known how many rows the service returns for all time."""
+    def reconsidered(self, page: Page, interval: Interval) -> Page:
+        """A response, and whether it is complete after all.
+
+        If it is smaller than a page, all time is requested once. That response shows how many rows
+        the service returns at most.
+        """
         if not page.complete and page.size < self._page_size and interval != ALL_TIME:
-            if not self.limits.observed:
-                self.limits.observed = True
+            if not self.limits.all_time_observed:
+                self.limits.all_time_observed = True
                 self.observe_largest()
             page = page._replace(complete=self.limits.shows_complete(page))
         self.limits.is_capped |= not page.complete and page.size < self._page_size
@@ -165,7 +168,7 @@ class RowsReader:
             except StopIteration as end:
                 rest: Interval = end.value
                 return rest
-            if cover.within(tile.interval).length:
+            if cover.overlap(tile.interval).length:
                 tile.received = received
             yield tile
 
@@ -203,19 +206,19 @@ class RowsReader:
         if isinstance(page, Exception):
             tile.error = page
             return
-        page = self.verified(page, tile.interval)
+        page = self.reconsidered(page, tile.interval)
         inside = page.batch.between(tile.interval)
         if tile.depth == 0:
             self.limits.observe_planned(
-                inside, tile.rows, tile.expectations, complete=page.complete
+                inside, tile.expected_rows, tile.expectations, complete=page.complete
             )
         known = tile.with_received(page.batch)
-        # It lacks rows of earlier responses: one is wrong, or rows were moved or deleted.
+        # Rows of earlier responses are missing: one is wrong, or rows were moved or deleted.
         contradicts = known is not page.batch
-        is_planned_empty = not tile.rows and not tile.depth
-        # No rows, and neither sums nor other responses show that there are none.
-        is_alone = not len(inside) and (is_planned_empty or not self._is_summed)
-        if page.complete and (contradicts or is_alone) and not tile.is_repeated:
+        is_planned_empty = not tile.expected_rows and not tile.depth
+        # There are no rows, and nothing else shows that this is right.
+        is_sole_evidence = not len(inside) and (is_planned_empty or not self._is_summed)
+        if page.complete and (contradicts or is_sole_evidence) and not tile.is_repeated:
             tile.received, tile.is_repeated = known, True
             tile.page, tile.asked = None, False
             return
@@ -284,7 +287,7 @@ class RowsReader:
         A larger limit comes first, then each transaction type, then pagination.
         """
         batches: list[Batch] = []
-        for factor in LARGER_LIMITS if self.limits.larger_helps is not False else ():
+        for factor in LIMIT_FACTORS if self.limits.larger_helps is not False else ():
             limit = self._page_size * factor
             self.observe_largest(limit)
             page = self.fetch(timestamp, limit=limit)
@@ -328,15 +331,14 @@ class RowsReader:
 def rows_of(tiles: Sequence[Tile], interval: Interval) -> tuple[Batch, list[Interval]]:
     """The rows of finished tiles in an interval, and the times in it that may have more."""
     batch = joined_between([tile.batch for tile in tiles if tile.batch is not None], interval)
-    unverified = (tile.interval.within(interval) for tile in tiles if tile.unverified)
+    unverified = (tile.interval.overlap(interval) for tile in tiles if tile.unverified)
     return batch, [time for time in unverified if time.length]
 
 
 def _ignores_bounds(page: Page, ids: frozenset[str], tile: Tile) -> bool:
-    """Whether a full response shows that the service ignores a bound. A shorter interval would get
-    the same response then.
+    """Whether the service ignores a bound, so that a shorter interval would get the same response.
 
-    It does if its rows are those of the tile that was split before, or mostly outside of the tile.
+    It does if the rows are the same as before the last split, or mostly outside of the tile.
     """
     first, end = tile.interval
     others = len(page.batch) - len(page.batch.between(Interval(first - 1, end + 1)))

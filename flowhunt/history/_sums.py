@@ -12,10 +12,10 @@ from flowhunt.history._intervals import (
     ALL_TIME,
     Interval,
     Zone,
-    between_edges,
     first_day_of,
     period,
-    periods_in,
+    split_at,
+    touched_periods,
 )
 from flowhunt.history._requests import Requests
 from flowhunt.models.credit_daily_transaction_response import CreditDailyTransactionResponse
@@ -28,14 +28,15 @@ Sums = dict[Key, CreditDailyTransactionResponse]
 class SumsReader:
     """Reads the sums of whole periods, split only at the outer bounds.
 
-    A response that is as large as the largest one so far may lack sums, so fewer periods are asked
-    for, and at last each transaction type of one period. Neighbouring requests overlap by a
-    microsecond until a response shows that bounds are inclusive.
+    A response that is as large as the largest one so far may lack sums. Then fewer periods are
+    requested at once, and at last each transaction type of one period.
 
-    :param bounds: the first and last microsecond to ask for
+    Neighbouring requests overlap by a microsecond until a response shows that bounds are inclusive.
+
+    :param bounds: the first and last microsecond to ask for; those beyond all time are not sent
     :param limit: the ``limit`` to ask with
     :ivar capacity: how many rows a response is known to hold
-    :ivar codes: transaction types that are asked for one by one where one response cannot hold all
+    :ivar codes: transaction types, to request one by one where a response cannot hold all
     :ivar duplicates: keys that one response held twice
     """
 
@@ -56,12 +57,12 @@ class SumsReader:
         self._first, self._last = bounds
         self._type = transaction_type
         self._limit = limit
-        self._largest = 1
-        self._before = self._after = 1
+        self._largest = 1  # rows in the largest response so far
+        self._before = self._after = 1  # overlap with neighbouring requests, in microseconds
         self.duplicates: set[Key] = set()
 
     def within(self, first: int, last: int) -> SumsReader:
-        """A reader that asks for nothing beyond some bounds."""
+        """A reader that asks for nothing before the first or after the last microsecond."""
         return SumsReader(
             self._requests,
             self._zone,
@@ -72,6 +73,11 @@ class SumsReader:
             self.capacity,
         )
 
+    def of_days(self, days: Interval) -> SumsReader:
+        """A reader that asks for nothing outside of whole days."""
+        last = days.end - 1 if days.end < ALL_TIME.end else days.end
+        return self.within(days.start or -1, last)
+
     def of_type(self, code: str) -> SumsReader:
         """A reader of one transaction type."""
         bounds = (self._first, self._last)
@@ -80,12 +86,12 @@ class SumsReader:
     def read(self, interval: Interval, grouping: GroupingPeriod, *, strict: bool = True) -> Sums:
         """The sums of the periods that an interval overlaps, in order.
 
-        :param strict: ask again until the size of each response shows that it is complete; else
-            until it is smaller than the limit
+        :param strict: take a response as complete only if it is smaller than another one was;
+            otherwise, if it is smaller than ``capacity``
         """
         if not interval.length:
             return {}
-        found = self._read(periods_in(interval, grouping), grouping, strict=strict)
+        found = self._read(touched_periods(interval, grouping), grouping, strict=strict)
         return dict(sorted(found.items()))
 
     def totals(
@@ -118,10 +124,8 @@ class SumsReader:
 
     def _read(self, interval: Interval, grouping: GroupingPeriod, *, strict: bool) -> Sums:
         found, complete = self._ask(interval, self._type, grouping, strict=strict)
-        if complete:
+        if complete or not found:  # none of the interval: a split would return the same
             return found
-        if not found:
-            return found  # sums of other intervals only: a split would return the same
         if halves := _split(interval, found, grouping):
             for half in halves:
                 found |= self._read(half, grouping, strict=strict)
@@ -134,14 +138,14 @@ class SumsReader:
     def _ask(
         self,
         interval: Interval,
-        code: TransactionType | None,
+        transaction_type: TransactionType | None,
         grouping: GroupingPeriod,
         *,
         strict: bool,
     ) -> tuple[Sums, bool]:
         """The sums of one response, and whether it is complete."""
         before, after, largest = self._before, self._after, self._largest
-        body = {**self._body(interval, code, grouping), "limit": self._limit}
+        body = {**self._body(interval, transaction_type, grouping), "limit": self._limit}
         rows, limit = self._requests.sums(body)
         self._largest = max(largest, len(rows))
         found: Sums = {}
@@ -158,19 +162,19 @@ class SumsReader:
         early = before and self._first < interval.start and min(times, default=0) < interval.start
         late = after and interval.end <= self._last and max(times, default=0) >= interval.end
         if starts and (early or late):
-            # Bounds are inclusive: without an overlap, no other sums can take their rows.
+            # Bounds are inclusive. Without the overlap, its sums take no room in the response.
             self._before = 0 if early else before
             self._after = 0 if late else after
-            return self._ask(interval, code, grouping, strict=strict)
+            return self._ask(interval, transaction_type, grouping, strict=strict)
         inside = {
             key: row
             for key, row in found.items()
-            if interval.contains(starts[key[0]]) and code in (None, key[1])
+            if interval.contains(starts[key[0]]) and transaction_type in (None, key[1])
         }
         return inside, len(rows) < min(limit, largest if strict else self.capacity)
 
     def _body(
-        self, interval: Interval, code: TransactionType | None, grouping: GroupingPeriod
+        self, interval: Interval, transaction_type: TransactionType | None, grouping: GroupingPeriod
     ) -> dict[str, Any]:
         first = max(self._first, interval.start - self._before)
         last = min(self._last, interval.end - 1 + self._after)
@@ -178,7 +182,7 @@ class SumsReader:
         return {
             "created_at_from": since,
             "created_at_to": until,
-            "transaction_type": code,
+            "transaction_type": transaction_type,
             "grouping": grouping,
         }
 
@@ -190,8 +194,8 @@ def _split(interval: Interval, found: Sums, grouping: GroupingPeriod) -> list[In
     share = 1 / 8 if older > newer else 7 / 8  # the missing sums are probably on that side
     edge = starts[int(len(starts) * share)]
     if edge == interval.start:
-        edge = periods_in(Interval(edge, edge + 1), grouping).end
-    return between_edges(interval, [edge]) if interval.contains(edge) else []
+        edge = touched_periods(Interval(edge, edge + 1), grouping).end
+    return split_at(interval, [edge]) if interval.contains(edge) else []
 
 
 def rows_in(totals: Iterable[Tally]) -> int:

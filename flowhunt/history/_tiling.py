@@ -21,11 +21,11 @@ from flowhunt.history._intervals import (
     NO_TIME,
     Expectations,
     Interval,
-    between_edges,
     expected,
     first_edges,
     last_edges,
     shares,
+    split_at,
 )
 
 Order = Literal["newest", "oldest", "any"]
@@ -36,23 +36,23 @@ Planned = tuple[Interval, Expectations]
 FIRST_FILL, LEAST_FILL, MOST_FILL = 0.8, 0.5, 0.96
 """How full a response is planned to be, as a share of its limit: at first, at least, at most."""
 FILL_GAINED, FILL_LOST = 0.003, 0.04
-"""How the plan changes with a response that was not full, and with one that was."""
+"""How much this share grows after a response that was not full, and shrinks after one that was."""
 TRUSTED_SPLIT = 8
-"""How many intervals are split off at once if only the sums suggest the split."""
+"""How many intervals are split off at once by the sums alone, before later responses are known."""
 TRUSTED_WASTE = 3
-"""How many responses with far fewer rows than expected are no reason to doubt the sums."""
+"""From more responses than these with far fewer rows than expected, the sums are doubted."""
 DENSE_FILL = 0.85
-"""How full a response is planned to be where another one shows how close its rows lie."""
+"""How full a response is planned to be where the rows of another one show their density."""
 MOST_SPLIT = 24
 """How many intervals a full response may be split into at once."""
 PRIOR_HOURS = 2.0
-"""How much of each hour of the day counts as read, with many rows, before any is."""
+"""How many hours, of each hour of the day, count as read with many rows before any is read."""
 SAMPLE = 16
 """How many timestamps of a response show how its rows are spread."""
 FIRST_RUN, LEAST_RUN, LONGEST_RUN = 3.0, 1.5, 30.0
 """How many responses hold a run of rows: at first, at least, at most."""
-FURTHER = 0.2
-"""The rows assumed beyond an unexpectedly full response, as a share of its rows."""
+ROWS_BEYOND = 0.2
+"""How many rows an unexpectedly full response is assumed to lack, as a share of its rows."""
 
 
 class Page(NamedTuple):
@@ -86,25 +86,38 @@ class Run:
     rows: int = 0
 
 
+class FullResponse(NamedTuple):
+    """A response that may lack rows of its interval.
+
+    :ivar first: the timestamp of its first row
+    :ivar last: the timestamp of its last row
+    """
+
+    interval: Interval
+    first: int
+    last: int
+    rows: int
+
+
 @dataclass
 class ServiceLimits:
     """The limits of the service that responses have shown so far. Threads may share it.
 
-    A lost update only makes a response count as incomplete.
+    If two threads update it at once, one update may be lost: then a response counts as incomplete.
 
     :ivar page_size: the ``limit`` of requests
     :ivar largest: the most rows that one response has held
-    :ivar most_inside: the most rows of the interval asked for
-    :ivar is_capped: whether that is less than a page
-    :ivar before: the overlap with the interval before, 0 where bounds are inclusive
-    :ivar after: the overlap with the interval after
-    :ivar observed: whether all time was asked for, to see how many rows are returned at once
+    :ivar most_inside: the most rows of its own interval that one response has held
+    :ivar is_capped: whether a full response was smaller than a page
+    :ivar before: microseconds of overlap with the interval before; 0 if bounds are inclusive
+    :ivar after: likewise, the interval after
+    :ivar all_time_observed: whether all time was requested, to see how many rows one response holds
     :ivar larger_helps: whether a larger limit returns more rows; ``None`` if not attempted yet
     :ivar received: how many rows were received for the intervals they are in
     :ivar wasted: how many planned responses had far fewer rows than expected, minus how many had
         enough
     :ivar fill: how full a response is planned to be
-    :ivar order: which rows a full response holds
+    :ivar order: which rows a full response holds; ``None`` if there was none yet
     :ivar in_bursts: whether rows lie closer together than expected
     :ivar run: how many responses hold a run of rows
     :ivar hours: how many rows each hour of the day had so far
@@ -117,7 +130,7 @@ class ServiceLimits:
     is_capped: bool = False
     before: int = 1
     after: int = 1
-    observed: bool = False
+    all_time_observed: bool = False
     larger_helps: bool | None = None
     received: int = 0
     wasted: int = 0
@@ -127,11 +140,14 @@ class ServiceLimits:
     run: float = FIRST_RUN
     hours: Counter[int] = field(default_factory=Counter)
     hours_seen: list[float] = field(default_factory=lambda: [0.0] * 24)
-    _full: list[tuple[Interval, int, int, int]] = field(default_factory=list)
+    _full: list[FullResponse] = field(default_factory=list)
 
     def shows_complete(self, page: Page) -> bool:
-        """Whether all rows of its interval are in a response. They are if it has fewer rows, and
-        fewer of its interval, than others had."""
+        """Whether all rows of its interval are in a response.
+
+        They are if it has fewer rows than its limit and than another response, and fewer of its
+        interval than another response had of its own.
+        """
         return page.size < min(page.limit, self.largest) and page.inside < self.most_inside
 
     def observe_sizes(self, page: Page) -> None:
@@ -205,25 +221,28 @@ class ServiceLimits:
         """
         in_order = sorted(found)
         if self.order is None:
-            newest = found == in_order[::-1]
-            self.order = "newest" if newest else "oldest" if found == in_order else "any"
-        self._full.append((interval, in_order[0], in_order[-1], len(in_order)))
+            if found == in_order[::-1]:
+                self.order = "newest"
+            else:
+                self.order = "oldest" if found == in_order else "any"
+        self._full.append(FullResponse(interval, in_order[0], in_order[-1], len(in_order)))
 
     def observe_hidden(self, batch: Batch, interval: Interval) -> None:
         """Observe which rows full responses lacked, once all rows of an interval are known."""
-        for asked, first, last, rows in self._full:
+        for requested, first, last, rows in self._full:
             if not interval.covers(Interval(first, last)):
                 continue
-            older = batch.count(Interval(asked.start, first))
-            newer = batch.count(Interval(last + 1, asked.end))
-            hidden = batch.count(asked) - rows
-            if hidden > 0:
-                outside = older + newer
-                self.order = (
-                    "any" if outside < hidden / 2 else "newest" if older > newer else "oldest"
-                )
+            older = batch.count(Interval(requested.start, first))
+            newer = batch.count(Interval(last + 1, requested.end))
+            hidden = batch.count(requested) - rows
+            if hidden <= 0:
+                continue
+            if older + newer < hidden / 2:
+                self.order = "any"
+            else:
+                self.order = "newest" if older > newer else "oldest"
         self._full = [
-            full for full in self._full if not interval.covers(Interval(full[1], full[2]))
+            full for full in self._full if not interval.covers(Interval(full.first, full.last))
         ]
 
     def observe_run(self, run: Run, rows: int) -> None:
@@ -247,17 +266,17 @@ class ServiceLimits:
         in_gap = expected(expectations, Interval(*gap))
         if in_sample < rows / 4:
             self.in_bursts = True
-        elif in_gap < rows / 3:  # else there may be two bursts
+        elif in_gap < rows / 3:  # otherwise, there may be two bursts with a gap between
             self.in_bursts = False
 
 
-def by_usual_hours(limits: ServiceLimits, days: Expectations, near: Interval) -> Expectations:
+def _by_usual_hours(limits: ServiceLimits, days: Expectations, near: Interval) -> Expectations:
     """The rows expected on each day, spread over its hours as rows usually are.
 
     :param near: the days to spread; the others are not planned yet
     """
     if not limits.hours or limits.in_bursts or sum(days.values()) * 3 < limits.capacity * len(days):
-        return days  # a response has several days
+        return days  # a response holds several days
     weights = limits.usual_hours
     total = sum(weights)
     spread: dict[Interval, float] = {}
@@ -270,8 +289,8 @@ def by_usual_hours(limits: ServiceLimits, days: Expectations, near: Interval) ->
     return spread
 
 
-def _near(expectations: Expectations, rows: float, *, newest_first: bool) -> Interval:
-    """The first, or the last, expectations that add up to so many rows."""
+def _interval_of_next(expectations: Expectations, rows: float, *, newest_first: bool) -> Interval:
+    """The interval of the next expectations that add up to so many rows."""
     times = list(expectations)
     found = 0.0
     for time in reversed(times) if newest_first else times:
@@ -294,8 +313,8 @@ def planned(
     Each is planned as late as possible, by what the responses before it have shown.
 
     :param expectations: of days, or of other periods
-    :param more_follows: whether an end that one response could hold is left over
-    :return: the time that is left over
+    :param more_follows: whether a rest that one response could hold is left over
+    :return: the rest, to be planned with the time that follows
     """
     rest = interval
     limits.wasted = 0
@@ -305,7 +324,7 @@ def planned(
         if more_follows and rows < limits.planned_rows and not limits.in_bursts:
             return rest
         edges = _next_edges(limits, known, rest, newest_first=newest_first, evenly=not more_follows)
-        times = between_edges(rest, edges)
+        times = split_at(rest, edges)
         if newest_first:
             times.reverse()
         is_split = len(times) > 1  # edges that are closer than a microsecond split nothing
@@ -320,11 +339,11 @@ def planned(
 def _expected_next(
     limits: ServiceLimits, expectations: Expectations, rest: Interval, *, newest_first: bool
 ) -> dict[Interval, float]:
-    """The rows expected in some time; of the next days, by the hour."""
-    days = {day: rows for day, rows in expectations.items() if day.within(rest).length}
+    """The rows expected in an interval. Those of the next days are by the hour."""
+    days = {day: rows for day, rows in expectations.items() if day.overlap(rest).length}
     most = 2 * TRUSTED_SPLIT * limits.capacity
-    near = _near(dict(shares(days, rest)), most, newest_first=newest_first)
-    return dict(shares(by_usual_hours(limits, days, near), rest))
+    near = _interval_of_next(dict(shares(days, rest)), most, newest_first=newest_first)
+    return dict(shares(_by_usual_hours(limits, days, near), rest))
 
 
 def _next_edges(
@@ -335,11 +354,12 @@ def _next_edges(
     newest_first: bool,
     evenly: bool,
 ) -> list[int]:
-    """Where to split some time next: a few intervals are split off, and the rest stays.
+    """Where to split an interval next: only a few shorter ones are split off.
 
     :param evenly: whether all intervals should hold the same number of rows
     """
     doubt = max(0, limits.wasted - TRUSTED_WASTE)
+    # Few, while the sums are doubted or the usual hours are not known.
     at_once = TRUSTED_SPLIT if not doubt and min(limits.hours_seen) else 2
     if limits.in_bursts and all(period.length <= DAY for period in known):
         edges = _edges_between(known, rest, limits.capacity - 1)
@@ -385,45 +405,49 @@ def split(
     :param depth: how many splits of the same run of rows lead to the interval
     :return: the shorter intervals, and the time near the rows received
     """
+    # How many rows the response may lack. An interval that is still full after a split has more
+    # rows than expected.
     total = expected(expectations, interval)
-    # An interval that is still full after a split has more rows than expected.
-    least = len(found) * (FURTHER if total else 1.0) * 2.0 ** min(depth, 16)
-    more = max(total - len(found), least)
+    least = len(found) * (ROWS_BEYOND if total else 1.0) * 2.0 ** min(depth, 16)
+    lacking = max(total - len(found), least)
     if limits.order != "any":
-        more = min(more, (limits.run - 1) * len(found) * 1.5 ** min(depth, 16))
-    dense, near = _density(limits, interval, found, more)
-    rows = expected(dense, near)
+        lacking = min(lacking, (limits.run - 1) * len(found) * 1.5 ** min(depth, 16))
+    # The time near the rows received, and the time before and after it.
+    dense, near = _density(limits, interval, found, lacking)
+    rows_near = expected(dense, near)
     before, after = Interval(interval.start, near.start), Interval(near.end, interval.end)
-    if total and total - rows < limits.capacity / 5:  # nearly all that is expected lies near
+    if total and total - rows_near < limits.capacity / 5:  # nearly all that is expected lies near
         near, before, after = interval, NO_TIME, NO_TIME
+    # The rows received show where to split near them, and the sums show it elsewhere.
     edges = [*near, *_even_edges(dense, near, limits.capacity * DENSE_FILL, MOST_SPLIT)]
     for side in before, after:
         if not limits.in_bursts and expected(expectations, side) >= limits.capacity:
             edges += _even_edges(expectations, side, limits.planned_rows, limits.trusted_split)
     if found[0] == found[-1]:
         edges = [found[0], found[0] + 1]
-    times = between_edges(interval, edges)
+    times = split_at(interval, edges)
     if len(times) < 2:
         middle = found[len(found) // 2]
-        times = between_edges(interval, [found[0], middle, middle + 1])
+        times = split_at(interval, [found[0], middle, middle + 1])
+    # Rows that are expected and not near lie on both sides, or on the side that was not returned.
     outside = {**dict(shares(expectations, before)), **dict(shares(expectations, after))}
     hidden = before if limits.order == "newest" else after
-    if hidden.length and total - rows > sum(outside.values()):
-        outside = {hidden: total - rows}
+    if hidden.length and total - rows_near > sum(outside.values()):
+        outside = {hidden: total - rows_near}
     known = dict(sorted({**outside, **dense}.items()))
     return [(time, dict(shares(known, time))) for time in times], near
 
 
 def _density(
-    limits: ServiceLimits, interval: Interval, found: Sequence[int], more: float
+    limits: ServiceLimits, interval: Interval, found: Sequence[int], lacking: float
 ) -> tuple[dict[Interval, float], Interval]:
-    """Where the rows of a full response, and more like them, are expected.
+    """Where the rows of a full response are expected, and those that it lacks.
 
-    :param more: how many rows there may be besides those received
+    :param lacking: how many rows there may be besides those received
     :return: the expectations, and the interval that they apply to
     """
     count = len(found)
-    scale = 1.0 + more / count if limits.order == "any" else 1.0
+    scale = 1.0 + lacking / count if limits.order == "any" else 1.0
     edges = sorted({*found[:: max(1, count // SAMPLE)], found[-1] + 1})
     dense = {
         Interval(start, end): (bisect_left(found, end) - bisect_left(found, start)) * scale
@@ -432,24 +456,24 @@ def _density(
     if limits.order == "any":
         return dense, interval
     first, last = edges[0], edges[-1]
-    more = min(more, (MOST_SPLIT - 1) * DENSE_FILL * limits.capacity)
+    lacking = min(lacking, (MOST_SPLIT - 1) * DENSE_FILL * limits.capacity)
     run = _run_in(found)
-    length = int((run[-1] - run[0]) * more / len(run)) + 1
+    length = int((run[-1] - run[0]) * lacking / len(run)) + 1
     if limits.order == "newest":
-        extension = Interval(first - length, first).within(interval)
+        extension = Interval(first - length, first).overlap(interval)
         near = Interval(extension.start, interval.end)
     else:
-        extension = Interval(last, last + length).within(interval)
+        extension = Interval(last, last + length).overlap(interval)
         near = Interval(interval.start, extension.end)
     if extension.length:
-        dense[extension] = more * extension.length / length
+        dense[extension] = lacking * extension.length / length
     return dict(sorted(dense.items())), near
 
 
 def _even_edges(
     expectations: Expectations, interval: Interval, rows: float, most: int
 ) -> list[int]:
-    """Where to split an interval, so that each split should hold about so many rows."""
+    """Where to split an interval, so that each shorter one should hold about so many rows."""
     total = expected(expectations, interval)
     count = min(max(2, math.ceil(total / rows)), most)
     return first_edges(expectations, interval, total / count, count - 1)

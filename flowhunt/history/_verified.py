@@ -70,7 +70,7 @@ class Result:
 
 @dataclass
 class Settled:
-    """Rows of days that were read again.
+    """Rows of days, after these were read again where necessary.
 
     :ivar differences: where the sums still disagree
     :ivar unverified: intervals that may have more rows
@@ -113,9 +113,6 @@ class VerifiedReader:
     ) -> Result:
         """Compare rows with the sums, and read days again that disagree or may lack rows.
 
-        If rows are found that the sums had counted, a response lacked them. Then all of the
-        interval is read again, since that response may lack rows that the sums do not count.
-
         :param unverified: intervals that may have more rows
         :param checks: the sums of days and months of the interval
         :param compare: the whole days that have to agree with the sums
@@ -125,29 +122,32 @@ class VerifiedReader:
         batch = self._with_partial_days(batch, partial_days, indivisible)
         totals = batch.totals()
         self.sums.codes.update(code for _, code in totals)
-        days = set(self._disagreeing(totals, checks, compare) if compare.length else ())
-        lacks_rows = bool(days) and _lacks_rows(totals, checks)
-        days.update(time.touched_days for time in indivisible)
+        to_settle = set(self._disagreeing(totals, checks, compare) if compare.length else ())
+        lacks_rows = bool(to_settle) and _lacks_rows(totals, checks)
+        to_settle.update(time.touched_days for time in indivisible)
         settled: list[Settled] = []
         unclear: list[Interval] = []
         done: set[Interval] = set()
-        while days := (days | days_of(batch.ambiguous())) - done:  # a row may move to another day
+        # When days are read again, a row may have moved to another day.
+        while to_settle := (to_settle | days_of(batch.ambiguous())) - done:
             found_more = False
-            for consecutive in _consecutive(days, interval):
-                found = self._settle_any(consecutive, batch, indivisible, interval, checks)
-                if found.differences and not compare.covers(consecutive) and not found.unverified:
+            for days in _consecutive(to_settle, interval):
+                found = self._settle_any(days, batch, indivisible, interval, checks)
+                if found.differences and not compare.covers(days) and not found.unverified:
                     found.differences = []  # verified by its rows
-                    unclear.append(consecutive)
+                    unclear.append(days)
                 settled.append(found)
-                rows = found.batch.between(consecutive.within(interval))
-                has_more = len(rows) > batch.count(consecutive)
-                found_more |= has_more and not _any_in(indivisible, consecutive)
-                batch = joined([batch.outside(consecutive), rows])
-            done |= days
+                rows = found.batch.between(days.overlap(interval))
+                has_more = len(rows) > batch.count(days)
+                found_more |= has_more and not _any_in(indivisible, days)
+                batch = joined([batch.outside(days), rows])
+            done |= to_settle
             if found_more and lacks_rows:
+                # A response lacked rows that the sums count. It may lack others that they do not
+                # count, so all other days are read again, once.
                 lacks_rows = False
                 batch = self._with_more(batch, interval, done)
-                days |= set(self._disagreeing(batch.totals(), checks, compare))
+                to_settle |= set(self._disagreeing(batch.totals(), checks, compare))
         error = error_of(settled) or ambiguous_error(batch.ambiguous(), unclear)
         for time in unverified:
             if time not in indivisible and not compare.covers(time):
@@ -165,7 +165,7 @@ class VerifiedReader:
     def _with_partial_days(
         self, batch: Batch, partial_days: Sequence[Check], indivisible: Sequence[Interval]
     ) -> Batch:
-        """Rows, after those of partial days were read again if the sums of one disagree."""
+        """Rows. If the sums of one partial day disagree, all partial days were read again."""
         if all(batch.between(time).totals() == sums for time, sums in partial_days):
             return batch
         for time, _ in partial_days:
@@ -195,17 +195,17 @@ class VerifiedReader:
                 earlier = batch
                 # The rows say where to split: sums that disagree may be far too high.
                 batch, unverified = self._read_again(days, batch.totals(), len(batch))
-            # A read with fewer rows than before does not count until it was repeated: the sums may
-            # lack the same rows.
+            # If a read has fewer rows than the one before, it is repeated: the sums may lack the
+            # same rows.
             has_shrunk = len(batch) < len(earlier)
             read, after = batch.totals(), before or {}
             for strict in False, True:
                 previous, after = after, self._day_sums(days, strict=strict)
                 if read == after and not has_shrunk:
                     return Settled(batch, unverified=list(unverified))
-                # Rows that lie between two readings of the sums may have arrived meanwhile. But
-                # sums that were too low before look the same, so the rows must have been read
-                # after them, or the sums must still be growing.
+                # The rows may lie between the sums before and after them, since rows arrive. Wrong
+                # sums before look the same. So either the rows were read again after those sums,
+                # or the sums still grow.
                 may_arrive = attempt or (strict and previous != after)
                 if may_arrive and not unverified and _is_between(read, before, after):
                     return Settled(batch)
@@ -214,13 +214,12 @@ class VerifiedReader:
         return Settled(batch, differences_of(batch.totals(), before or {}), list(unverified))
 
     def differing_months(self, read: Totals, whole_days: Interval) -> list[Interval]:
-        """The months, without what lies outside of the days, whose rows differ from the sums."""
-        first = whole_days.start or -1
-        last = whole_days.end - (whole_days.end < ALL_TIME.end)
-        now = self.sums.within(first, last).totals(whole_days, GroupingPeriod.MONTH, strict=False)
+        """The parts of months, inside of whole days, whose rows differ from the sums."""
+        sums = self.sums.of_days(whole_days)
+        now = sums.totals(whole_days, GroupingPeriod.MONTH, strict=False)
         before = by_month(read)
         months = {key[0] for key in differing_keys(before, now)}
-        return [period(month, GroupingPeriod.MONTH).within(whole_days) for month in sorted(months)]
+        return [period(month, GroupingPeriod.MONTH).overlap(whole_days) for month in sorted(months)]
 
     def _settle_any(
         self,
@@ -230,14 +229,15 @@ class VerifiedReader:
         interval: Interval,
         checks: Sequence[Check],
     ) -> Settled:
-        """Settle whole or partial days. Of a partial day, only rows that may be missing or may have
-        changed are read again.
+        """Settle whole or partial days.
+
+        A partial day is read again only if rows of it may be missing or may have changed.
 
         :param batch: the rows of the interval
         :param indivisible: times in it that no request can split
         """
         inside = batch.between(days)
-        unverified = [time for time in indivisible if time.within(days).length]
+        unverified = [time for time in indivisible if time.overlap(days).length]
         if interval.covers(days):
             of_days = [check.sums for check in checks if days.covers(check.interval)]
             before = {key: total for sums in of_days for key, total in sums.items()}
@@ -333,7 +333,7 @@ def days_of(batch: Batch) -> set[Interval]:
 
 def _any_in(intervals: Iterable[Interval], time: Interval) -> bool:
     """Whether one of several intervals overlaps some time."""
-    return any(interval.within(time).length for interval in intervals)
+    return any(interval.overlap(time).length for interval in intervals)
 
 
 def _consecutive(days: set[Interval], interval: Interval) -> list[Interval]:
@@ -430,8 +430,8 @@ def ambiguous_error(ambiguous: Batch, unclear: Sequence[Interval]) -> HistoryErr
         return None
     return HistoryError(
         f"the transaction {row_ids[0]!r} was received with different timestamps, types or amounts, "
-        "also when it was read again: it changes meanwhile, or two have this ID. Read its whole "
-        "day and compare it with the sums, which show how many there are"
+        "even when it was read again. It changes during the read, or two transactions have this "
+        "ID. Read its whole day, and compare with the sums, which count them"
     )
 
 

@@ -1,4 +1,4 @@
-"""Calls made by threads, or one by one without any."""
+"""Makes calls in threads, or one by one without threads."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Workers(Generic[T]):
         return result  # type: ignore[return-value]  # there is one where there is no error
 
     def completed(self, calls: Iterable[Callable[[], T]]) -> Iterator[T]:
-        """Make calls and yield their results as they finish; calls are taken when they are due."""
+        """Make calls and yield their results as they finish. Each call is taken when it is due."""
         for call in calls:
             while not self.is_idle:
                 yield self.next()
@@ -84,7 +84,7 @@ class Workers(Generic[T]):
             yield self.next()
 
     def close(self) -> None:
-        """End the threads; one whose call does not finish soon ends after it."""
+        """End the threads. Wait for their calls, but not long: a thread ends after its call."""
         if os.getpid() != self._process:
             return
         self._tasks.put(None)  # each thread passes it on

@@ -7,7 +7,7 @@
     for batch in iter_transaction_batches(api, workspace_id, "2026-01-01", "2026-07-01"):
         ...
 
-Transactions are read and verified as by ``flowhunt.history``, and decoded without an object a row.
+Transactions are read and verified as by ``flowhunt.history``, without a model for each row.
 The columns are those of ``TRANSACTION_SCHEMA`` and ``SUM_SCHEMA``, also where there are no rows.
 ``created_at`` is in UTC; a timestamp without a UTC offset is taken to be of ``zone``. Fields that
 the API specification does not have are JSON text in ``extra``.
@@ -242,10 +242,10 @@ def _record_batch(batch: Batch) -> pa.RecordBatch:
 class VerifiedBatch(NamedTuple):
     """All transactions of some whole days.
 
-    :ivar interval: the time of the batch, in local time of the zone
+    :ivar interval: its days, in local time of the zone; ``NO_TIME`` if it has only differences
     :ivar batch: its transactions, with the columns of ``TRANSACTION_SCHEMA``
-    :ivar differences: where the sums still disagree after both were read again, also with batches
-        before it
+    :ivar differences: where the sums still disagree after both were read again; without an
+        interval, those of earlier batches
     """
 
     interval: Interval
@@ -292,9 +292,11 @@ def iter_verified_batches(
             ):
                 raise error
             differences = error.differences if isinstance(error, DifferenceError) else ()
-            first, last = result.interval
-            if (last > edge) if newest_first else (first < edge):  # compared once more at the end
-                yield VerifiedBatch(NO_TIME, _record_batch(result.batch), differences)
+            start, end = interval = result.interval
+            # The final check of a history returns differences of days that were returned before.
+            is_returned = end > edge if newest_first else start < edge
+            if is_returned:
+                interval = NO_TIME
             else:
-                edge = first if newest_first else last
-                yield VerifiedBatch(result.interval, _record_batch(result.batch), differences)
+                edge = start if newest_first else end
+            yield VerifiedBatch(interval, _record_batch(result.batch), differences)

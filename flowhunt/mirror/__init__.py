@@ -29,12 +29,13 @@ from flowhunt._workspaces.progress import Callback, progress_callback
 from flowhunt.api.credits_api import CreditsApi
 from flowhunt.configuration import Configuration
 from flowhunt.exceptions import ApiTypeError, ApiValueError
+from flowhunt.history import PAGE_SIZE
 from flowhunt.history._arguments import (
     Timestamp,
     ZoneName,
     check_choice,
     check_count,
-    half_open,
+    checked_period,
 )
 from flowhunt.history._intervals import Zone
 from flowhunt.history._requests import Sleep
@@ -85,7 +86,6 @@ def __dir__() -> list[str]:
     return __all__
 
 
-PAGE_SIZE = 100
 WORKERS = 8
 
 Workspaces = Mapping[str, Configuration] | str | Iterable[str]
@@ -227,7 +227,7 @@ def _settings(
 ) -> Settings:
     check_count("workers", workers)
     check_count("page_size", page_size)
-    requested = half_open(since, until, zone)
+    requested = checked_period(since, until, zone)
     if requested.zone.varies and not isinstance(requested.zone.info, ZoneInfo):
         raise ApiValueError(
             f"the days of a mirror need a zone that has a name, not {zone!r}: "

@@ -1,4 +1,4 @@
-"""Sync and comparison: reads the days that differ, and replaces or reports them."""
+"""Syncs a table, or compares it: replaces or reports the days that differ."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class WorkspaceError(OpenApiException):
 
 
 class Run:
-    """Reads all workspaces, for a sync or a comparison, and collects the results they share.
+    """One read of all workspaces, for a sync or a comparison, with what their reports share.
 
     :param sources: the client or configuration of each workspace
     :param failures: workspaces that have failed before anything was sent

@@ -31,10 +31,11 @@ from flowhunt.history._intervals import (
     DAY,
     Interval,
     Zone,
-    between_edges,
     micros_of,
+    midnight_until,
     neighbours_joined,
     period,
+    split_at,
 )
 from flowhunt.history.arrow import TRANSACTION_SCHEMA
 from flowhunt.models.grouping_period import GroupingPeriod
@@ -69,7 +70,9 @@ _STACK_LINE = re.compile(r"\s*(\d+: |at \S+:\d+)").match
 _EXACT_SUM = pa.decimal128(38, 0)
 _NAIVE = pa.timestamp("us")
 _DAY_BITS = 22
+"""Bits of a day's number in ``_encoded_covered``."""
 _ZONE_MASK = (1 << 18) - 1
+"""The bits of the zone's hash that remain of 62."""
 
 
 class TableError(OpenApiException):
@@ -82,11 +85,11 @@ class ConcurrentSyncError(TableError):
 
 @dataclass(frozen=True)
 class Replacement:
-    """All rows of a workspace in some days, to replace those in the table.
+    """All rows of a workspace on some days, to replace those in the table.
 
     :ivar interval: the days, in local time of the zone
     :ivar rows: with the columns of ``TRANSACTION_SCHEMA``
-    :ivar covered: all days that are read without a gap once this is committed
+    :ivar covered: all days that are read without a gap, these included
     """
 
     workspace_id: str
@@ -143,10 +146,10 @@ class Snapshot:
         for (first_day, _), total in self.months.get(workspace_id, {}).items():
             rows[first_day] = rows.get(first_day, 0) + total.rows
         for first_day in sorted(rows):
-            month = period(first_day, GroupingPeriod.MONTH).within(interval)
+            month = period(first_day, GroupingPeriod.MONTH).overlap(interval)
             intervals = [month]
             if rows[first_day] > ROWS_AT_ONCE:
-                intervals = between_edges(month, range(month.start // DAY * DAY, month.end, DAY))
+                intervals = split_at(month, range(midnight_until(month.start), month.end, DAY))
             for each in intervals:
                 if each.length and (found := self.rows(workspace_id, each)).num_rows:
                     yield found

@@ -16,13 +16,12 @@ from flowhunt.history import Difference, Tally
 from flowhunt.history._batch import Key
 from flowhunt.history._columns import COLUMNS
 from flowhunt.history._intervals import (
-    ALL_TIME,
-    DAY,
     Interval,
     Zone,
+    midnight_until,
     neighbours_joined,
     period,
-    periods_in,
+    touched_periods,
 )
 from flowhunt.history._requests import Cancelled, Requests, RetryPolicy, Sleep
 from flowhunt.history._rows import RowsReader
@@ -62,14 +61,16 @@ class DaysRead(NamedTuple):
 
 
 class DaysToRead(NamedTuple):
-    """Some days to read, one after the other."""
+    """Consecutive days to read."""
 
     interval: Interval
     newest_first: bool = False
 
 
 class WorkspaceReader:
-    """Finds the days of a workspace on which table and service differ.
+    """Finds the days of a workspace on which table and service differ, and reads them.
+
+    The covered days are those that earlier syncs have read without a gap.
 
     :ivar differences: the days and types on which rows and sums disagree; the rows count
     :ivar rows_read: how many rows were read
@@ -106,7 +107,7 @@ class WorkspaceReader:
                 requests.policy.closing.set()
 
     def reads(self) -> Generator[DaysRead, None, None]:
-        """Read the days that differ, oldest first, then days before the covered ones.
+        """Read the days that differ, oldest first, and then new days before the covered ones.
 
         :raises HistoryError: some days cannot be read completely
         :raises ApiException: a call failed
@@ -114,7 +115,7 @@ class WorkspaceReader:
         covered = self._snapshot.covered(self.workspace_id)
         requested = self._settings.period
         if covered and not (covered.start <= requested.end and requested.start <= covered.end):
-            covered = None
+            covered = None  # a gap would lie between
         for days in self._days_to_read(covered):
             for interval, rows in self._read(days):
                 extended = _extended(covered, interval, requested)
@@ -128,12 +129,13 @@ class WorkspaceReader:
         requested = self._settings.period
         if covered is None:
             return [DaysToRead(requested)]
-        inside = requested.within(covered)
+        inside = requested.overlap(covered)
         days = self._changed_days(inside) if inside.length else set[Interval]()
+        # After the newest row of the table, also on its day.
         newest = self._snapshot.newest.get(self.workspace_id, covered.start - 1)
         after = Interval(min(newest + 1, covered.end), requested.end)
         if after.length > 0 and not self._is_empty(after):
-            days.add(Interval(max(after.start // DAY * DAY, requested.start), requested.end))
+            days.add(Interval(max(midnight_until(after.start), requested.start), requested.end))
         to_read = [DaysToRead(interval) for interval in neighbours_joined(days)]
         if requested.start < covered.start:
             before = Interval(requested.start, covered.start)
@@ -153,18 +155,18 @@ class WorkspaceReader:
         changed |= _without_sums(known, found, GroupingPeriod.MONTH, inside)
         for first_day in {first_day for first_day, _ in differing_keys(known, found)}:
             of_month = {key: total for key, total in found.items() if key[0] == first_day}
-            changed |= self._changed_in(_month(first_day).within(inside), of_month)
+            changed |= self._changed_in(_month(first_day).overlap(inside), of_month)
         return changed
 
     def _changed_in(self, days: Interval, of_month: dict[Key, Tally]) -> set[Interval]:
-        """The days of a month that differ: all days if their sums do not add up to the month's."""
+        """The days of a month that differ; all if the sums of days do not add up to the month's."""
         known = self._snapshot.days(self.workspace_id, days)
         sums: dict[Key, Tally] = {}
         for strict in False, True:
             sums = self._sums_reader(days).totals(days, GroupingPeriod.DATE, strict=strict)
             if by_month(sums) == of_month:
                 return _differing(known, sums, days)
-        is_complete_month = days == periods_in(days, GroupingPeriod.MONTH)
+        is_complete_month = days == touched_periods(days, GroupingPeriod.MONTH)
         return {days} if is_complete_month else _differing(known, sums, days)
 
     def _known_months(self, inside: Interval) -> dict[Key, Tally]:
@@ -175,31 +177,31 @@ class WorkspaceReader:
             month = _month(key[0])
             if inside.covers(month):
                 known[key] = total
-            elif month.within(inside).length:
+            elif month.overlap(inside).length:
                 partly_inside.add(key[0])
         for first_day in partly_inside:
-            days = _month(first_day).within(inside)
+            days = _month(first_day).overlap(inside)
             known |= by_month(self._snapshot.days(self.workspace_id, days))
         return known
 
     def _charted(self, sums: SumsReader, inside: Interval) -> Set[Key]:
         """The months and types for which the chart has an amount."""
         try:
-            found = sums.charted(periods_in(inside, GroupingPeriod.MONTH), GroupingPeriod.MONTH)
+            found = sums.charted(
+                touched_periods(inside, GroupingPeriod.MONTH), GroupingPeriod.MONTH
+            )
         except ApiException:
             return set()  # without a chart, the sums alone decide
         return {key for key in found if inside.covers(_month(key[0]))}
 
     def _sums_reader(self, days: Interval) -> SumsReader:
-        first = days.start or -1
-        last = days.end - (days.end < ALL_TIME.end)
         reader = SumsReader(self._requests(), self._settings.zone, None, SUMS_AT_ONCE)
-        return reader.within(first, last)
+        return reader.of_days(days)
 
     def _is_empty(self, interval: Interval) -> bool:
         """Whether one response shows that an interval has no rows."""
         page_size = self._settings.page_size
-        # Without an overlap: the response would have the newest row of the table in it.
+        # Without an overlap, which would return the newest row of the table.
         limits = ServiceLimits(page_size, before=0, after=0)
         reader = RowsReader(self._requests(), COLUMNS, self._settings.zone, page_size, {}, limits)
         return reader.fetch(interval).complete  # the first response is, if it has no rows
@@ -227,7 +229,7 @@ class WorkspaceReader:
     def _differs(self, interval: Interval, rows: pa.RecordBatch) -> bool:
         """Whether the table has other rows in these days."""
         months = self._snapshot.months.get(self.workspace_id, {})
-        if not any(_month(month).within(interval).length for month, _ in months):
+        if not any(_month(month).overlap(interval).length for month, _ in months):
             return rows.num_rows > 0
         read = in_order(pa.Table.from_batches([rows]))
         return not self._snapshot.rows(self.workspace_id, interval).equals(read)
@@ -259,10 +261,10 @@ def _differing(known: Totals, sums: Totals, days: Interval) -> set[Interval]:
 def _without_sums(
     known: Totals, sums: Totals, grouping: GroupingPeriod, days: Interval
 ) -> set[Interval]:
-    """The days around periods of the table without sums, up to the next periods with sums.
+    """The days without sums around each period that has rows in the table but no sums.
 
-    If the sums of one period are missing, those of its neighbours may be missing too, although the
-    table has no rows there.
+    If the sums of one period are missing, those of its neighbours may be missing too. The table may
+    have no rows there.
     """
     summed = sorted({period(first_day, grouping) for first_day, _ in sums})
     found: set[Interval] = set()

@@ -48,7 +48,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Service:
-    """What a response may depend on."""
+    """The state that the endpoints share."""
 
     ledger: Ledger
     faults: Faults

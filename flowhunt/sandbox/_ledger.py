@@ -80,7 +80,7 @@ class LastRow(NamedTuple):
 
 
 class DatabaseRefused(ValueError):
-    """The database file cannot be used: of other parameters, of something else, or not there."""
+    """The database cannot be opened, or was not made by a sandbox with these parameters."""
 
 
 class Ledger:
@@ -314,7 +314,10 @@ class Ledger:
     def _where(
         self, workspace: Workspace, request: AnyRequest, kept_by: KeptBy = "timestamp"
     ) -> tuple[str, dict[str, Any]]:
-        """The condition of a request and its values; bounds are compared with what is kept."""
+        """The condition of a request, and its values.
+
+        :param kept_by: what bounds are compared with: timestamps, or the starts of periods
+        """
         at, first = "created_at", ":created_at_from"
         lower, upper = _BOUNDS[self._options.bounds]
         if kept_by != "timestamp":
@@ -392,6 +395,7 @@ def _with_foreign_row(array: bytes) -> bytes:
 
 
 def _scatter(text: str) -> int:
+    """A number to sort by, for the option ``shuffled``: it looks random, and is always the same."""
     return zlib.crc32(text.encode())
 
 

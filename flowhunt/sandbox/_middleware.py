@@ -1,4 +1,4 @@
-"""What every request passes before and after the service: fault injection and the journal."""
+"""The middleware around the service: it injects faults, and records requests in the journal."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ async def _reset_connection(scope: Scope, receive: Receive) -> None:
 
 
 async def _read_all(receive: Receive) -> None:
-    # With unread data, closing a connection resets it, and resetting closes it in order.
+    # Unread data would turn a close into a reset, and a reset into a close.
     while (await receive()).get("more_body"):
         pass
 

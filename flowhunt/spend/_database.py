@@ -18,7 +18,8 @@ MACROS = files("flowhunt.spend").joinpath("macros.sql").read_text(encoding="utf-
 
 TRANSACTIONS = "transactions"
 
-_ISOLATED: dict[str, Any] = {  # from files, from the network, and from the caller's variables
+# Isolated from files, from the network, and from the caller's variables.
+_ISOLATED: dict[str, Any] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "enable_external_access": "false",

@@ -83,7 +83,7 @@ class Spending:
         self._lock = Lock()
         self._database = open_database(relation)
         with calendar_errors():
-            self._read(_ids(workspace_id))
+            self._load(_ids(workspace_id))
 
     @property
     def zone(self) -> tzinfo:
@@ -131,7 +131,7 @@ class Spending:
         """The largest spending: a row a name, with its share of all spending in percent.
 
         :param by: ``"type"``, ``"context"``, ``"user"`` or ``"workspace"``
-        :param limit: most rows; a note states the spending of all others
+        :param limit: how many rows at most; a note states the spending of all others
         :param since: the first day; ``None`` for all
         :param until: the day after the last
         """
@@ -151,7 +151,7 @@ class Spending:
         :param by: as in ``top``
         :param since: the first day
         :param until: the day after the last; ``None`` for a week
-        :param limit: most rows
+        :param limit: how many rows at most
         """
         first = self._zone.timestamp("since", since).date()
         with calendar_errors():
@@ -249,9 +249,9 @@ class Spending:
             f"since {self._period.first_day} until {self._period.end_day}>"
         )
 
-    # Reading
+    # Loading
 
-    def _read(self, ids: list[str] | None) -> None:
+    def _load(self, ids: list[str] | None) -> None:
         since, until = self._bounds
         run(
             self._database,

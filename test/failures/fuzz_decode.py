@@ -63,7 +63,7 @@ def answer_of(data: atheris.FuzzedDataProvider) -> RESTResponse:
         url="/",
         headers={"Api-Key": "key-1"},
         operation=None,
-        seconds=(1, 1, 1),
+        limits=(1, 1, 1),
         request_timeout=None,
         clock=Clock(),
         begin=0,

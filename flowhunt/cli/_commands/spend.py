@@ -168,7 +168,7 @@ def changes(
 
 
 def _in_zone(session: Session, timestamp: datetime) -> datetime:
-    """The timestamp with the zone of the days: its date is one of these days."""
+    """The timestamp with the zone of the days, which has its date already."""
     return timestamp.replace(tzinfo=session.zone)
 
 
