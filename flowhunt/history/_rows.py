@@ -69,7 +69,6 @@ class RowsReader:
             after=self.limits.after,
             hours=self.limits.hours,
             hours_seen=self.limits.hours_seen,
-            larger_helps=self.limits.larger_helps,
         )
         return RowsReader(
             self._requests, self._form, self._zone, self._page_size, self._criteria, limits
@@ -287,11 +286,10 @@ class RowsReader:
         A larger limit comes first, then each transaction type, then pagination.
         """
         batches: list[Batch] = []
-        for factor in LIMIT_FACTORS if self.limits.larger_helps is not False else ():
+        for factor in LIMIT_FACTORS:
             limit = self._page_size * factor
             self.observe_largest(limit)
             page = self.fetch(timestamp, limit=limit)
-            self.limits.larger_helps = page.size > self._page_size
             batches.append(page.batch)
             if page.complete:
                 return page.batch.between(timestamp), True

@@ -112,7 +112,6 @@ class ServiceLimits:
     :ivar before: microseconds of overlap with the interval before; 0 if bounds are inclusive
     :ivar after: likewise, the interval after
     :ivar all_time_observed: whether all time was requested, to see how many rows one response holds
-    :ivar larger_helps: whether a larger limit returns more rows; ``None`` if not attempted yet
     :ivar received: how many rows were received for the intervals they are in
     :ivar wasted: how many planned responses had far fewer rows than expected, minus how many had
         enough
@@ -131,7 +130,6 @@ class ServiceLimits:
     before: int = 1
     after: int = 1
     all_time_observed: bool = False
-    larger_helps: bool | None = None
     received: int = 0
     wasted: int = 0
     fill: float = FIRST_FILL

@@ -198,7 +198,8 @@ class VerifiedReader:
             # If a read has fewer rows than the one before, it is repeated: the sums may lack the
             # same rows.
             has_shrunk = len(batch) < len(earlier)
-            read, after = batch.totals(), before or {}
+            read = batch.totals()
+            after: Totals = {}
             for strict in False, True:
                 previous, after = after, self._day_sums(days, strict=strict)
                 if read == after and not has_shrunk:

@@ -227,8 +227,12 @@ WITNESSES: dict[str, Case] = {
     "the fourth search is empty": Case(
         service={"search": only_on(4, Search(empty=True), Search())}
     ),
-    "150 rows of one type in one instant, and 1,000 come at once if asked for": Case(
-        rows=[*HISTORY, *one_instant(150, START + timedelta(days=7), types=("G",))]
+    "150 rows of one type in each of two instants, and 1,000 come at once if asked for": Case(
+        rows=[
+            *HISTORY,
+            *one_instant(150, START + timedelta(days=7), types=("G",)),
+            *one_instant(150, START + timedelta(days=19), types=("G",), prefix="later-"),
+        ]
     ),
     "the type is ignored": Case(service={"search": Search(ignored=("transaction_type",))}),
     "bounds are exclusive": Case(
