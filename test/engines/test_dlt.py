@@ -252,6 +252,7 @@ def test_days_are_those_of_the_zone_and_another_zone_replaces_all(night: Night) 
         assert load("UTC") == expected
 
 
+@pytest.mark.deep
 def test_a_period_that_ends_on_a_day_that_the_zone_skipped_is_loaded_completely(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:

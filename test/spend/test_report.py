@@ -176,6 +176,7 @@ print(write_report(Spending(rows), "page.html"))
 """
 
 
+@pytest.mark.deep
 def test_questions_and_reports_work_from_a_zip(tmp_path: Path) -> None:
     folder = Path(flowhunt.__file__).parent
     with zipfile.ZipFile(tmp_path / "flowhunt.zip", "w") as archive:
