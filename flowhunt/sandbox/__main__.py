@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import shlex
 import signal
 import sys
@@ -18,6 +19,7 @@ import pydantic
 from flowhunt._streams import complete
 from flowhunt.sandbox import Options, Sandbox, demo
 
+_PLAIN_OPTION = re.compile(r"-[a-zA-Z]|--[a-z-]{1,20}").fullmatch
 _WORDS = {None: "none", True: "yes"}
 """What a default is called on the command line."""
 
@@ -29,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     found, others = parser.parse_known_args(arguments)
     if others:
-        parser.error("there are unrecognized arguments, not shown: they may be keys")
+        named = (each if _PLAIN_OPTION(each) else "***" for each in others)  # one may be a key
+        parser.error(f"unrecognized arguments: {' '.join(named)}")
     parsed = vars(found)
     command = parsed.pop("command")
     signal.signal(signal.SIGTERM, _interrupt)

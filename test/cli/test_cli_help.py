@@ -124,7 +124,7 @@ def test_without_the_extra_of_a_command_nothing_is_sent_and_one_line_says_what_t
 def test_the_demo_is_the_sandboxs(run: Run) -> None:
     ran = run("demo", "--nonsense")
     assert (ran.code, ran.out) == (2, "")
-    assert "python -m flowhunt.sandbox: error: there are unrecognized arguments" in ran.err
+    assert "python -m flowhunt.sandbox: error: unrecognized arguments: --nonsense" in ran.err
     assert "--live" in run("demo", "--help").out
     shown = spawn("demo", PYTHONIOENCODING="ascii")
     assert (shown.code, shown.err) == (0, "")
