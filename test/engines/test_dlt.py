@@ -53,7 +53,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-AUDIT = next(block.text for block in blocks("sql") if block.page == ROOT / "docs" / "engines.md")
+AUDIT = next(block.text for block in blocks("sql") if block.page == ROOT / "docs" / "dlt.md")
 
 T = TypeVar("T")
 

@@ -174,7 +174,7 @@ def test_the_nightly_script_finds_a_row_two_years_late_and_one_too_many(
     (script,) = [
         block
         for block in blocks("python")
-        if block.page == ROOT / "docs" / "engines.md" and "def nightly" in block.text
+        if block.page == ROOT / "docs" / "spark.md" and "def nightly" in block.text
     ]
     names: dict[str, Any] = {"__name__": "nightly"}
     exec(compile(script.text, script.page, "exec"), names)  # noqa: S102
